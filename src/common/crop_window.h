@@ -1,0 +1,55 @@
+// Which pixels a box takes from an image (docs/semantics.md, step 3).
+#pragma once
+
+#include <stdint.h>
+
+#include "boxes.h"
+
+namespace mtcnn_fast {
+
+enum class Border {
+    kZero,  // the whole box is resampled; pixels outside the image are 0 before normalisation
+    kClip,  // only the part inside the image is resampled
+};
+
+// Corners beyond this magnitude make a box unusable: its area would no longer fit 64 bits.
+inline constexpr float kMaxCoordinate = 1073741824.0f;
+
+// Pixels [begin, end) of one axis that are resampled; the part inside the image is [inside_begin, inside_end).
+struct Span {
+    int64_t begin;
+    int64_t end;
+    int64_t inside_begin;
+    int64_t inside_end;
+
+    MF_HD int64_t size() const { return end - begin; }
+    MF_HD bool valid() const { return inside_begin < inside_end; }
+};
+
+// Edges are truncated toward zero and then 1-based and inclusive: pixels trunc(first) - 1 ... trunc(last) - 1 of `n`.
+// The span is invalid if it has no pixel inside the image, or an edge is NaN, infinite or beyond kMaxCoordinate.
+MF_HD Span crop_span(float first, float last, int64_t n, Border border) {
+    const bool usable =
+        first >= -kMaxCoordinate && first <= kMaxCoordinate && last >= -kMaxCoordinate && last <= kMaxCoordinate;
+    if (!usable) return {0, 0, 0, 0};
+    const int64_t begin = static_cast<int64_t>(first) - 1;
+    const int64_t end = static_cast<int64_t>(last);
+    const int64_t inside_begin = begin > 0 ? begin : 0;
+    const int64_t inside_end = end < n ? end : n;
+    if (inside_begin >= inside_end) return {0, 0, 0, 0};
+    if (border == Border::kClip) return {inside_begin, inside_end, inside_begin, inside_end};
+    return {begin, end, inside_begin, inside_end};
+}
+
+struct CropWindow {
+    Span x;
+    Span y;
+
+    MF_HD bool valid() const { return x.valid() && y.valid(); }
+};
+
+MF_HD CropWindow crop_window(const Box& box, int64_t height, int64_t width, Border border) {
+    return {crop_span(box.x1, box.x2, width, border), crop_span(box.y1, box.y2, height, border)};
+}
+
+}  // namespace mtcnn_fast
