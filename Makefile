@@ -1,0 +1,69 @@
+# Needs Python 3.10 or newer with venv, a C++20 compiler and make; pip brings the rest (CMake and Ninja too).
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+# Further requirements for the tests, such as WITH=torch==2.13.0; and arguments for pytest, such as ARGS="-k nms".
+WITH ?=
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find python src -type f ! -name '*.pyc' ! -name '*.so')
+CXX_SOURCES = $(shell find src tests -type f -name '*.cpp' -o -type f -name '*.hpp' -o -type f -name '*.h' \
+	-o -type f -name '*.cu' -o -type f -name '*.cuh')
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test coverage lint types format wheel clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(VENV)/.package ## detect the face in the example photo and draw it
+	$(BIN)/mtcnn-fast detect examples/astronaut.jpg --draw --out out
+
+test: $(VENV)/.test ## run every test that this machine can run
+	$(if $(WITH),$(PIP) install $(WITH))
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+coverage: ## the same, and fail when less than 95 % of python/ is covered
+	@$(MAKE) test ARGS="--cov=mtcnn_fast --cov-report=term-missing:skip-covered --cov-fail-under=95 $(ARGS)"
+
+lint: $(VENV)/.dev ## check style and spelling
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/clang-format --dry-run -Werror $(CXX_SOURCES)
+	$(BIN)/codespell $$(git ls-files ':!*.jpg' ':!*.png' ':!*.safetensors')
+
+types: $(VENV)/.dev ## check types
+	$(BIN)/mypy --strict python
+
+format: $(VENV)/.dev ## bring Python and C++ into shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(CXX_SOURCES)
+
+wheel: $(VENV)/pyvenv.cfg ## build a wheel into dist/
+	$(PIP) wheel --no-deps --wheel-dir dist .
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) build dist out
+
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -m venv $(VENV)
+
+# One build serves the demo, the tests and the tools: the wheel is installed, then the extras of the purpose are added.
+$(VENV)/.package: $(VENV)/pyvenv.cfg $(SOURCES)
+	rm -rf $(VENV)/wheel
+	$(PIP) wheel --no-deps --wheel-dir $(VENV)/wheel .
+	$(PIP) install --force-reinstall --no-deps $(VENV)/wheel/*.whl
+	$(PIP) install $(VENV)/wheel/*.whl
+	touch $@
+
+$(VENV)/.test: $(VENV)/.package
+	$(PIP) install "$$(echo $(VENV)/wheel/*.whl)[test]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.package
+	$(PIP) install "$$(echo $(VENV)/wheel/*.whl)[dev]"
+	touch $@

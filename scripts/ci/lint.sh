@@ -1,0 +1,2 @@
+# Style and spelling of everything that git tracks.
+make lint
