@@ -1,0 +1,188 @@
+"""Reading and checking weights files."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from mtcnn_fast.errors import WeightsError
+from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION, NETWORKS, SHAPES, BoxCoding
+
+if TYPE_CHECKING:
+    import os
+
+Tensors = Mapping[str, npt.NDArray[np.float32]]
+
+#: The folder with the weights that come with the package.
+SHIPPED = Path(__file__).resolve().parent
+
+FILE_NAMES = ", ".join(f"{network}.safetensors" for network in NETWORKS)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Weights:
+    """The three networks' tensors, read-only, and where they came from.
+
+    Attributes
+    ----------
+    pnet, rnet, onet : mapping of str to ndarray of float32
+        Tensors by the names and with the shapes of `mtcnn_fast.weights.spec`.
+    box_coding : {"corner", "rcnn"}
+        How the networks express box regression.
+    sha256 : mapping of str to str
+        SHA-256 of each file that was read, by file name.
+    source : str
+        The folder or file they were read from.
+    """
+
+    pnet: Tensors
+    rnet: Tensors
+    onet: Tensors
+    box_coding: BoxCoding
+    sha256: Mapping[str, str]
+    source: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle through plain dictionaries: read-only mappings cannot be pickled."""
+        fields = (dict(self.pnet), dict(self.rnet), dict(self.onet), self.box_coding, dict(self.sha256), self.source)
+        return _freeze, fields
+
+
+def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
+    """Read and check the weights of the three networks.
+
+    Parameters
+    ----------
+    path : str or path-like or None
+        A folder with ``p.safetensors``, ``r.safetensors`` and ``o.safetensors``; or one safetensors file with the
+        tensors of all three, their names prefixed with ``p.``, ``r.`` and ``o.``; or ``None`` for the weights that come
+        with the package.
+
+    Returns
+    -------
+    Weights
+
+    Raises
+    ------
+    WeightsError
+        If a file is missing or damaged, lacks a tensor or has one too many, if a tensor has another shape or another
+        type than float32 or holds a value that is not finite, or if the metadata names an unknown format version, box
+        coding or network. The message names the file and, where there is one, the tensor.
+    """
+    root = SHIPPED if path is None else Path(path)
+    if not root.exists():
+        raise WeightsError(f"no weights at {str(root)!r}: expected a folder with {FILE_NAMES} or one safetensors file")
+    if root.is_dir():
+        files = {network: _File(root / f"{network}.safetensors") for network in NETWORKS}
+        for network, file in files.items():
+            file.check_metadata(network)
+        tensors = {network: file.take(network, prefix="") for network, file in files.items()}
+    else:
+        files = dict.fromkeys(NETWORKS, _File(root))
+        files["p"].check_metadata("".join(NETWORKS))
+        files["p"].check_prefixes()
+        tensors = {network: file.take(network, prefix=f"{network}.") for network, file in files.items()}
+
+    codings = {file.path.name: file.box_coding for file in files.values()}
+    if len(set(codings.values())) > 1:
+        raise WeightsError(f"{str(root)!r}: the files differ in box_coding: {codings}")
+    sha256 = {file.path.name: file.sha256 for file in files.values()}
+    return _freeze(tensors["p"], tensors["r"], tensors["o"], files["p"].box_coding, sha256, str(root))
+
+
+def _freeze(
+    pnet: dict[str, npt.NDArray[np.float32]],
+    rnet: dict[str, npt.NDArray[np.float32]],
+    onet: dict[str, npt.NDArray[np.float32]],
+    box_coding: BoxCoding,
+    sha256: dict[str, str],
+    source: str,
+) -> Weights:
+    for tensors in (pnet, rnet, onet):
+        for tensor in tensors.values():
+            tensor.setflags(write=False)
+    return Weights(*map(MappingProxyType, (pnet, rnet, onet)), box_coding, MappingProxyType(sha256), source)
+
+
+class _File:
+    """One safetensors file, read whole, so that its hash is that of the bytes which were checked."""
+
+    def __init__(self, path: Path) -> None:
+        # Imported here because it is needed once a process, not whenever the package is imported.
+        from safetensors import SafetensorError, deserialize
+
+        self.path = path
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise self._error(f"the file is missing: a weights folder holds {FILE_NAMES}") from None
+        except OSError as error:
+            raise self._error(f"the file cannot be read: {error.strerror or error}") from error
+        try:
+            self._tensors: dict[str, dict[str, Any]] = dict(deserialize(data))
+            self._metadata = _metadata(data)
+        except (SafetensorError, ValueError) as error:
+            raise self._error(f"the file is damaged or not in the safetensors format: {error}") from error
+        self.sha256 = hashlib.sha256(data).hexdigest()
+
+    def _error(self, problem: str) -> WeightsError:
+        return WeightsError(f"{str(self.path)!r}: {problem}")
+
+    @property
+    def box_coding(self) -> BoxCoding:
+        return cast("BoxCoding", self._metadata["box_coding"])
+
+    def check_metadata(self, network: str) -> None:
+        """Compare format version, box coding and network with what is accepted; other entries are the author's own."""
+        accepted = {"format_version": (FORMAT_VERSION,), "box_coding": BOX_CODINGS, "network": (network,)}
+        for key, values in accepted.items():
+            given = self._metadata.get(key)
+            if given not in values:
+                found = "it has none" if given is None else f"it says {given!r}"
+                raise self._error(f"metadata {key!r} must be {' or '.join(map(repr, values))}, {found}")
+
+    def check_prefixes(self) -> None:
+        """Refuse tensors that belong to none of the networks."""
+        for name in self._tensors:
+            if not name.startswith(tuple(f"{network}." for network in NETWORKS)):
+                raise self._error(f"unexpected tensor {name!r}: names start with 'p.', 'r.' or 'o.'")
+
+    def take(self, network: str, prefix: str) -> dict[str, npt.NDArray[np.float32]]:
+        """Return the network's tensors, each checked for presence, type, shape and finite values."""
+        shapes = SHAPES[network]
+        for name in self._tensors:
+            if name.startswith(prefix) and name[len(prefix) :] not in shapes:
+                raise self._error(f"unexpected tensor {name!r}: {network.upper()}-Net has {', '.join(shapes)}")
+        return {name: self._tensor(prefix + name, shape) for name, shape in shapes.items()}
+
+    def _tensor(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        stored = self._tensors.get(name)
+        if stored is None:
+            raise self._error(f"tensor {name!r} is missing, it should be float32 of shape {shape}")
+        if stored["dtype"] != "F32":
+            raise self._error(f"tensor {name!r} must be float32 (F32), it is {stored['dtype']}")
+        if tuple(stored["shape"]) != shape:
+            raise self._error(f"tensor {name!r} must have shape {shape}, it has {tuple(stored['shape'])}")
+        # "<f4" because the file is little-endian wherever it is read.
+        tensor = np.frombuffer(stored["data"], "<f4").reshape(shape).astype(np.float32)
+        if not np.isfinite(tensor).all():
+            raise self._error(f"tensor {name!r} holds values that are not finite")
+        return tensor
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """Return the ``__metadata__`` of a safetensors header, which `safetensors.deserialize` does not.
+
+    Layout: https://huggingface.co/docs/safetensors/index#format
+    """
+    import json
+
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return dict(header.get("__metadata__", {}))
