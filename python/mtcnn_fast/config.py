@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
-from collections.abc import Sequence
-from typing import Literal, cast
+from collections.abc import Iterable, Mapping, Set
+from typing import Literal
 
 from mtcnn_fast.errors import ConfigError
 
@@ -74,7 +74,7 @@ class DetectorConfig:
         if not 0.0 < factor <= 0.99:
             raise ConfigError(f"factor must be above 0 and at most 0.99, got {self.factor!r}")
         put(self, "factor", factor)
-        if self.border not in BORDERS:
+        if not isinstance(self.border, str) or self.border not in BORDERS:
             raise ConfigError(f"border must be 'zero' or 'clip', got {self.border!r}")
         if self.max_faces is not None:
             put(self, "max_faces", _count("max_faces", self.max_faces))
@@ -86,7 +86,10 @@ class DetectorConfig:
 def _number(name: str, value: object, low: float = -math.inf) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ConfigError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf
     if not math.isfinite(result) or result < low:
         floor = f" of at least {low:g}" if math.isfinite(low) else ""
         raise ConfigError(f"{name} must be a finite number{floor}, got {value!r}")
@@ -102,13 +105,19 @@ def _count(name: str, value: object) -> int:
 
 
 def _probabilities(name: str, values: object, count: int) -> tuple[float, ...]:
-    if isinstance(values, str) or not isinstance(values, Sequence) and not hasattr(values, "__iter__"):
-        raise ConfigError(f"{name} must be {count} numbers from 0 to 1, got {values!r}")
-    items = list(cast("Sequence[object]", values))
+    accepted = f"{name} must be {count} numbers from 0 to 1"
+    # Text and bytes are sequences too, and a set has no order.
+    if isinstance(values, (str, bytes, Set, Mapping)) or not isinstance(values, Iterable):
+        raise ConfigError(f"{accepted}, got {values!r}")
+    items: list[object] = list(values)
     if len(items) != count:
-        raise ConfigError(f"{name} must be {count} numbers from 0 to 1, got {len(items)}: {values!r}")
+        raise ConfigError(f"{accepted}, got {len(items)}: {items!r}")
     result = tuple(_number(f"{name}[{i}]", item) for i, item in enumerate(items))
     for i, item in enumerate(result):
         if not 0.0 <= item <= 1.0:
             raise ConfigError(f"{name}[{i}] must be from 0 to 1, got {item!r}")
     return result
+
+
+#: The settings of a detector that was told none.
+DEFAULTS = DetectorConfig()
