@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -108,7 +108,14 @@ def _freeze(
     for tensors in (pnet, rnet, onet):
         for tensor in tensors.values():
             tensor.setflags(write=False)
-    return Weights(*map(MappingProxyType, (pnet, rnet, onet)), box_coding, MappingProxyType(sha256), source)
+    return Weights(
+        pnet=MappingProxyType(pnet),
+        rnet=MappingProxyType(rnet),
+        onet=MappingProxyType(onet),
+        box_coding=box_coding,
+        sha256=MappingProxyType(sha256),
+        source=source,
+    )
 
 
 class _File:
@@ -116,8 +123,9 @@ class _File:
 
     def __init__(self, path: Path) -> None:
         # Imported here because it is needed once a process, not whenever the package is imported.
-        from safetensors import SafetensorError, deserialize
+        import safetensors
 
+        parse: Callable[[bytes], list[tuple[str, dict[str, Any]]]] = safetensors.deserialize
         self.path = path
         try:
             data = path.read_bytes()
@@ -126,9 +134,9 @@ class _File:
         except OSError as error:
             raise self._error(f"the file cannot be read: {error.strerror or error}") from error
         try:
-            self._tensors: dict[str, dict[str, Any]] = dict(deserialize(data))
+            self._tensors = dict(parse(data))
             self._metadata = _metadata(data)
-        except (SafetensorError, ValueError) as error:
+        except (safetensors.SafetensorError, ValueError) as error:
             raise self._error(f"the file is damaged or not in the safetensors format: {error}") from error
         self.sha256 = hashlib.sha256(data).hexdigest()
 
