@@ -1,0 +1,107 @@
+"""Checks of arrays and indices that a caller gives."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mtcnn_fast.errors import ConfigError
+
+
+def checked_array(
+    name: str, value: object, shape: tuple[int | None, ...], dtype: type[np.floating[Any]] = np.float32
+) -> npt.NDArray[Any]:
+    """Copy numbers to a read-only, C-contiguous array of a stated shape.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument; the error message starts with it.
+    value : array_like
+        Finite integers or floats.
+    shape : tuple of int or None
+        Accepted shape; ``None`` stands for any length. Where the first length is free, an empty list is accepted too.
+    dtype : type
+        Float type of the result.
+
+    Returns
+    -------
+    array : ndarray of `dtype`
+        Read-only and independent of `value`.
+
+    Raises
+    ------
+    ConfigError
+        If `value` is not numeric, not finite in `dtype`, or of another shape.
+    """
+    accepted = f"{name} must be a finite number"
+    if shape:
+        accepted = f"{name} must be finite numbers of shape {_shape_text(shape)}"
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{accepted}, got a {type(value).__name__} that makes no array: {error}") from error
+    if array.dtype.kind not in "fiu":
+        raise ConfigError(f"{accepted}, got {array.dtype} ({type(value).__name__})")
+    if array.shape == (0,) and shape and shape[0] is None:
+        array = array.reshape(tuple(n or 0 for n in shape))
+    if len(array.shape) != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
+        raise ConfigError(f"{accepted}, got shape {_shape_text(array.shape)}")
+    with np.errstate(over="ignore"):
+        result = np.array(array, dtype=dtype, order="C")
+    finite = np.isfinite(result)
+    if not finite.all():
+        raise ConfigError(f"{accepted}, got {float(array[~finite].flat[0])}")
+    result.setflags(write=False)
+    return result
+
+
+def row_indices(index: object, count: int) -> int | npt.NDArray[np.intp]:
+    """Check what chooses rows: an integer, a mask, or a list of integers.
+
+    Parameters
+    ----------
+    index : int, (count,) bool or (M,) int
+        Negative integers count from the end.
+    count : int
+        Number of rows there are.
+
+    Returns
+    -------
+    rows : int or (M,) intp
+        An integer for an integer, else the rows in the order in which they are chosen.
+
+    Raises
+    ------
+    ConfigError
+        If `index` is something else, or a mask of another length.
+    IndexError
+        If an integer is out of range.
+    """
+    accepted = f"index must be an integer, a slice, a mask of {count} booleans or a list of integers"
+    try:
+        rows = np.asarray(index)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{accepted}, got {index!r}") from error
+    if rows.shape == (0,):
+        rows = rows.astype(np.intp)
+    # A tuple is what `faces[0, 1]` passes: two dimensions were meant, and there is one.
+    kinds = "iu" if rows.ndim == 0 else "iub"
+    if isinstance(index, tuple) or rows.ndim > 1 or rows.dtype.kind not in kinds:
+        raise ConfigError(f"{accepted}, got {index!r}")
+    if rows.dtype.kind == "b":
+        if len(rows) != count:
+            raise ConfigError(f"{accepted}, got a mask of {len(rows)}")
+        return np.flatnonzero(rows)
+    outside = rows[(rows < -count) | (rows >= count)]
+    if outside.size:
+        raise IndexError(f"there is no row {outside.flat[0]}, only {count}")
+    return operator.index(rows) if rows.ndim == 0 else rows.astype(np.intp)
+
+
+def _shape_text(shape: tuple[int | None, ...]) -> str:
+    lengths = ", ".join("N" if n is None else str(n) for n in shape)
+    return f"({lengths},)" if len(shape) == 1 else f"({lengths})"

@@ -1,0 +1,140 @@
+"""Drawing: boxes, scores and landmarks on a copy of an image, in sizes that suit image and face."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mtcnn_fast.config import _count
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+    from mtcnn_fast.faces import Faces
+
+Color = tuple[int, int, int]
+
+BOX_COLOR: Color = (0, 230, 150)
+LANDMARK_COLOR: Color = (255, 214, 64)
+SHADE_COLOR: Color = (8, 24, 18)
+
+#: Below this many pixels digits cannot be told apart: a face that leaves less room gets no label by default.
+LEAST_FONT_SIZE = 9
+
+#: Dots are drawn this many times larger and reduced, which smooths their edge.
+_OVERSAMPLING = 8
+
+
+def draw_faces(
+    image: npt.NDArray[np.uint8],
+    faces: Faces,
+    *,
+    scores: bool = True,
+    landmarks: bool = True,
+    line_width: int | None = None,
+    font_size: int | None = None,
+) -> Image.Image:
+    """Draw faces on a copy of an image.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        The image, RGB.
+    faces : Faces
+        What to draw, in pixels of `image`. The best face is drawn last, on top of the others.
+    scores, landmarks : bool
+        Whether to draw them, beside the boxes.
+    line_width : int or None
+        Width in pixels of all lines, to which the dots of the landmarks are adapted; by default 0.4 % of the image's
+        size (the root of its area), at most 4 % of the face's.
+    font_size : int or None
+        Height in pixels of all labels; by default 3 % of the image's size, at most 30 % of the face's. By default a
+        face on which this leaves less than `LEAST_FONT_SIZE` has no label.
+
+    Returns
+    -------
+    picture : PIL.Image.Image
+        A new RGB image.
+
+    Raises
+    ------
+    ConfigError
+        If `line_width` or `font_size` is not a positive whole number.
+    """
+    from PIL import Image, ImageDraw
+
+    picture = Image.fromarray(image)
+    canvas = ImageDraw.Draw(picture)
+    fixed_width = None if line_width is None else _count("line_width", line_width)
+    fixed_font = None if font_size is None else _count("font_size", font_size)
+    size = math.sqrt(picture.width * picture.height)
+    order = np.argsort(faces.scores, kind="stable")
+    boxes = _visible(faces.boxes[order], picture.size)
+    extents = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)).tolist()
+    corners = [(x1, y1, x2, y2) for x1, y1, x2, y2 in boxes.round().astype(int).tolist()]
+    widths = [fixed_width or max(1, round(min(size * 0.004, extent * 0.04))) for extent in extents]
+
+    for box, width in zip(corners, widths, strict=True):
+        canvas.rectangle(box, outline=BOX_COLOR, width=width)
+    if landmarks:
+        for points, width, extent in zip(faces.landmarks[order].tolist(), widths, extents, strict=True):
+            radius = width * 1.6 if fixed_width else max(1.2, min(width * 1.6, extent * 0.025))
+            for x, y in points:
+                _dot(picture, x, y, radius)
+    if scores:
+        for box, width, extent, score in zip(corners, widths, extents, faces.scores[order].tolist(), strict=True):
+            height = fixed_font or round(min(max(size * 0.03, LEAST_FONT_SIZE), extent * 0.3))
+            if fixed_font or height >= LEAST_FONT_SIZE:
+                _label(canvas, picture.size, box, width, height, f"{score:.3f}")
+    return picture
+
+
+def _visible(boxes: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Order the corners of boxes, and bring those far outside close enough for Pillow's integers."""
+    limits = np.array(size * 2, np.float64)
+    ordered = np.concatenate([np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])], axis=1)
+    return ordered.astype(np.float64).clip(-limits, 2 * limits)
+
+
+def _dot(picture: Image.Image, x: float, y: float, radius: float) -> None:
+    """Draw a smooth, dark-rimmed dot whose centre need not be a whole pixel; whole numbers are pixel centres."""
+    from PIL import Image, ImageDraw
+
+    rim = radius + max(0.6, radius * 0.35)
+    left, top = math.floor(x + 0.5 - rim), math.floor(y + 0.5 - rim)
+    side = math.ceil(2 * rim) + 1
+    if not (-side < left < picture.width and -side < top < picture.height):
+        return
+    for reach, color in ((rim, SHADE_COLOR), (radius, LANDMARK_COLOR)):
+        mask = Image.new("L", (side * _OVERSAMPLING, side * _OVERSAMPLING))
+        edges = [
+            (v + 0.5 - start + sign * reach) * _OVERSAMPLING for sign in (-1, 1) for v, start in ((x, left), (y, top))
+        ]
+        ImageDraw.Draw(mask).ellipse(edges, fill=255)
+        picture.paste(color, (left, top), mask.resize((side, side), Image.Resampling.BOX))
+
+
+def _label(
+    canvas: ImageDraw.ImageDraw,
+    size: tuple[int, int],
+    box: tuple[int, int, int, int],
+    line_width: int,
+    font_size: int,
+    text: str,
+) -> None:
+    """Write on a filled tag above the upper left corner of a box, or wherever next to it the image has room."""
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(font_size)
+    left, top, right, bottom = font.getbbox(text)
+    pad = max(1, round(font_size * 0.2))
+    width, height = math.ceil(right - left) + 2 * pad, math.ceil(bottom - top) + 2 * pad
+    x = max(0, min(box[0], size[0] - width))
+    y = box[1] - height + line_width
+    if y < 0:
+        y = max(0, min(box[1], size[1] - height))
+    canvas.rectangle((x, y, x + width - 1, y + height - 1), fill=BOX_COLOR)
+    canvas.text((x + pad - left, y + pad - top), text, fill=SHADE_COLOR, font=font)
