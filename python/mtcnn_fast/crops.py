@@ -71,7 +71,7 @@ def square_crops(image: npt.NDArray[np.uint8], boxes: npt.ArrayLike, size: int, 
 def _canvas(
     image: npt.NDArray[np.uint8], left: float, top: float, reach: float
 ) -> tuple[npt.NDArray[np.uint8], float, float]:
-    """Copy the whole pixels that a square touches, black outside the image; also return where the square lies in them."""
+    """Copy all pixels that a square touches, black outside the image; also return where the square lies in them."""
     x0, y0 = math.floor(left), math.floor(top)
     # A square so small that adding its side changes nothing still lies in one pixel.
     x1, y1 = max(math.ceil(left + reach), x0 + 1), max(math.ceil(top + reach), y0 + 1)
