@@ -97,6 +97,7 @@ def _number(name: str, value: object, low: float = -math.inf) -> float:
 
 
 def _count(name: str, value: object) -> int:
+    """Return a setting that counts something, checked to be an integer of at least 1; else raise `ConfigError`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r} ({type(value).__name__})")
     if value < 1:

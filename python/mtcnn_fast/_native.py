@@ -1,0 +1,39 @@
+"""The way to the native module `mtcnn_fast._cpu`, which a pure-Python wheel does not have."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+from types import ModuleType
+
+_LOGGER = logging.getLogger("mtcnn_fast")
+
+HOW_TO_GET = (
+    "install a wheel of mtcnn-fast made for this platform, or build it from source where there is a C++20 compiler"
+)
+
+
+@functools.cache
+def find_native() -> tuple[ModuleType | None, str]:
+    """Import the native module once.
+
+    Returns
+    -------
+    module : module or None
+        ``mtcnn_fast._cpu``, or ``None`` where it cannot be imported.
+    problem : str
+        Why it cannot; empty if it can.
+    """
+    try:
+        return importlib.import_module("mtcnn_fast._cpu"), ""
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "mtcnn_fast._cpu"
+        reason = "is not part of this installation" if missing else f"cannot be loaded ({error})"
+        return None, f"the native module mtcnn_fast._cpu {reason}"
+
+
+@functools.cache
+def warn_slow(problem: str) -> None:
+    """Say that numpy does the work of the native module, once a process for each reason."""
+    _LOGGER.warning("%s, so the slower numpy backend is used; to change that, %s", problem, HOW_TO_GET)

@@ -1,0 +1,350 @@
+"""`Detector`: one call from an image to its faces."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Iterator, Sized
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from mtcnn_fast.backends import create_backend, parse_device
+from mtcnn_fast.backends.shared import SharedBackend
+from mtcnn_fast.batching import gather
+from mtcnn_fast.config import DEFAULTS, Border, DetectorConfig, _count
+from mtcnn_fast.errors import ConfigError, ImageError, WeightsError
+from mtcnn_fast.images import Color, Layout, load_image, split_batch
+from mtcnn_fast.weights import Weights, load_weights
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from mtcnn_fast.backends.base import Image
+    from mtcnn_fast.faces import Faces
+
+ValueRange = tuple[float, float]
+
+
+class Detector:
+    """Finds faces and their five landmarks.
+
+    Parameters
+    ----------
+    device : str
+        ``auto`` (cuda, else cpu, else numpy), ``numpy``, ``cpu``, ``torch:cpu``, ``cuda`` or ``cuda:N``.
+    min_face_size, max_face_size, thresholds, factor, nms_thresholds, border, max_faces, max_pixels, num_threads
+        Settings of the detection, see `DetectorConfig`.
+    weights : path-like, str, Weights or None
+        The networks: a folder with ``p.safetensors``, ``r.safetensors`` and ``o.safetensors``, or one safetensors file
+        with all three; ``None`` takes those that come with the package.
+
+    Raises
+    ------
+    ConfigError
+        If a setting or the device string is not accepted.
+    BackendUnavailableError
+        If the device cannot be used here; the message says why and how to get it.
+    WeightsError
+        If the weights are missing, damaged or of the wrong form.
+
+    Notes
+    -----
+    A detector can be used by several threads at once, serves as a context manager, and can be pickled: the copy makes a
+    backend of its own when it is first used, and weights other than the package's travel with it.
+
+    Examples
+    --------
+    >>> detector = Detector(min_face_size=40)
+    >>> faces = detector.detect("photo.jpg")
+    """
+
+    def __init__(
+        self,
+        device: str = "auto",
+        *,
+        min_face_size: float = DEFAULTS.min_face_size,
+        max_face_size: float | None = DEFAULTS.max_face_size,
+        thresholds: tuple[float, float, float] = DEFAULTS.thresholds,
+        factor: float = DEFAULTS.factor,
+        nms_thresholds: tuple[float, float, float, float] = DEFAULTS.nms_thresholds,
+        border: Border = DEFAULTS.border,
+        max_faces: int | None = DEFAULTS.max_faces,
+        max_pixels: int = DEFAULTS.max_pixels,
+        num_threads: int | None = DEFAULTS.num_threads,
+        weights: str | os.PathLike[str] | Weights | None = None,
+    ) -> None:
+        config = DetectorConfig(
+            min_face_size=min_face_size,
+            max_face_size=max_face_size,
+            thresholds=thresholds,
+            factor=factor,
+            nms_thresholds=nms_thresholds,
+            border=border,
+            max_faces=max_faces,
+            max_pixels=max_pixels,
+            num_threads=num_threads,
+        )
+        self._setup(config, parse_device(device), _own_weights(weights))
+        # Made now, so that a device which cannot be used is told at once.
+        with self._shared.lent():
+            pass
+
+    @classmethod
+    def from_config(
+        cls,
+        config: DetectorConfig,
+        device: str = "auto",
+        *,
+        weights: str | os.PathLike[str] | Weights | None = None,
+    ) -> Detector:
+        """Make a detector from settings that are already together; parameters and errors are those of the class."""
+        if not isinstance(config, DetectorConfig):
+            raise ConfigError(f"config must be a DetectorConfig, got {config!r} ({type(config).__name__})")
+        settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+        return cls(device, weights=weights, **settings)
+
+    @property
+    def config(self) -> DetectorConfig:
+        """The settings, immutable."""
+        return self._config
+
+    @property
+    def device(self) -> str:
+        """The device that was asked for, such as ``"auto"``."""
+        return self._device
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend that does the work, such as ``"cpu"``."""
+        with self._shared.lent() as backend:
+            return backend.name
+
+    def _setup(self, config: DetectorConfig, device: str, weights: Weights | None) -> None:
+        self._config = config
+        self._device = device
+        self._weights = weights
+        self._shared = SharedBackend(lambda: create_backend(device, config, weights or load_weights()))
+
+    def detect(
+        self,
+        image: Any,
+        *,
+        color: Color = "rgb",
+        value_range: ValueRange | None = None,
+        layout: Layout = "hwc",
+        profile: bool = False,
+        trace: bool = False,
+    ) -> Faces:
+        """Find the faces in one image.
+
+        Parameters
+        ----------
+        image : str, path-like, PIL image or array
+            A file, or pixels; see `mtcnn_fast.images.load_image` for all that is accepted.
+        color, value_range, layout
+            What the numbers of an array mean, see `mtcnn_fast.images.load_image`.
+        profile : bool
+            Attach the seconds spent in each stage as ``timings``.
+        trace : bool
+            Attach the candidates of each stage as ``trace``.
+
+        Returns
+        -------
+        Faces
+            Highest score first; empty where there is no face.
+
+        Raises
+        ------
+        ImageError
+            If the image is not accepted; the message names what was given and what is accepted.
+        BackendError
+            If the detector is closed, or the backend fails.
+        """
+        with self._shared.lent() as backend:
+            pixels = load_image(
+                image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
+            )
+            return backend.detect([pixels], profile=profile, trace=trace)[0]
+
+    def detect_batch(
+        self,
+        images: Any,
+        *,
+        batch_size: int | None = None,
+        progress: bool = False,
+        color: Color = "rgb",
+        value_range: ValueRange | None = None,
+        layout: Layout = "hwc",
+    ) -> list[Faces]:
+        """Find the faces in several images, which may differ in size and kind.
+
+        Parameters
+        ----------
+        images : iterable of images, or array
+            Anything that `detect` accepts, or one array ``(N, H, W, C)``, or ``(N, C, H, W)`` with ``layout="chw"``.
+        batch_size : int or None
+            How many images the backend gets at once; ``None`` chooses by their size. The result does not depend on it.
+        progress : bool
+            Show a bar with rate and time left on standard error, if that is a terminal.
+        color, value_range, layout
+            What the numbers of arrays mean, see `mtcnn_fast.images.load_image`.
+
+        Returns
+        -------
+        list of Faces
+            One for each image, in their order, each what `detect` returns for that image.
+
+        Raises
+        ------
+        ImageError
+            If an image is not accepted; the message begins with its place, such as ``images[3]``.
+        ConfigError
+            If `batch_size` is not a whole number of at least 1.
+        BackendError
+            If the detector is closed, or the backend fails.
+        """
+        found = self.detect_iter(images, batch_size=batch_size, color=color, value_range=value_range, layout=layout)
+        if not progress:
+            return list(found)
+        from mtcnn_fast.progress import track
+
+        return list(track(found, len(images) if isinstance(images, Sized) else None))
+
+    @overload
+    def detect_iter(
+        self,
+        images: Any,
+        *,
+        batch_size: int | None = ...,
+        on_error: Literal["raise"] = ...,
+        color: Color = ...,
+        value_range: ValueRange | None = ...,
+        layout: Layout = ...,
+    ) -> Iterator[Faces]: ...
+
+    @overload
+    def detect_iter(
+        self,
+        images: Any,
+        *,
+        batch_size: int | None = ...,
+        on_error: Literal["return"],
+        color: Color = ...,
+        value_range: ValueRange | None = ...,
+        layout: Layout = ...,
+    ) -> Iterator[Faces | ImageError]: ...
+
+    def detect_iter(
+        self,
+        images: Any,
+        *,
+        batch_size: int | None = None,
+        on_error: Literal["raise", "return"] = "raise",
+        color: Color = "rgb",
+        value_range: ValueRange | None = None,
+        layout: Layout = "hwc",
+    ) -> Iterator[Faces | ImageError]:
+        """Find the faces in a stream of images of any length.
+
+        `images` is read as results are taken, never more than one batch ahead, so a generator of a million images needs
+        the memory of a batch. For a live source, where each result is wanted at once, use ``batch_size=1``.
+
+        Parameters
+        ----------
+        images, batch_size, color, value_range, layout
+            As for `detect_batch`.
+        on_error : {"raise", "return"}
+            What an image that is not accepted does: end the iteration with its `ImageError`, after the results of the
+            images before it; or take its place among the results as an `ImageError`, so that the others go on.
+
+        Yields
+        ------
+        Faces, or ImageError where `on_error` is ``"return"``
+            One for each image, in their order.
+
+        Raises
+        ------
+        ImageError, ConfigError, BackendError
+            As `detect_batch` does; ConfigError also if `on_error` is not accepted.
+        """
+        # Checked here, not in the generator, so that a wrong argument shows where it was given.
+        if on_error not in ("raise", "return"):
+            raise ConfigError(f"on_error must be 'raise' or 'return', got {on_error!r}")
+        if batch_size is not None:
+            batch_size = _count("batch_size", batch_size)
+        self._shared.check_open()
+        load = functools.partial(
+            load_image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
+        )
+        source = split_batch(images, layout)
+        return self._stream(gather(source, load, batch_size, stop_at_error=on_error == "raise"), on_error)
+
+    def _stream(
+        self, batches: Iterator[list[Image | ImageError]], on_error: Literal["raise", "return"]
+    ) -> Iterator[Faces | ImageError]:
+        for batch in batches:
+            with self._shared.lent() as backend:
+                found = iter(backend.detect([item for item in batch if not isinstance(item, ImageError)]))
+            for item in batch:
+                if not isinstance(item, ImageError):
+                    yield next(found)
+                elif on_error == "return":
+                    yield item
+                else:
+                    raise item
+
+    def warmup(self) -> None:
+        """Allocate and compile now what the first detection would have to.
+
+        Raises
+        ------
+        BackendError
+            If the detector is closed, or the backend fails.
+        """
+        with self._shared.lent() as backend:
+            backend.warmup()
+
+    def close(self) -> None:
+        """Release threads and memory; closing twice is allowed, any other use afterwards raises `BackendError`.
+
+        Detections that other threads have under way are finished first, without this call waiting for them.
+        """
+        self._shared.close()
+
+    def __enter__(self) -> Detector:
+        self._shared.check_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> tuple[DetectorConfig, str, Weights | None, bool]:
+        return self._config, self._device, self._weights, self._shared.closed
+
+    def __setstate__(self, state: tuple[DetectorConfig, str, Weights | None, bool]) -> None:
+        config, device, weights, closed = state
+        self._setup(config, device, weights)
+        if closed:
+            self.close()
+
+    def __repr__(self) -> str:
+        parts = [repr(self._device)]
+        for field in dataclasses.fields(DetectorConfig):
+            value = getattr(self._config, field.name)
+            if value != getattr(DEFAULTS, field.name):
+                parts.append(f"{field.name}={value!r}")
+        if self._weights is not None:
+            parts.append(f"weights={self._weights.source!r}")
+        state = "closed" if self._shared.closed else f"on {self._shared.name or 'no backend yet'}"
+        return f"<Detector({', '.join(parts)}), {state}>"
+
+
+def _own_weights(weights: object) -> Weights | None:
+    """Load weights other than the package's, so that they can travel with a pickled detector."""
+    if weights is None or isinstance(weights, Weights):
+        return weights
+    if not isinstance(weights, (str, os.PathLike)):
+        raise WeightsError(f"weights must be a path, Weights or None, got {weights!r} ({type(weights).__name__})")
+    return load_weights(weights)
