@@ -21,8 +21,11 @@ BOX_COLOR: Color = (0, 230, 150)
 LANDMARK_COLOR: Color = (255, 214, 64)
 SHADE_COLOR: Color = (8, 24, 18)
 
-#: Below this many pixels digits cannot be told apart: a face that leaves less room gets no label by default.
+#: Below this many pixels digits cannot be told apart.
 LEAST_FONT_SIZE = 9
+
+#: A label of that size would hide a face below this many pixels, so by default it gets none.
+LEAST_LABELLED = 16
 
 #: Dots are drawn this many times larger and reduced, which smooths their edge.
 _OVERSAMPLING = 8
@@ -49,10 +52,10 @@ def draw_faces(
         Whether to draw them, beside the boxes.
     line_width : int or None
         Width in pixels of all lines, to which the dots of the landmarks are adapted; by default 0.4 % of the image's
-        size (the root of its area), at most 4 % of the face's.
+        size (the root of its area), at most 6 % of the face's.
     font_size : int or None
-        Height in pixels of all labels; by default 3 % of the image's size, at most 30 % of the face's. By default a
-        face on which this leaves less than `LEAST_FONT_SIZE` has no label.
+        Height in pixels of all labels; by default 3 % of the image's size, at most 30 % of the face's and
+        at least `LEAST_FONT_SIZE`; and faces smaller than `LEAST_LABELLED` have no label.
 
     Returns
     -------
@@ -75,19 +78,19 @@ def draw_faces(
     boxes = _visible(faces.boxes[order], picture.size)
     extents = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)).tolist()
     corners = [(x1, y1, x2, y2) for x1, y1, x2, y2 in boxes.round().astype(int).tolist()]
-    widths = [fixed_width or max(1, round(min(size * 0.004, extent * 0.04))) for extent in extents]
+    widths = [fixed_width or max(1, round(min(size * 0.004, extent * 0.06))) for extent in extents]
 
     for box, width in zip(corners, widths, strict=True):
         canvas.rectangle(box, outline=BOX_COLOR, width=width)
     if landmarks:
         for points, width, extent in zip(faces.landmarks[order].tolist(), widths, extents, strict=True):
-            radius = width * 1.6 if fixed_width else max(1.2, min(width * 1.6, extent * 0.025))
+            radius = width * 1.6 if fixed_width else max(1.0, min(width * 1.6, extent * 0.025))
             for x, y in points:
                 _dot(picture, x, y, radius)
     if scores:
         for box, width, extent, score in zip(corners, widths, extents, faces.scores[order].tolist(), strict=True):
-            height = fixed_font or round(min(max(size * 0.03, LEAST_FONT_SIZE), extent * 0.3))
-            if fixed_font or height >= LEAST_FONT_SIZE:
+            if fixed_font or extent >= LEAST_LABELLED:
+                height = fixed_font or round(max(LEAST_FONT_SIZE, min(size * 0.03, extent * 0.3)))
                 _label(canvas, picture.size, box, width, height, f"{score:.3f}")
     return picture
 
@@ -103,7 +106,7 @@ def _dot(picture: Image.Image, x: float, y: float, radius: float) -> None:
     """Draw a smooth, dark-rimmed dot whose centre need not be a whole pixel; whole numbers are pixel centres."""
     from PIL import Image, ImageDraw
 
-    rim = radius + max(0.6, radius * 0.35)
+    rim = radius * 1.35
     left, top = math.floor(x + 0.5 - rim), math.floor(y + 0.5 - rim)
     side = math.ceil(2 * rim) + 1
     if not (-side < left < picture.width and -side < top < picture.height):
