@@ -44,6 +44,19 @@ MF_HD Box regress(const Box& box, const Box& offset, float extra) {
     return {box.x1 + offset.x1 * w, box.y1 + offset.y1 * h, box.x2 + offset.x2 * w, box.y2 + offset.y2 * h};
 }
 
+// The same for weights with the R-CNN box coding (Girshick et al. 2014, appendix C): offset of the centre in units of
+// the box, and logarithm of the ratio of sizes. The exponential is float64, rounded once, as float32 libraries differ
+// in the last bit.
+MF_HD Box regress_rcnn(const Box& box, const Box& offset, float extra) {
+    const float w = box.x2 - box.x1 + extra;
+    const float h = box.y2 - box.y1 + extra;
+    const float x = box.x1 + w * 0.5f + offset.x1 * w;
+    const float y = box.y1 + h * 0.5f + offset.y1 * h;
+    const float half_w = w * static_cast<float>(::exp(static_cast<double>(offset.x2))) * 0.5f;
+    const float half_h = h * static_cast<float>(::exp(static_cast<double>(offset.y2))) * 0.5f;
+    return {x - half_w, y - half_h, x + half_w - extra, y + half_h - extra};
+}
+
 // The square with the box's centre and its longer side.
 MF_HD Box square(const Box& box) {
     const float w = box.x2 - box.x1;

@@ -12,8 +12,9 @@ enum class Border {
     kClip,  // only the part inside the image is resampled
 };
 
-// Corners beyond this magnitude make a box unusable: its area would no longer fit 64 bits.
-inline constexpr float kMaxCoordinate = 1073741824.0f;
+// Finite corners are cut to this magnitude before they become integers: it is beyond every image, and areas fit 64
+// bits.
+inline constexpr float kFar = 268435456.0f;
 
 // Pixels [begin, end) of one axis that are resampled; the part inside the image is [inside_begin, inside_end).
 struct Span {
@@ -26,14 +27,17 @@ struct Span {
     MF_HD bool valid() const { return inside_begin < inside_end; }
 };
 
+MF_HD int64_t truncate_corner(float edge) {
+    return static_cast<int64_t>(edge < -kFar ? -kFar : edge > kFar ? kFar : edge);
+}
+
 // Edges are truncated toward zero and then 1-based and inclusive: pixels trunc(first) - 1 ... trunc(last) - 1 of `n`.
-// The span is invalid if it has no pixel inside the image, or an edge is NaN, infinite or beyond kMaxCoordinate.
+// The span is invalid if it has no pixel inside the image or an edge is not finite.
 MF_HD Span crop_span(float first, float last, int64_t n, Border border) {
-    const bool usable =
-        first >= -kMaxCoordinate && first <= kMaxCoordinate && last >= -kMaxCoordinate && last <= kMaxCoordinate;
-    if (!usable) return {0, 0, 0, 0};
-    const int64_t begin = static_cast<int64_t>(first) - 1;
-    const int64_t end = static_cast<int64_t>(last);
+    // A number minus itself is 0 unless it is NaN or infinite.
+    if (first - first != 0.0f || last - last != 0.0f) return {0, 0, 0, 0};
+    const int64_t begin = truncate_corner(first) - 1;
+    const int64_t end = truncate_corner(last);
     const int64_t inside_begin = begin > 0 ? begin : 0;
     const int64_t inside_end = end < n ? end : n;
     if (inside_begin >= inside_end) return {0, 0, 0, 0};

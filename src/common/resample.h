@@ -30,11 +30,8 @@ MF_HD Bin area_bin(int64_t i, int64_t n_in, int64_t n_out) {
     return {i * n_in / n_out, ((i + 1) * n_in + n_out - 1) / n_out};
 }
 
-// float32(1 / area), rounded once. Below 2**24 the float32 quotient is that same number and needs no float64 unit.
-MF_HD float inverse_area(int64_t area) {
-    return area < (int64_t{1} << 24) ? 1.0f / static_cast<float>(area)
-                                     : static_cast<float>(1.0 / static_cast<double>(area));
-}
+// 1 / area as the float32 quotient of 1 and float32(area): below 2**24 the correctly rounded one.
+MF_HD float inverse_area(int64_t area) { return 1.0f / static_cast<float>(area); }
 
 // Mean of a bin, mapped to about [-1, 1]; `Sum` is an unsigned integer that holds the exact sum of the bytes.
 template <typename Sum>

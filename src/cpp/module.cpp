@@ -1,0 +1,132 @@
+// The Python module `mtcnn_fast._cpu`: checks arguments, allocates results and lets go of the GIL.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cpp/crop.h"
+#include "cpp/nms.h"
+#include "cpp/resize.h"
+
+namespace py = pybind11;
+
+namespace mtcnn_fast {
+namespace {
+
+std::string describe(const py::array& array) {
+    std::string text = "(";
+    for (py::ssize_t i = 0; i < array.ndim(); ++i) text += (i > 0 ? ", " : "") + std::to_string(array.shape(i));
+    text += array.ndim() == 1 ? ",) " : ") ";
+    text += py::str(array.dtype()).cast<std::string>();
+    return text + ((array.flags() & py::array::c_style) != 0 ? "" : ", not C-contiguous");
+}
+
+// The elements of a C-contiguous array of exactly this type and shape; -1 is any size.
+template <typename T>
+const T* elements(const char* name, const char* expected, const py::array& array,
+                  const std::vector<py::ssize_t>& shape) {
+    bool matches = py::isinstance<py::array_t<T, py::array::c_style>>(array) &&
+                   array.ndim() == static_cast<py::ssize_t>(shape.size());
+    for (std::size_t i = 0; matches && i < shape.size(); ++i) {
+        matches = shape[i] < 0 || array.shape(static_cast<py::ssize_t>(i)) == shape[i];
+    }
+    if (!matches) {
+        throw py::value_error(std::string(name) + " must be a C-contiguous array " + expected + ", got " +
+                              describe(array));
+    }
+    return static_cast<const T*>(array.data());
+}
+
+ImageView image_view(const py::array& image) {
+    const auto* const data = elements<std::uint8_t>("image", "(H, W, 3) uint8", image, {-1, -1, 3});
+    if (image.size() == 0) throw py::value_error("image must have pixels, got " + describe(image));
+    return {data, image.strides(0), image.shape(0), image.shape(1)};
+}
+
+void require(bool condition, const char* what, py::ssize_t got) {
+    if (!condition) throw py::value_error(std::string(what) + ", got " + std::to_string(got));
+}
+
+constexpr py::ssize_t kMaxSize = 1 << 30;
+
+py::list py_resize_pyramid(const py::array& image, const std::vector<std::pair<py::ssize_t, py::ssize_t>>& sizes) {
+    const ImageView view = image_view(image);
+    for (const auto& [height, width] : sizes) {
+        require(height >= 1 && height <= kMaxSize, "each height in sizes must be from 1 to 2**30", height);
+        require(width >= 1 && width <= kMaxSize, "each width in sizes must be from 1 to 2**30", width);
+    }
+    py::list levels;
+    std::vector<PlanesView> planes;
+    for (const auto& [height, width] : sizes) {
+        py::array_t<float> level({py::ssize_t{3}, height, width});
+        planes.push_back({level.mutable_data(), height * width, width});
+        levels.append(std::move(level));
+    }
+    {
+        const py::gil_scoped_release released;
+        ResizePlan plan;
+        ResizeScratch scratch;
+        for (std::size_t i = 0; i < sizes.size(); ++i) {
+            plan.assign(view, sizes[i].first, sizes[i].second);
+            resize_rows(plan, view, 0, sizes[i].first, planes[i], scratch);
+        }
+    }
+    return levels;
+}
+
+py::tuple py_crop_pad_resize(const py::array& image, const py::array& boxes, py::ssize_t size, bool zero_border) {
+    const ImageView view = image_view(image);
+    const auto* const corners = elements<float>("boxes", "(N, 4) float32", boxes, {-1, 4});
+    require(size >= 1 && size <= 4096, "size must be from 1 to 4096", size);
+    const py::ssize_t n = boxes.shape(0);
+    py::array_t<float> crops({n, py::ssize_t{3}, size, size});
+    py::array_t<bool> valid(n);
+    float* const out = crops.mutable_data();
+    bool* const flags = valid.mutable_data();
+    {
+        const py::gil_scoped_release released;
+        CropScratch scratch;
+        for (py::ssize_t i = 0; i < n; ++i) {
+            const float* const c = corners + 4 * i;
+            flags[i] = crop_pad_resize(view, Box{c[0], c[1], c[2], c[3]}, size,
+                                       zero_border ? Border::kZero : Border::kClip, out + i * 3 * size * size, scratch);
+        }
+    }
+    return py::make_tuple(std::move(crops), std::move(valid));
+}
+
+py::array_t<std::int64_t> py_batched_nms(const py::array& boxes, const py::array& scores, const py::array& segments,
+                                         double threshold, bool iomin) {
+    const auto* const corners = elements<float>("boxes", "(N, 4) float32", boxes, {-1, 4});
+    const py::ssize_t n = boxes.shape(0);
+    const auto* const values = elements<float>("scores", "(N,) float32, N as in boxes", scores, {n});
+    const auto* const numbers = elements<std::int64_t>("segments", "(N,) int64, N as in boxes", segments, {n});
+    require(n < kMaxSize, "boxes must be fewer than 2**30", n);
+    if (!(threshold >= 0.0)) throw py::value_error("threshold must be at least 0, got " + std::to_string(threshold));
+    std::vector<std::int32_t> keep;
+    {
+        const py::gil_scoped_release released;
+        NmsScratch scratch;
+        batched_nms(reinterpret_cast<const Box*>(corners), values, numbers, static_cast<std::int32_t>(n),
+                    static_cast<float>(threshold), iomin ? Overlap::kIoMin : Overlap::kIou, keep, scratch);
+    }
+    py::array_t<std::int64_t> result(static_cast<py::ssize_t>(keep.size()));
+    std::copy(keep.begin(), keep.end(), result.mutable_data());
+    return result;
+}
+
+}  // namespace
+}  // namespace mtcnn_fast
+
+PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
+    using namespace mtcnn_fast;
+    m.doc() = "Native code of mtcnn_fast for the CPU. Private: see mtcnn_fast.ops.";
+    m.def("resize_pyramid", &py_resize_pyramid, py::arg("image"), py::arg("sizes"));
+    m.def("crop_pad_resize", &py_crop_pad_resize, py::arg("image"), py::arg("boxes"), py::arg("size"),
+          py::arg("zero_border"));
+    m.def("batched_nms", &py_batched_nms, py::arg("boxes"), py::arg("scores"), py::arg("segments"),
+          py::arg("threshold"), py::arg("iomin"));
+}
