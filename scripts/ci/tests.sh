@@ -3,3 +3,4 @@
 export MTCNN_FAST_WHEEL
 MTCNN_FAST_WHEEL=$(echo "$PWD"/dist/*.whl)
 make coverage WITH="torch==2.13.0"
+.venv/bin/python scripts/import_cost.py
