@@ -12,10 +12,9 @@ def milliseconds(statement: str) -> float:
     """Sum of the times of the modules imported after numpy, each without those that it imports in turn."""
     command = [sys.executable, "-X", "importtime", "-c", f"import numpy; {statement}"]
     log = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    rows = [line.removeprefix("import time:").split("|") for line in log.splitlines() if line.startswith("import time:")]
-    names = [name.strip() for _, _, name in rows]
-    after_numpy = rows[names.index("numpy") + 1 :]
-    return sum(int(own) for own, _, _ in after_numpy) / 1000
+    rows = [line.split(":")[1].split("|") for line in log.splitlines() if line.startswith("import time:")]
+    numpy = [name.strip() for _, _, name in rows].index("numpy")
+    return sum(int(own) for own, _, _ in rows[numpy + 1 :]) / 1000
 
 
 def main() -> None:
