@@ -37,3 +37,9 @@ def find_native() -> tuple[ModuleType | None, str]:
 def warn_slow(problem: str) -> None:
     """Say that numpy does the work of the native module, once a process for each reason."""
     _LOGGER.warning("%s, so the slower numpy backend is used; to change that, %s", problem, HOW_TO_GET)
+
+
+def native_isa() -> str | None:
+    """Return the instruction set that the native engine has chosen, or None where there is no native engine."""
+    isa = getattr(find_native()[0], "isa", None)
+    return None if isa is None else str(isa())

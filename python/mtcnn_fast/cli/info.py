@@ -1,0 +1,75 @@
+"""``mtcnn-fast info``: what is installed and what can be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import textwrap
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from mtcnn_fast import __version__
+from mtcnn_fast._native import native_isa
+from mtcnn_fast.backends import available_backends
+from mtcnn_fast.cli.exits import clean_exit
+from mtcnn_fast.weights import load_weights
+
+EXAMPLES = """[bold]Examples[/]
+
+mtcnn-fast info
+
+mtcnn-fast info --json
+"""
+
+
+def info(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Show version, backends, instruction set, devices and the hash of the weights."""
+    with clean_exit():
+        found = gather()
+        typer.echo(json.dumps(found, indent=2) if as_json else as_text(found))
+
+
+def gather() -> dict[str, Any]:
+    """Collect what the command shows."""
+    weights = load_weights()
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "numpy": np.__version__,
+        "backends": {name: {"available": why is None, "reason": why} for name, why in available_backends().items()},
+        "isa": native_isa(),
+        "devices": [{"device": "cpu", "threads": _usable_threads()}],
+        "weights": {"source": weights.source, "box_coding": weights.box_coding, "sha256": dict(weights.sha256)},
+    }
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Set the facts out in two columns of at most 80 characters a line."""
+    weights = found["weights"]
+    columns = {
+        "mtcnn-fast": [found["version"]],
+        "python": [f"{found['python']}, numpy {found['numpy']}"],
+        "platform": [found["platform"]],
+        "backends": [line for name, state in found["backends"].items() for line in _backend(name, state["reason"])],
+        "isa": [found["isa"] or "none, as there is no native engine here"],
+        "devices": [f"{device['device']} with {device['threads']} threads" for device in found["devices"]],
+        "weights": [weights["source"], f"box coding {weights['box_coding']}, sha256 of each network:"],
+        "": [f"{file.removesuffix('.safetensors')}  {digest}" for file, digest in weights["sha256"].items()],
+    }
+    return "\n".join(
+        f"{label if i == 0 else '':12}{line}" for label, lines in columns.items() for i, line in enumerate(lines)
+    )
+
+
+def _backend(name: str, reason: str | None) -> list[str]:
+    state = "available" if reason is None else f"not available: {reason}"
+    return textwrap.wrap(f"{name:11}{state}", width=68, subsequent_indent=" " * 11)
+
+
+def _usable_threads() -> int:
+    # The cores that this process may use, where the system can tell.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
