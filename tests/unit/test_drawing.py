@@ -133,6 +133,9 @@ def test_sizes_follow_the_face() -> None:
     small, large = (one_face((100, 100, 100 + side, 100 + side), (2000, 2000)) for side in (30, 900))
     lines = [where(drawn(f, scores=False, landmarks=False), BOX_COLOR)[110, :110].sum() for f in (small, large)]
     assert lines == [2, 8]
+    labels = [changed(drawn(f, landmarks=False))[:100].any(axis=1).sum() for f in (small, large)]
+    assert labels[0] < 15
+    assert 45 < labels[1] < 75
 
 
 def test_faces_too_small_for_a_label_have_none_unless_it_is_asked_for() -> None:

@@ -28,6 +28,13 @@ def test_sort_by_score() -> None:
     assert order(faces) == [0, 1, 2, 3, 4]
 
 
+def test_equal_faces_keep_their_order() -> None:
+    # Enough of them that a sort which is not stable mixes them up.
+    scores = [0.5, 0.9, 0.7] * 100
+    expected = [*range(1, 300, 3), *range(2, 300, 3), *range(0, 300, 3)]
+    assert order(faces_of([[0, 0, 1, 1]] * 300, scores).sort_by("score")) == expected
+
+
 def test_sort_by_size_takes_the_area() -> None:
     # The third is longest but thin; the fourth is inside out: both sides negative, and no area.
     faces = faces_of([[0, 0, 10, 10], [5, 5, 35, 35], [0, 0, 200, 1], [90, 90, 0, 0], [0, 0, 10, 10]])
