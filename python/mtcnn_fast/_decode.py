@@ -225,13 +225,8 @@ def _load(image: PILImage.Image) -> None:
 
 def _mode_pixels(image: PILImage.Image, name: str) -> Pixels:
     mode = image.mode
-    if mode in SIXTEEN_BIT_MODES:
-        pixels = np.asarray(image)
-        # A PNG may declare one gray value to be transparent: over black it is black.
-        key = image.info.get("transparency")
-        return pixels if key is None else np.where(pixels == key, 0, pixels).astype(np.uint16)
-    if mode == "I":
-        return _int32_pixels(image, name)
+    if mode == "I" or mode in SIXTEEN_BIT_MODES:
+        return _sixteen_bit_pixels(image, name)
     if mode == "RGBa":
         # Premultiplied by alpha, which is what compositing on black would do.
         return np.asarray(image)[:, :, :3]
@@ -247,13 +242,18 @@ def _mode_pixels(image: PILImage.Image, name: str) -> Pixels:
     return np.asarray(image)
 
 
-def _int32_pixels(image: PILImage.Image, name: str) -> Pixels:
-    if image.format not in SIXTEEN_BIT_FORMATS:
+def _sixteen_bit_pixels(image: PILImage.Image, name: str) -> Pixels:
+    if image.mode == "I" and image.format not in SIXTEEN_BIT_FORMATS:
         raise ImageError(
             f"{name} has mode I (32-bit integers), whose range is not known; accepted: mode L for values of 0-255 "
             "(image.convert('L') in PIL), mode I;16 for values of 0-65535 (image.convert('I;16'))"
         )
-    return np.asarray(image).astype(np.uint16)
+    pixels = np.asarray(image).astype(np.uint16)
+    # A PNG may declare one gray value to be transparent: over black it is black.
+    key = image.info.get("transparency")
+    if key is not None:
+        pixels[pixels == key] = 0
+    return pixels
 
 
 def _orientation(image: PILImage.Image) -> int:

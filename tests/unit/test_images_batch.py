@@ -11,10 +11,7 @@ from PIL import Image
 
 from mtcnn_fast.errors import ImageError
 from mtcnn_fast.images import load_image, split_batch
-
-
-def noise(*shape):
-    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+from support.pictures import noise
 
 
 def refused(images, match, layout="hwc"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import struct
 import subprocess
@@ -17,6 +18,7 @@ from PIL import Image, ImageFile
 
 from mtcnn_fast.errors import ImageError
 from mtcnn_fast.images import load_image
+from support.pictures import chunk, encode, refused
 
 KINDS = [
     ("PNG", {}),
@@ -28,16 +30,6 @@ KINDS = [
     ("TIFF", {"compression": "tiff_lzw"}),
     ("WEBP", {}),
 ]
-
-
-def encode(image, kind, **options):
-    file = io.BytesIO()
-    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, kind, **options)
-    return file.getvalue()
-
-
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_claiming(width, height):
@@ -52,17 +44,9 @@ def pillow_state():
     return (
         Image.MAX_IMAGE_PIXELS,
         ImageFile.LOAD_TRUNCATED_IMAGES,
-        Image.WARN_POSSIBLE_FORMATS,
         Image._decompression_bomb_check,
         Image.open,
     )
-
-
-def refused(image, match, **arguments):
-    with pytest.raises(ImageError, match=match) as caught:
-        load_image(image, **arguments)
-    assert "accepted: " in str(caught.value)
-    return str(caught.value)
 
 
 class TestMaxPixels:
@@ -255,8 +239,6 @@ class TestThreads:
             for thread in threads: thread.join()
             print(shapes == [(8, 12, 3)] * 8)
         """
-        import base64
-
         files = [encode(np.zeros((8, 12, 3), np.uint8), kind) for kind in ("PNG", "WEBP", "TIFF", "JPEG")]
         lines = "\n".join(base64.b64encode(data).decode() for data in files)
         done = subprocess.run([sys.executable, "-W", "error", "-c", code], input=lines, capture_output=True, text=True)
