@@ -220,4 +220,28 @@ void resize_rows(const ResizePlan& plan, const ImageView& image, std::int64_t ro
     }
 }
 
+void resize_pyramid(const ImageView& image, const std::vector<PyramidLevel>& levels, int num_threads,
+                    const ThreadPool::Poll& poll) {
+    struct Band {
+        std::size_t level;
+        std::int64_t begin;
+        std::int64_t end;
+    };
+    constexpr std::int64_t kBandRows = 32;
+    std::vector<ResizePlan> plans(levels.size());
+    std::vector<Band> bands;
+    for (std::size_t i = 0; i < levels.size(); ++i) {
+        plans[i].assign(image, levels[i].height, levels[i].width);
+        for (std::int64_t row = 0; row < levels[i].height; row += kBandRows) {
+            bands.push_back({i, row, std::min(row + kBandRows, levels[i].height)});
+        }
+    }
+    std::vector<ResizeScratch> scratch(std::max(num_threads, 1));
+    const auto resize_band = [&](std::int64_t task, int worker) {
+        const Band& band = bands[task];
+        resize_rows(plans[band.level], image, band.begin, band.end, levels[band.level].out, scratch[worker]);
+    };
+    ThreadPool::shared().run(static_cast<std::int64_t>(bands.size()), num_threads, resize_band, poll);
+}
+
 }  // namespace mtcnn_fast

@@ -8,6 +8,7 @@
 
 #include "common/crop_window.h"
 #include "cpp/image_view.h"
+#include "cpp/thread_pool.h"
 
 namespace mtcnn_fast {
 
@@ -63,5 +64,16 @@ struct PlanesView {
 // Writes output rows [row_begin, row_end) into `out`, whose first row is output row 0.
 void resize_rows(const ResizePlan& plan, const ImageView& image, std::int64_t row_begin, std::int64_t row_end,
                  const PlanesView& out, ResizeScratch& scratch);
+
+// A size to resize to, and where to.
+struct PyramidLevel {
+    std::int64_t height;
+    std::int64_t width;
+    PlanesView out;
+};
+
+// Resizes an image to each level, on up to `num_threads` threads; see ThreadPool::run for `poll`.
+void resize_pyramid(const ImageView& image, const std::vector<PyramidLevel>& levels, int num_threads,
+                    const ThreadPool::Poll& poll = {});
 
 }  // namespace mtcnn_fast
