@@ -20,7 +20,8 @@ sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests")]
 from mtcnn_fast.backends import create_backend  # noqa: E402
 from mtcnn_fast.config import DetectorConfig  # noqa: E402
 from mtcnn_fast.weights import load_weights  # noqa: E402
-from support.golden import BORDERS, LEAST_MATCHED, MOST_TIES, Tally, compare_images, load_golden  # noqa: E402
+from support import golden_report  # noqa: E402
+from support.golden import BORDERS, Tally, compare_images, load_golden  # noqa: E402
 
 
 def make_backend(device: str, config: DetectorConfig):
@@ -45,19 +46,15 @@ def main() -> int:
     with ProcessPoolExecutor(options.jobs) as pool:
         tallies = list(pool.map(functools.partial(run, options.device), jobs, chunksize=8))
 
-    total = sum(tallies, Tally())
-    print("file               faces  matched  ties  near t.  near i.  misses  extras         %")
+    print(golden_report.HEADER)
     for name in names:
-        print_row(name, sum((tally for tally, (file, _) in zip(tallies, jobs, strict=True) if file == name), Tally()))
-    print_row("all", total)
+        part = sum((tally for tally, (file, _) in zip(tallies, jobs, strict=True) if file == name), Tally())
+        print(golden_report.row(options.device, name, part))
+    total = sum(tallies, Tally())
+    print(golden_report.row(options.device, "all", total))
     for problem in total.misses + total.extras:
         print(problem)
-    return 0 if total.share_matched >= LEAST_MATCHED and total.share_ties <= MOST_TIES else 1
-
-
-def print_row(name: str, tally: Tally) -> None:
-    counts = f"{tally.faces:8}{tally.matched:9}{tally.ties:6}{tally.near_threshold:9}{tally.near_integer:9}"
-    print(f"{name:16}{counts}{len(tally.misses):8}{len(tally.extras):8}{100 * tally.share_matched:10.3f}")
+    return 0 if golden_report.passes(total) else 1
 
 
 if __name__ == "__main__":

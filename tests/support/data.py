@@ -12,6 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The folder described by its ``INDEX.md``; not part of the repository.
 DATA = Path(os.environ.get("MTCNN_FAST_DATA") or ROOT.parent / "shared" / "data")
 
+#: The part of it that may be copied, in the same layout.
+COPY = ROOT / "tests" / "data"
+
 #: A photograph of one face that is part of the repository.
 PHOTO = ROOT / "examples" / "astronaut.jpg"
 

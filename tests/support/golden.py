@@ -35,9 +35,10 @@ MakeBackend = Callable[[DetectorConfig], Backend]
 
 @dataclasses.dataclass(frozen=True)
 class Golden:
-    """One file: the settings, and the reference faces of each image by its path in the data folder."""
+    """One file: the settings, and the reference faces of each image by its path in the data folder `root`."""
 
     name: str
+    root: Path
     config: DetectorConfig
     images: dict[str, Faces]
 
@@ -77,11 +78,11 @@ class Tally:
 
 
 @functools.cache
-def load_golden(name: str) -> Golden:
-    content = json.loads((DATA / "golden" / f"{name}.json").read_text())
+def load_golden(name: str, root: Path = DATA) -> Golden:
+    content = json.loads((root / "golden" / f"{name}.json").read_text())
     settings = {key: tuple(value) if isinstance(value, list) else value for key, value in content["settings"].items()}
     images = {path: _reference(entry) for path, entry in content["images"].items()}
-    return Golden(name, DetectorConfig(border=BORDERS[name], **settings), images)
+    return Golden(name, root, DetectorConfig(border=BORDERS[name], **settings), images)
 
 
 def _reference(entry: dict) -> Faces:
@@ -91,9 +92,9 @@ def _reference(entry: dict) -> Faces:
     return Faces(boxes, scores, landmarks, tuple(entry["size"]))
 
 
-def read_image(path: str) -> np.ndarray:
-    """Decode an image of the data folder as the reference did: by Pillow, without turning it."""
-    with Image.open(DATA / path) as image:
+def read_image(path: Path) -> np.ndarray:
+    """Decode an image as the reference did: by Pillow, without turning it."""
+    with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
 
@@ -102,7 +103,7 @@ def compare_images(make: MakeBackend, golden: Golden, paths: Iterable[str]) -> T
     backend = make(golden.config)
     total = Tally()
     for path in paths:
-        image = read_image(path)
+        image = read_image(golden.root / path)
         faces = backend.detect([image], trace=True)[0]
         total += _compare(make, golden.config, image, faces, golden.images[path], f"{golden.name}: {path}")
     return total
