@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import os
 from types import ModuleType
 
 _LOGGER = logging.getLogger("mtcnn_fast")
@@ -21,10 +22,13 @@ def find_native() -> tuple[ModuleType | None, str]:
     Returns
     -------
     module : module or None
-        ``mtcnn_fast._cpu``, or ``None`` where it cannot be imported.
+        ``mtcnn_fast._cpu``, or ``None`` where it cannot be imported or the environment variable
+        ``MTCNN_FAST_DISABLE_NATIVE`` is set to anything but 0.
     problem : str
         Why it cannot; empty if it can.
     """
+    if os.environ.get("MTCNN_FAST_DISABLE_NATIVE", "0") not in ("", "0"):
+        return None, "the native module mtcnn_fast._cpu is switched off by MTCNN_FAST_DISABLE_NATIVE"
     try:
         return importlib.import_module("mtcnn_fast._cpu"), ""
     except ImportError as error:
