@@ -43,7 +43,7 @@ def warn_slow(problem: str) -> None:
     _LOGGER.warning("%s, so the slower numpy backend is used; to change that, %s", problem, HOW_TO_GET)
 
 
-def native_isa() -> str | None:
-    """Return the instruction set that the native engine has chosen, or None where there is no native engine."""
-    isa = getattr(find_native()[0], "isa", None)
-    return None if isa is None else str(isa())
+def native_isas() -> list[str]:
+    """Return the instruction sets that the native engine can use here, best first; none where there is no engine."""
+    available = getattr(find_native()[0], "available_isas", None)
+    return [] if available is None else list(available())
