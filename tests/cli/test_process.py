@@ -16,13 +16,12 @@ import pytest
 from PIL import Image
 
 import mtcnn_fast
+from support.cli import QUICKLY
 from support.portrait import portrait
 
 COMMAND = [sys.executable, "-m", "mtcnn_fast"]
 #: A score and a box in the table.
 ROW = r" 1  0\.99\d\d(  +-?\d+\.\d){4}"
-
-QUICKLY = ["--device", "numpy", "--min-face-size", "40", "--factor", "0.6"]
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="signals and terminals are those of POSIX")
 
