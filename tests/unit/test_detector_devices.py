@@ -171,18 +171,18 @@ class Broken:
 {preparation}
 from mtcnn_fast import Detector, _native
 print(_native.find_native()[1])
-print(_native.native_isa())
+print(_native.native_isas())
 print(Detector().backend)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [f"the native module mtcnn_fast._cpu {problem}", "None", "numpy"]
+    assert done.stdout.splitlines() == [f"the native module mtcnn_fast._cpu {problem}", "[]", "numpy"]
     # Without any logging set up, Python shows a warning on standard error.
     assert done.stderr.count("numpy backend") == 1
 
 
-def test_native_isa(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_native_isas(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("_cpu")
     monkeypatch.setattr(_native, "find_native", lambda: (module, ""))
-    assert _native.native_isa() is None
-    module.isa = lambda: "avx2"  # type: ignore[attr-defined]
-    assert _native.native_isa() == "avx2"
+    assert _native.native_isas() == []
+    module.available_isas = lambda: ["avx2", "sse2"]  # type: ignore[attr-defined]
+    assert _native.native_isas() == ["avx2", "sse2"]
