@@ -40,7 +40,11 @@ def find_native() -> tuple[ModuleType | None, str]:
 @functools.cache
 def warn_slow(problem: str) -> None:
     """Say that numpy does the work of the native module, once a process for each reason."""
-    _LOGGER.warning("%s, so the slower numpy backend is used; to change that, %s", problem, HOW_TO_GET)
+    # Imported here because it takes longer to import than the rest of the package, and is needed in this case only.
+    import logging
+
+    text = f"{problem}, so the slower numpy backend is used; to change that, {HOW_TO_GET}"
+    logging.getLogger("mtcnn_fast").warning(text)
 
 
 def native_isas() -> list[str]:

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from mtcnn_fast import Detector, Faces
 from mtcnn_fast.cli import app
-from mtcnn_fast.cli.output import POINTS
+from mtcnn_fast.cli.output import POINTS, JsonList
 from mtcnn_fast.images import load_image
 from mtcnn_fast.weights.loader import SHIPPED
 from support.portrait import QUICK, portrait
@@ -255,6 +255,13 @@ class TestOutput:
         blank, face, _ = detect_json(album, ending=1)
         assert Faces.from_dict(blank) == Faces.empty((30, 20))
         assert Faces.from_dict(face) == faces
+
+    def test_json_list_of_a_run_that_ended_before_its_first_record(self) -> None:
+        lines: list[str] = []
+        output = JsonList()
+        output.start(lines.append)
+        output.finish(lines.append)
+        assert json.loads("\n".join(lines)) == []
 
     def test_json_lines(self, album: str) -> None:
         lines = detect("--jsonl", album, ending=1).stdout.splitlines()

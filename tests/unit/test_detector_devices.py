@@ -154,6 +154,22 @@ def test_native_module_with_engine(native: Any, monkeypatch: pytest.MonkeyPatch)
     assert made == [(DetectorConfig(max_faces=2), weights)] * 2
 
 
+def test_native_module_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def refuse(name: str) -> None:
+        looked.append(name)
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr("importlib.import_module", refuse)
+    _native.find_native.cache_clear()
+    found = [_native.find_native() for _ in range(2)]
+    monkeypatch.undo()
+    _native.find_native.cache_clear()
+    assert found == [(None, "the native module mtcnn_fast._cpu is not part of this installation")] * 2
+    assert looked == ["mtcnn_fast._cpu"]
+
+
 @pytest.mark.parametrize(
     ("preparation", "problem"),
     [
