@@ -1,7 +1,7 @@
 """The pixels that an ellipse or a box covers, row by row, and the overlap of the two.
 
-FDDB's evaluation paints both into images of bytes and counts pixels. As both are convex, each row of pixels meets them in
-one run, so that the same counts follow from the runs' ends.
+FDDB's evaluation paints both into images of bytes and counts pixels. As both are convex, each row of pixels meets them
+in one run, so that the same counts follow from the runs' ends.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def ellipse_runs(ellipse: Floats, size: tuple[int, int]) -> Runs:
     Notes
     -----
     The official tool gives its drawing routine whole numbers: radii are cut to integers, centre and angle (in degrees)
-    are rounded. A row's run spans all that the ellipse covers between the row's upper and lower edge, with rounded ends,
-    as the filled and outlined polygon of that routine does. With this the tool's counts of found faces are met exactly
-    for two published detectors, while testing the pixels' centres alone misses some.
+    are rounded. A row's run spans all that the ellipse covers between the row's upper and lower edge, with rounded
+    ends, as the filled and outlined polygon of that routine does. With this the tool's counts of found faces are met
+    exactly for two published detectors, while testing the pixels' centres alone misses some.
     """
     a, b = float(int(ellipse[0])), float(int(ellipse[1]))
     angle = math.radians(round(math.degrees(ellipse[2])))
@@ -112,4 +112,5 @@ def overlap(runs: Runs, boxes: Floats, size: tuple[int, int]) -> Floats:
     length = np.minimum(runs.last[:, None], high[:, 0]) - np.maximum(runs.first[:, None], low[:, 0]) + 1
     shared = np.sum(np.maximum(length, 0) * ((rows >= low[:, 1]) & (rows <= high[:, 1])), axis=0)
     union = runs.area + areas - shared
-    return np.divide(shared, union, out=np.zeros(len(boxes)), where=union > 0)
+    iou: Floats = np.divide(shared, union, out=np.zeros(len(boxes)), where=union > 0)
+    return iou

@@ -35,4 +35,6 @@ def require(module: str, purpose: str, how_to_get: str = HOW_TO_GET) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
-        raise MissingExtraError(f"{purpose} needs {package}, which cannot be imported ({error}): {how_to_get}") from error
+        raise MissingExtraError(
+            f"{purpose} needs {package}, which cannot be imported ({error}): {how_to_get}"
+        ) from error

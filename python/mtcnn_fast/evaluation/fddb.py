@@ -1,11 +1,11 @@
 """FDDB: discrete and continuous ROC by the official evaluation.
 
-Jain and Learned-Miller, "FDDB: A Benchmark for Face Detection in Unconstrained Settings", 2010, and its evaluation tool.
-At each score that occurs in an image, the detections with at least that score are assigned to the annotated ellipses so
-that the sum of overlaps (intersection over union, in pixels) is the greatest. A pair without overlap is no pair: a
-face or a detection that touches nothing takes no part. The discrete score of a pair is 1 where its overlap is above 0.5,
-the continuous score is the overlap itself; a false positive is a detection without a discrete score of 1, on both
-curves. Images add up: at any threshold each contributes its count at its own lowest score that reaches it.
+Jain and Learned-Miller, "FDDB: A Benchmark for Face Detection in Unconstrained Settings", 2010, and its evaluation
+tool. At each score that occurs in an image, the detections with at least that score are assigned to the annotated
+ellipses so that the sum of overlaps (intersection over union, in pixels) is the greatest. A pair without overlap is no
+pair: a face or a detection that touches nothing takes no part. The discrete score of a pair is 1 where its overlap is
+above 0.5, the continuous score is the overlap itself; a false positive is a detection without a discrete score of 1, on
+both curves. Images add up: at any threshold each contributes its count at its own lowest score that reaches it.
 """
 
 from __future__ import annotations
@@ -134,9 +134,7 @@ def score_fddb(
     )
 
 
-def _steps(
-    image: FddbImage, found: Detections, size: tuple[int, int]
-) -> Iterator[tuple[float, float, float, float]]:
+def _steps(image: FddbImage, found: Detections, size: tuple[int, int]) -> Iterator[tuple[float, float, float, float]]:
     """Yield each score of an image, highest first, with the change of found faces, overlaps and false positives."""
     found = found.by_score()
     overlaps = np.zeros((len(image.ellipses), len(found)))
@@ -155,6 +153,8 @@ def _steps(
 
 def _assign(overlaps: Floats) -> Floats:
     """Return the overlaps of the pairs whose sum is the greatest."""
+    if not overlaps.size:
+        return np.empty(0)
     # Most images have one face or one detection, which needs no assignment.
     if 1 in overlaps.shape:
         return np.array([overlaps.max()])

@@ -142,6 +142,23 @@ def read_roc(path: str | os.PathLike[str]) -> Roc:
     return Roc(points[order, 0], points[order, 1])
 
 
+def read_published_rocs(folder: str | os.PathLike[str]) -> dict[str, tuple[Roc, Roc]]:
+    """Read every ``NAMEDiscROC.txt`` of a folder with its ``NAMEContROC.txt``: the pair of curves by name.
+
+    Raises
+    ------
+    DataError
+        If there is none, or one is not of the right form.
+    """
+    curves = {}
+    for path in sorted(Path(folder).glob("*DiscROC.txt")):
+        name = path.name.removesuffix("DiscROC.txt")
+        curves[name or "published"] = read_roc(path), read_roc(path.with_name(f"{name}ContROC.txt"))
+    if not curves:
+        raise DataError("there is no NAMEDiscROC.txt in it", folder)
+    return curves
+
+
 def write_roc(path: str | os.PathLike[str], roc: Roc, *, scores: bool) -> None:
     """Write a ROC as the official tool does: from the lowest score up to a last row without detections.
 

@@ -28,7 +28,8 @@ CURVE = np.linspace(0, 0.30, 301)
 LEAST_OVERLAP = 0.3
 
 #: A square box from five points: its centre lies this far from theirs, and its side is as long, in units of the root
-#: mean square distance of the points from their centre. Medians over the 2,600 faces of ``net_7876.txt``, which has both.
+#: mean square distance of the points from their centre. Medians over the 2,600 faces of ``net_7876.txt``, which has
+#: both points and boxes.
 BOX_OFFSET = (0.0, -0.04)
 BOX_SIDE = 3.28
 
@@ -53,7 +54,7 @@ class LandmarkFace:
 
 
 def box_from_points(points: Floats) -> Floats:
-    """Derive a square face box ``(4,)`` from five landmarks ``(5, 2)``, by the medians of `BOX_OFFSET` and `BOX_SIDE`."""
+    """Derive a square face box ``(4,)`` from five landmarks ``(5, 2)``, by `BOX_OFFSET` and `BOX_SIDE`."""
     middle = points.mean(axis=0)
     spread = float(np.sqrt(np.mean(np.sum((points - middle) ** 2, axis=1))))
     center = middle + np.array(BOX_OFFSET) * spread
@@ -67,7 +68,8 @@ def read_landmarks(path: str | os.PathLike[str]) -> list[LandmarkFace]:
     Parameters
     ----------
     path : path-like or str
-        A text file, a face a row: path, then perhaps the box as ``left right top bottom``, then five pairs ``x y``.
+        A text file, a face a row, in one of the two published forms: path, box as ``left right top bottom`` and five
+        pairs ``x y``; or path, five x and five y, without a box.
 
     Returns
     -------
@@ -85,9 +87,9 @@ def read_landmarks(path: str | os.PathLike[str]) -> list[LandmarkFace]:
         text = file.take("a row")
         name, _, rest = text.partition(" ")
         with_box = len(rest.split()) == 14
-        form = "path [left right top bottom] x1 y1 … x5 y5, with 14 or 10"
+        form = "path left right top bottom x1 y1 … x5 y5" if with_box else "path x1 … x5 y1 … y5"
         numbers = np.array(file.numbers(rest, 14 if with_box else 10, form))
-        points = numbers[-10:].reshape(5, 2)
+        points = numbers[4:].reshape(5, 2) if with_box else numbers.reshape(2, 5).T
         if name in seen:
             raise file.error(f"the image {name!r} comes twice")
         seen.add(name)

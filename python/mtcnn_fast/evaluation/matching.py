@@ -30,7 +30,8 @@ def iou_matrix(boxes: Floats, others: Floats, *, inclusive: bool) -> Floats:
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     shared = np.prod(np.maximum(high - low + extra, 0), axis=2)
     union = _areas(boxes, extra)[:, None] + _areas(others, extra)[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    iou: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return iou
 
 
 def _areas(boxes: Floats, extra: float) -> Floats:

@@ -132,7 +132,9 @@ class TextFile:
         for i, row in enumerate(rows):
             place = start + i + 1
             if row[2] < 0 or row[3] < 0:
-                raise DataError(f"width and height must not be negative, got {row[2]:g} and {row[3]:g}", self.path, place)
+                raise DataError(
+                    f"width and height must not be negative, got {row[2]:g} and {row[3]:g}", self.path, place
+                )
             if i and row[4] > rows[i - 1, 4]:
                 message = f"scores must not rise within an image, got {row[4]:g} after {rows[i - 1, 4]:g}"
                 raise DataError(f"{message}; sort the rows by score, highest first", self.path, place)

@@ -2,8 +2,8 @@
 
 The protocol is that of the evaluation tools published with the data set (wider_eval, 2017): scores are scaled to 0…1
 over the whole set; within an image, detections are visited from the highest score down, each looks only at the face
-that it overlaps most; with an overlap of at least 0.5 it finds that face, or is taken out of the count where the face is
-not in the sub-set; a second detection of a face is a false one; precision and recall are read at 1000 equally spaced
+that it overlaps most; with an overlap of at least 0.5 it finds that face, or is taken out of the count where the face
+is not in the sub-set; a second detection of a face is a false one; precision and recall are read at 1000 equally spaced
 thresholds; average precision is the area under the envelope. Boxes are one pixel wider than ``x2 - x1`` when they are
 compared.
 """

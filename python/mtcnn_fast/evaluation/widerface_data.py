@@ -96,7 +96,9 @@ def _read_text(path: Path) -> list[WiderImage]:
         if not count and not file.at_end and "/" not in file.peek():
             file.take("the row of zeros that the official files have for an image without faces")
         faces = file.rows(count, 10, _TEXT_ROW, exact=False)
-        images.append(WiderImage(event, name.rpartition(".")[0], widths_to_corners(faces), {ALL: faces[:, _INVALID] == 0}))
+        images.append(
+            WiderImage(event, name.rpartition(".")[0], widths_to_corners(faces), {ALL: faces[:, _INVALID] == 0})
+        )
     if not images:
         raise DataError("the file holds no annotation", path)
     return images
