@@ -214,7 +214,7 @@ def crop(integral: npt.NDArray[Any], boxes: Floats, size: int, border: Border) -
     sums -= flat.take(rows[0] + columns[1], axis=1)
     sums -= flat.take(rows[1] + columns[0], axis=1)
     sums += flat.take(rows[0] + columns[0], axis=1)
-    crops = normalise(sums, areas).transpose(1, 0, 2, 3)
+    crops = np.ascontiguousarray(normalise(sums, areas).transpose(1, 0, 2, 3))
     crops[~valid] = 0
     return crops, valid
 
