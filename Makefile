@@ -9,8 +9,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find python src -type f ! -name '*.pyc' ! -name '*.so')
-CXX_SOURCES = $(shell find src tests -type f -name '*.cpp' -o -type f -name '*.hpp' -o -type f -name '*.h' \
-	-o -type f -name '*.cu' -o -type f -name '*.cuh')
+CXX_SOURCES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.h' '*.inl' '*.cu' '*.cuh')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
