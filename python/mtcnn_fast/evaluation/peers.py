@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def _facenet(options: Options) -> System:
         boxes, scores, points = network.detect(image, landmarks=True)
         return Detections.none() if boxes is None else _detections(boxes, scores, points)
 
-    return Peer("facenet-pytorch", {"version": package.__version__, **chosen}, find)
+    return Peer("facenet-pytorch", {"version": version("facenet-pytorch"), **chosen}, find)
 
 
 def _ipazc(options: Options) -> System:
@@ -97,7 +98,7 @@ def _ipazc(options: Options) -> System:
         points = [[face["keypoints"][name] for name in names] for face in faces]
         return _detections(boxes, [face["confidence"] for face in faces], points)
 
-    return Peer("ipazc mtcnn", {"version": str(getattr(package, "__version__", "unknown"))}, find)
+    return Peer("ipazc mtcnn", {"version": version("mtcnn")}, find)
 
 
 def _opencv() -> Any:
