@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
-# Further requirements for the tests, such as WITH=torch==2.13.0; and arguments for pytest, such as ARGS="-k nms".
+# A wheel to use in place of building one; further requirements for the tests, such as WITH=torch==2.13.0; and arguments for pytest, such as ARGS="-k nms".
+WHEEL ?=
 WITH ?=
 ARGS ?=
 
@@ -65,7 +66,7 @@ $(VENV)/pyvenv.cfg:
 # One build serves the demo, the tests and the tools: the wheel is installed, then the extras of the purpose are added.
 $(VENV)/.package: $(VENV)/pyvenv.cfg $(SOURCES)
 	rm -rf $(VENV)/wheel
-	$(PIP) wheel --no-deps --wheel-dir $(VENV)/wheel .
+	$(if $(WHEEL),mkdir $(VENV)/wheel && cp $(WHEEL) $(VENV)/wheel,$(PIP) wheel --no-deps --wheel-dir $(VENV)/wheel .)
 	$(PIP) install --force-reinstall --no-deps $(VENV)/wheel/*.whl
 	$(PIP) install $(VENV)/wheel/*.whl
 	touch $@
