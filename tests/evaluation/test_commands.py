@@ -16,6 +16,7 @@ from mtcnn_fast.errors import MissingExtraError
 from mtcnn_fast.evaluation import Detections, peers
 from mtcnn_fast.evaluation.comparison import Benchmark, evaluate_system, plot_comparison, table
 from mtcnn_fast.evaluation.peers import SYSTEMS, Options
+from mtcnn_fast.evaluation.plots import plot_frontier
 from support.files import write
 from support.portrait import QUICK, portrait
 
@@ -201,6 +202,17 @@ class TestExplain:
         steps = json.loads(run("explain", photo, "--json").stdout)["steps"]
         assert sum(step["dropped"].get("threshold", 0) for step in steps) > 0
 
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--factor", "2"], "Invalid value for --factor"),
+            (["--device", "cuda:99"], "Invalid value for --device"),
+            (["--weights", "nowhere"], "Invalid value for --weights"),
+        ],
+    )
+    def test_settings_that_are_not_accepted(self, photo, options, message):
+        assert message in problem("explain", photo, *options, ending=2)
+
     def test_unreadable_image(self, tmp_path):
         assert "photo" in problem("explain", write(tmp_path / "photo.png", "nothing"))
 
@@ -237,6 +249,25 @@ class TestCompare:
         assert row["not_found"] == 0
         assert row["ms"] > 0
         assert "landmarks: 1 of 1 faces of list" in table({title: row}, {})
+
+    def test_figures_of_detection(self, tmp_path, wider_folder, fddb_folder):
+        benchmark = Benchmark(
+            (wider_folder / "images", wider_folder / "ground_truth"),
+            (fddb_folder / "images", fddb_folder / "FDDB-folds"),
+        )
+        for _ in range(2):
+            _, row = evaluate_system("numpy", benchmark, Options(settings=QUICK), str(tmp_path / "run"))
+            assert 0 <= row["easy"] <= 1
+            assert 0 <= row["fddb"] <= 1
+            assert len(row["label"]) == 2
+
+    def test_the_plot_of_the_frontier(self, tmp_path):
+        points = [
+            {"label": name, "named": name == "b", "milliseconds": cost, "average_precision": {"easy": value}}
+            for name, cost, value in (("a", 10.0, 0.5), ("b", 20.0, 0.7), ("c", 30.0, 0.6))
+        ]
+        plot_frontier(tmp_path / "frontier.png", points, "easy", "three settings")
+        assert pixels(tmp_path / "frontier.png").shape[1] > 500
 
     def test_a_system_without_landmarks(self, tmp_path, monkeypatch):
         monkeypatch.setitem(SYSTEMS, "none", lambda options: peers.Peer("none", {}, lambda image: Detections.none()))
@@ -345,6 +376,12 @@ class TestPeers:
         assert (found.boxes.tolist(), found.scores.tolist()) == ([[1, 2, 11, 22]], [0.5])
         with pytest.raises(MissingExtraError, match="no model of SCRFD"):
             self.found(monkeypatch, "scrfd", modules)
+
+    def test_cascade_cnn(self, monkeypatch):
+        system = peers.Peer("CascadeCNN", {}, lambda image: Detections.none())
+        module = FakeModule(make_system=lambda options: system)
+        found = self.found(monkeypatch, "cascadecnn", {"mtcnn_fast.training.cascade_cnn": module})
+        assert len(found) == 0
 
     def test_backends_and_packages_that_are_not_there(self, monkeypatch):
         monkeypatch.setattr(peers, "available_backends", lambda: {"cuda": "no driver"})

@@ -144,7 +144,9 @@ def plot_frontier(path: str | os.PathLike[str], points: Sequence[Mapping[str, An
                 point["label"], (times[i], values[i]), textcoords="offset points", xytext=(6, -10), fontsize="small"
             )
             ax.scatter(times[i], values[i], s=40, color="tab:red", zorder=3)
-    ax.set(title=title, xlabel="milliseconds an image", ylabel=f"average precision, {subset}", xscale="log")
+    ax.set(
+        title=title, xlabel="milliseconds of one thread, an image", ylabel=f"average precision, {subset}", xscale="log"
+    )
     ax.grid(alpha=0.3, which="both")
     figure.savefig(path, dpi=_DPI)
 
