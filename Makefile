@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
-# A wheel to use in place of building one; further requirements for the tests, such as WITH=torch==2.13.0; and arguments for pytest, such as ARGS="-k nms".
+# A wheel to install in place of building one; what to install beside it for the tests, as in WITH=torch==2.13.0; arguments
+# for pytest, as in ARGS="-k nms".
 WHEEL ?=
 WITH ?=
 ARGS ?=
