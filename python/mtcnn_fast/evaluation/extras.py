@@ -34,7 +34,7 @@ def require(module: str, purpose: str, how_to_get: str = HOW_TO_GET) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.partition(".")[0]
+        package = error.name or module.partition(".")[0]
         raise MissingExtraError(
             f"{purpose} needs {package}, which cannot be imported ({error}): {how_to_get}"
         ) from error
