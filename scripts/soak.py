@@ -5,7 +5,7 @@
     python scripts/soak.py -n 2000 --largest 700     2 000 larger images
     python scripts/soak.py --peak                    highest memory at 640x480 and at 10000x10000
 
-A run prints the slope of the resident memory in bytes a detection (least squares, over what follows the warm-up), its
+A run prints the slope of the resident memory in bytes a detection (least squares, over the second half), its
 standard error, and the peak above the baseline. The standard error allows for the autocorrelation of memory, which
 moves in steps: it is taken over the means of twenty equal parts of the run. With ``--most``, the exit status is 1 if
 the slope is surely above that: by three standard errors.
@@ -67,7 +67,7 @@ def soak(options: argparse.Namespace) -> int:
     detector = Detector(device=options.device, num_threads=options.threads)
     sides = generator.integers(options.smallest, options.largest + 1, (options.detections, 2))
     samples = np.ones(options.detections)  # in memory from the start
-    warmup = options.detections // 5
+    warmup = options.detections // 2
     faces = 0
     # The largest image comes first: a buffer that grows to what is asked of it is no leak.
     detector.detect(image(generator, photo, options.largest, options.largest))
