@@ -22,6 +22,13 @@
 
 namespace mtcnn_fast {
 
+// Under an emulator every so many-th of many similar cases is enough.
+#if defined(MTCNN_FAST_EMULATED)
+inline constexpr int kEvery = 9;
+#else
+inline constexpr int kEvery = 1;
+#endif
+
 // Splitmix64: the standard's distributions differ between libraries.
 class Random {
   public:
