@@ -20,6 +20,7 @@ constexpr auto kPollInterval = std::chrono::milliseconds(50);
 // Shorter than waking a thread takes: the next run often follows at once.
 constexpr auto kSpin = std::chrono::microseconds(40);
 constexpr int kMaxWorkers = 1023;
+constexpr std::size_t kUsualRuns = 64;
 
 std::atomic<ThreadPool*> shared_pool = nullptr;
 // The parent's pool in a forked child, still referred to so that it does not count as leaked.
@@ -58,7 +59,7 @@ bool spin_until(const Condition& condition) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int busy_threads) : busy_threads_(std::max(busy_threads, 1)) {}
+ThreadPool::ThreadPool(int busy_threads) : busy_threads_(std::max(busy_threads, 1)) { jobs_.reserve(kUsualRuns); }
 
 ThreadPool::~ThreadPool() {
     {
@@ -152,7 +153,7 @@ void ThreadPool::fail(Job& job, std::exception_ptr error) {
 void ThreadPool::finish(Job& job, const Poll& poll) {
     const auto done = [&job] { return job.helpers.load() == 0; };
     std::unique_lock lock(mutex_);
-    jobs_.remove(&job);
+    std::erase(jobs_, &job);
     --busy_;
     if (!done()) {
         lock.unlock();
