@@ -53,6 +53,16 @@ class Engine:
             npt.NDArray[np.float32],
             npt.NDArray[np.float32],
             list[float] | None,
-            list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] | None,
+            list[
+                tuple[
+                    npt.NDArray[np.float32],
+                    npt.NDArray[np.float32],
+                    npt.NDArray[np.float32],
+                    npt.NDArray[np.float32],
+                    list[int],
+                    npt.NDArray[np.float32],
+                ]
+            ]
+            | None,
         ]
     ]: ...

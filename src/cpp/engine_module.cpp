@@ -95,7 +95,12 @@ class Engine {
         if (trace) {
             py::list list;
             for (const Candidates& step : found.trace) {
-                list.append(py::make_tuple(boxes_array(step.boxes), scores_array(step.scores)));
+                const engine::Dropped& dropped = step.dropped;
+                std::vector<int> reasons;
+                for (const engine::Reason reason : dropped.reasons) reasons.push_back(static_cast<int>(reason));
+                list.append(py::make_tuple(boxes_array(step.boxes), scores_array(step.scores),
+                                           boxes_array(dropped.boxes), scores_array(dropped.scores), py::cast(reasons),
+                                           boxes_array(dropped.by)));
             }
             steps = std::move(list);
         }

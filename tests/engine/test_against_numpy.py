@@ -6,7 +6,9 @@ a corner almost on an integer may be cropped one pixel further: as many may diff
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections import Counter
 
 import hypothesis.strategies as st
 import numpy as np
@@ -15,6 +17,7 @@ from hypothesis import assume, event, example, given, settings
 
 from mtcnn_fast.backends.numpy import NumpyBackend
 from mtcnn_fast.backends.numpy_ops import pyramid_scales, scaled_size
+from mtcnn_fast.backends.stages import REASONS, Dropped, StageTrace
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import load_weights
 from support.data import PHOTO
@@ -169,3 +172,44 @@ def test_bins_at_the_limit_of_16_bit_sums(isa, pixels, kind):
     assert len(ours) == len(reference) > 0
     for mine, theirs in zip(ours.trace, reference.trace, strict=True):
         assert unpaired(mine, theirs) == 0
+
+
+def dropped_for(reason: str, step: StageTrace) -> Dropped:
+    """Return what a step drops for a reason; where there is no better box, it is all zeros."""
+    which = np.array([name == reason for name in step.dropped.reasons], bool)
+    count = int(which.sum())
+    by = np.nan_to_num(step.dropped.by[which])
+    return Dropped(step.dropped.boxes[which], step.dropped.scores[which], (reason,) * count, by)
+
+
+@pytest.mark.parametrize("border", ["zero", "clip"])
+def test_what_is_dropped_and_why(isa, border):
+    """Faces side by side, loose thresholds and a limit: every reason but a degenerate box occurs."""
+    image = np.tile(np.ascontiguousarray(photo()[::2, ::2]), (1, 2, 1))
+    config = DetectorConfig(border=border, thresholds=(0.6, 0.5, 0.5), max_faces=1)
+    ours, reference = detect_both(isa, config, image)
+    reasons = Counter()
+    for mine, theirs in zip(ours.trace, reference.trace, strict=True):
+        assert unpaired(mine, theirs) == 0
+        for reason in REASONS:
+            ours_of_it, theirs_of_it = (dropped_for(reason, step) for step in (mine, theirs))
+            assert unpaired(ours_of_it, theirs_of_it) == 0
+            assert unpaired(*(StageTrace(reason, one.by, one.scores) for one in (ours_of_it, theirs_of_it))) == 0
+            reasons[reason] += len(ours_of_it.reasons)
+    assert min(reasons[reason] for reason in ("threshold", "overlap", "limit")) > 0
+
+
+def test_a_box_that_cannot_be_cropped_is_told(isa):
+    """Weights that regress every box far beside the image."""
+    weights = load_weights(None)
+    pnet = {name: tensor.copy() for name, tensor in weights.pnet.items()}
+    pnet["conv4_2.bias"][:] = 1e6
+    far = dataclasses.replace(weights, pnet=pnet)
+    config = DetectorConfig(min_face_size=40)
+    image = photo()
+    for backend in (engine(isa, config, weights=far), NumpyBackend(config, far)):
+        (faces,) = backend.detect([image], trace=True)
+        proposals = faces.trace[1]
+        assert len(proposals.boxes) == 0
+        assert proposals.dropped.reasons.count("degenerate") > 0
+        assert np.isnan(proposals.dropped.by[np.array(proposals.dropped.reasons) == "degenerate"]).all()

@@ -28,6 +28,9 @@ def assert_same_trace(faces, expected):
     for mine, theirs in zip(faces.trace, expected.trace, strict=True):
         np.testing.assert_array_equal(mine.boxes, theirs.boxes)
         np.testing.assert_array_equal(mine.scores, theirs.scores)
+        assert mine.dropped.reasons == theirs.dropped.reasons
+        for name in ("boxes", "scores", "by"):
+            np.testing.assert_array_equal(getattr(mine.dropped, name), getattr(theirs.dropped, name))
 
 
 @pytest.fixture(scope="module", params=BORDERS)

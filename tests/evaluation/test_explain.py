@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mtcnn_fast import BackendError, Detector, Faces
+from mtcnn_fast.backends import available_backends
 from mtcnn_fast.backends.stages import REASONS, STEPS, Dropped, StageTrace
 from mtcnn_fast.evaluation.explain import draw_step, fates_at, summary, verdict
 from support.portrait import QUICK, portrait
@@ -19,9 +20,13 @@ def traced(*steps):
     return Faces(np.empty((0, 4)), np.empty(0), np.empty((0, 5, 2)), (100, 100), trace=list(steps))
 
 
-@pytest.fixture(scope="module")
-def faces():
-    return Detector("numpy", **QUICK).detect(portrait(), trace=True)
+#: The backends that tell what they drop.
+DEVICES = [name for name in ("numpy", "cpu") if not available_backends()[name]]
+
+
+@pytest.fixture(scope="module", params=DEVICES)
+def faces(request):
+    return Detector(request.param, **QUICK).detect(portrait(), trace=True)
 
 
 def test_each_step_takes_up_what_the_one_before_left(faces):
@@ -47,9 +52,10 @@ def test_what_is_dropped_says_why(faces):
             assert (step.scores > np.float32(0.7)).all()
 
 
-def test_faces_beyond_the_limit_are_told():
+@pytest.mark.parametrize("device", DEVICES)
+def test_faces_beyond_the_limit_are_told(device):
     double = np.hstack([portrait(), portrait()[:, ::-1]])
-    faces = Detector("numpy", **QUICK, max_faces=1).detect(double, trace=True)
+    faces = Detector(device, **QUICK, max_faces=1).detect(double, trace=True)
     assert faces.trace[-1].dropped.reasons.count("limit") == 1
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from mtcnn_fast._native import find_native
-from mtcnn_fast.backends.stages import STAGES, STEPS, StageTrace
+from mtcnn_fast.backends.stages import REASONS, STAGES, STEPS, Dropped, StageTrace
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError
 from mtcnn_fast.faces import Faces
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from mtcnn_fast.backends.base import Image
     from mtcnn_fast.config import DetectorConfig
     from mtcnn_fast.weights import Weights
+
+Floats = npt.NDArray[np.float32]
 
 
 class NativeBackend:
@@ -62,7 +65,7 @@ class NativeBackend:
             timings = dict(zip(STAGES, seconds, strict=True)) if seconds is not None else None
             candidates = None
             if steps is not None:
-                candidates = [StageTrace(step, *arrays) for step, arrays in zip(STEPS, steps, strict=True)]
+                candidates = [_step(step, *arrays) for step, arrays in zip(STEPS, steps, strict=True)]
             size = (image.shape[1], image.shape[0])
             results.append(Faces(boxes, scores, landmarks, size, timings=timings, trace=candidates))
         return results
@@ -73,6 +76,15 @@ class NativeBackend:
 
     def close(self) -> None:
         """Do nothing: memory is freed with the backend, and the threads are those of the process."""
+
+
+def _step(
+    step: str, boxes: Floats, scores: Floats, dropped: Floats, dropped_scores: Floats, reasons: list[int], by: Floats
+) -> StageTrace:
+    """Give what the engine tells of a step the form that all backends share."""
+    return StageTrace(
+        step, boxes, scores, Dropped(dropped, dropped_scores, tuple(REASONS[reason] for reason in reasons), by)
+    )
 
 
 def make_engine(config: DetectorConfig, weights: Weights, *, isa: str = "", direct: bool = False) -> Engine:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mtcnn_fast.backends import available_backends
 from mtcnn_fast.cli.exits import clean_exit
 from mtcnn_fast.cli.inputs import read_source
 from mtcnn_fast.cli.output import printable
@@ -41,12 +42,12 @@ def explain(
     """Show what each step of the cascade proposes, keeps and drops, and why, with its time.
 
     In the pictures what is kept is green; what is dropped is red for its score, orange for overlap with a better box,
-    purple where it cannot be cropped, and blue beyond --max-faces. The numpy backend alone records what is dropped, and
-    is taken unless --device says otherwise.
+    purple where it cannot be cropped, and blue beyond --max-faces. The cpu and numpy backends record what is dropped;
+    one of them is taken unless --device names another.
     """
     with clean_exit():
         if settings["device"] == "auto":
-            settings["device"] = "numpy"
+            settings["device"] = "numpy" if available_backends()["cpu"] else "cpu"
         with make_detector(settings) as detector:
             image = read_source(path, detector.config.max_pixels)
             faces = detector.detect(image, profile=True, trace=True)

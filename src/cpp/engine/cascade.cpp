@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <numeric>
-#include <tuple>
 
-#include "common/overlap.h"
 #include "common/resample.h"
-#include "cpp/engine/probability.h"
+#include "cpp/engine/candidates.h"
 #include "cpp/engine/pyramid_level.h"
 #include "cpp/engine/worker.h"
 
@@ -33,13 +32,10 @@ struct TileTask {
     std::int64_t area() const { return std::int64_t{row_end - row_begin} * (column_end - column_begin); }
 };
 
-// The candidates of one image between two stages.
+// One image of the batch on its way through the cascade.
 struct ImageState {
-    ImageView view;
+    ImageCandidates candidates;
     std::vector<PyramidLevel> levels;
-    std::vector<Box> boxes;
-    std::vector<float> scores;
-    std::vector<Box> offsets;
     std::size_t first = 0;  // index of its first candidate among those of the batch
 };
 
@@ -57,18 +53,6 @@ float logit_floor(float threshold) {
     return static_cast<float>(std::log(p / (1.0 - p)) - 1e-3);
 }
 
-template <class T>
-std::vector<T> gather(const std::vector<T>& values, const std::vector<std::int32_t>& order) {
-    std::vector<T> out;
-    out.reserve(order.size());
-    for (const std::int32_t i : order) out.push_back(values[static_cast<std::size_t>(i)]);
-    return out;
-}
-
-bool finite(const Box& box) {
-    return std::isfinite(box.x1) && std::isfinite(box.y1) && std::isfinite(box.x2) && std::isfinite(box.y2);
-}
-
 }  // namespace
 
 // One call of Cascade::detect.
@@ -81,10 +65,9 @@ class Detection {
           runner_(runner),
           workers_(static_cast<std::size_t>(workers)),
           profile_(profile),
-          trace_(trace),
-          images_(images.size()),
           results_(images.size()) {
-        for (std::size_t i = 0; i < images.size(); ++i) images_[i].view = images[i];
+        images_.reserve(images.size());
+        for (const ImageView& view : images) images_.push_back({ImageCandidates(view, settings, trace), {}, 0});
     }
 
     ~Detection() {
@@ -99,11 +82,13 @@ class Detection {
             merge_proposals(image, result, worker);
         });
         look(24, kRNetCrop, kRNet);
-        for_images(kRefinement,
-                   [&](ImageState& image, Detections& result, Worker& worker) { refine(image, result, worker); });
+        for_images(kRefinement, [&](ImageState& image, Detections& result, Worker& worker) {
+            image.candidates.refine(outputs_of(image), result, worker);
+        });
         look(48, kONetCrop, kONet);
-        for_images(kOutput,
-                   [&](ImageState& image, Detections& result, Worker& worker) { output(image, result, worker); });
+        for_images(kOutput, [&](ImageState& image, Detections& result, Worker& worker) {
+            image.candidates.finish(outputs_of(image), result, worker);
+        });
         return std::move(results_);
     }
 
@@ -128,16 +113,22 @@ class Detection {
             const ImageState& image = images_[static_cast<std::size_t>(task.image)];
             const PyramidLevel& level = image.levels[static_cast<std::size_t>(task.level)];
             Worker& memory = worker(w);
-            const PNetTile tile{image.view,      level.bins(),
-                                level.height,    task.row_begin,
-                                task.row_end,    task.column_begin,
-                                task.column_end, settings_.thresholds[0],
-                                floor,           profile_ ? now : nullptr,
+            const ImageView& view = image.candidates.view();
+            const PNetTile tile{view,
+                                level.bins(),
+                                level.height,
+                                task.row_begin,
+                                task.row_end,
+                                task.column_begin,
+                                task.column_end,
+                                settings_.thresholds[0],
+                                floor,
+                                profile_ ? now : nullptr,
                                 &task.time.first};
             const double begin = profile_ ? now() : 0.0;
             const int n =
                 cascade_.kernels_.pnet_tile(tile, cascade_.weights_.pnet(), cascade_.algorithms_, memory.scratch.data(),
-                                            memory.vertical(image.view.width), memory.cells.data());
+                                            memory.vertical(view.width), memory.cells.data());
             task.cells.assign(memory.cells.begin(), memory.cells.begin() + n);
             if (profile_) task.time.second = now() - begin - task.time.first;
         });
@@ -154,9 +145,10 @@ class Detection {
 
     void plan_tiles(std::int32_t index) {
         ImageState& image = images_[static_cast<std::size_t>(index)];
-        const double shorter = static_cast<double>(std::min(image.view.height, image.view.width));
+        const ImageView& view = image.candidates.view();
+        const double shorter = static_cast<double>(std::min(view.height, view.width));
         for (double s = kCellSize / settings_.min_face_size; shorter * s >= kCellSize; s *= settings_.factor) {
-            if (kCellSize / s <= settings_.max_face_size) image.levels.emplace_back(image.view, s);
+            if (kCellSize / s <= settings_.max_face_size) image.levels.emplace_back(view, s);
         }
         for (std::size_t k = 0; k < image.levels.size(); ++k) {
             const PyramidLevel& level = image.levels[k];
@@ -195,71 +187,24 @@ class Detection {
         });
     }
 
-    void record(Detections& result, Step step, const ImageState& image) const {
-        if (trace_) result.trace[step] = {image.boxes, image.scores};
-    }
+    // What the last network said of the image's candidates.
+    const float* outputs_of(const ImageState& image) const { return outputs_.data() + image.first * kCropOutputs; }
 
-    static void keep(ImageState& image, const std::vector<std::int32_t>& order) {
-        image.boxes = gather(image.boxes, order);
-        image.scores = gather(image.scores, order);
-        image.offsets = gather(image.offsets, order);
-    }
-
-    void suppress(ImageState& image, float threshold, Worker& worker) const {
-        worker.keep.clear();
-        nms(image.boxes.data(), image.scores.data(), static_cast<std::int32_t>(image.boxes.size()), threshold,
-            Overlap::kIou, worker.keep, worker.nms);
-        keep(image, worker.keep);
-    }
-
-    // Regression, squaring, and only those that the next stage can crop.
-    void regress_and_square(ImageState& image, float extra) const {
-        std::size_t n = 0;
-        for (std::size_t i = 0; i < image.boxes.size(); ++i) {
-            const Box box = square(regress(image.boxes[i], image.offsets[i], extra, settings_.coding));
-            if (!crop_window(box, image.view.height, image.view.width, settings_.border).valid()) continue;
-            image.boxes[n] = box;
-            image.scores[n++] = image.scores[i];
-        }
-        image.boxes.resize(n);
-        image.scores.resize(n);
-    }
-
-    // Cells to boxes; suppression within each scale, then over all of them.
+    // The cells of all tiles of an image become boxes, scale by scale.
     void merge_proposals(ImageState& image, Detections& result, Worker& worker) {
         const auto index = static_cast<std::int32_t>(&image - images_.data());
         std::vector<Cell> cells;
-        ImageState level_state;
-        const auto first = std::lower_bound(tiles_.begin(), tiles_.end(), index,
-                                            [](const TileTask& task, std::int32_t i) { return task.image < i; });
-        auto task = first;
+        auto task = std::lower_bound(tiles_.begin(), tiles_.end(), index,
+                                     [](const TileTask& tile, std::int32_t i) { return tile.image < i; });
         for (std::size_t k = 0; k < image.levels.size(); ++k) {
             cells.clear();
             for (; task != tiles_.end() && task->image == index && task->level == static_cast<std::int32_t>(k);
                  ++task) {
                 cells.insert(cells.end(), task->cells.begin(), task->cells.end());
             }
-            std::sort(cells.begin(), cells.end(), [](const Cell& a, const Cell& b) {
-                return std::tie(a.row, a.column) < std::tie(b.row, b.column);
-            });
-            level_state.boxes.clear();
-            level_state.scores.clear();
-            level_state.offsets.clear();
-            for (const Cell& cell : cells) {
-                level_state.boxes.push_back(cell_box(cell.row, cell.column, image.levels[k].scale));
-                level_state.scores.push_back(cell.score);
-                level_state.offsets.push_back(cell.offset);
-            }
-            suppress(level_state, settings_.nms_thresholds[0], worker);
-            const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
-            append(image.boxes, level_state.boxes);
-            append(image.scores, level_state.scores);
-            append(image.offsets, level_state.offsets);
+            image.candidates.add_cells(cells, image.levels[k].scale, worker);
         }
-        record(result, kAfterPNet, image);
-        suppress(image, settings_.nms_thresholds[1], worker);
-        regress_and_square(image, 0.0f);
-        record(result, kAfterProposals, image);
+        image.candidates.merge(result, worker);
     }
 
     // R-Net (24) or O-Net (48) on the candidates of all images, in chunks that keep every worker busy.
@@ -268,9 +213,9 @@ class Detection {
         std::vector<std::int32_t> owners;
         for (std::size_t i = 0; i < images_.size(); ++i) {
             images_[i].first = owners.size();
-            owners.insert(owners.end(), images_[i].boxes.size(), static_cast<std::int32_t>(i));
+            owners.insert(owners.end(), images_[i].candidates.size(), static_cast<std::int32_t>(i));
         }
-        outputs_.resize(owners.size() * kOutputs);
+        outputs_.resize(owners.size() * kCropOutputs);
         const std::size_t share = (owners.size() + 2 * workers_.size() - 1) / (2 * workers_.size());
         const std::size_t chunk = std::clamp<std::size_t>(share, 1, kCropBlock);
         const std::size_t chunks = (owners.size() + chunk - 1) / chunk;
@@ -285,13 +230,13 @@ class Detection {
             float* crop = memory.crops.data();
             for (std::size_t i = begin; i < end; ++i, crop += 3 * size * size) {
                 const ImageState& image = images_[static_cast<std::size_t>(owners[i])];
-                const CropWindow window =
-                    crop_window(image.boxes[i - image.first], image.view.height, image.view.width, settings_.border);
-                cascade_.kernels_.crop(image.view, window, size, memory.vertical(image.view.width), crop);
+                const ImageView& view = image.candidates.view();
+                cascade_.kernels_.crop(view, image.candidates.window(i - image.first), size,
+                                       memory.vertical(view.width), crop);
             }
             const double t1 = profile_ ? now() : 0.0;
             net(weights, cascade_.algorithms_, memory.crops.data(), static_cast<int>(end - begin),
-                memory.scratch.data(), outputs_.data() + begin * kOutputs);
+                memory.scratch.data(), outputs_.data() + begin * kCropOutputs);
             if (profile_) times[static_cast<std::size_t>(t)] = {t1 - t0, now() - t1};
         });
         if (!profile_ || chunks == 0) return;
@@ -308,75 +253,11 @@ class Detection {
         }
     }
 
-    // Keeps the candidates whose probability exceeds the threshold; returns which they were.
-    std::vector<std::int32_t> accept(ImageState& image, float threshold) const {
-        std::vector<std::int32_t> accepted;
-        image.offsets.resize(image.boxes.size());
-        for (std::size_t i = 0; i < image.boxes.size(); ++i) {
-            const float* const out = outputs_.data() + (image.first + i) * kOutputs;
-            image.scores[i] = face_probability(out[0], out[1]);
-            image.offsets[i] = {out[2], out[3], out[4], out[5]};
-            if (image.scores[i] > threshold) accepted.push_back(static_cast<std::int32_t>(i));
-        }
-        keep(image, accepted);
-        return accepted;
-    }
-
-    void refine(ImageState& image, Detections& result, Worker& worker) const {
-        accept(image, settings_.thresholds[1]);
-        record(result, kAfterRNet, image);
-        suppress(image, settings_.nms_thresholds[2], worker);
-        regress_and_square(image, 1.0f);
-        record(result, kAfterRefinement, image);
-    }
-
-    void output(ImageState& image, Detections& result, Worker& worker) const {
-        const std::vector<std::int32_t> accepted = accept(image, settings_.thresholds[2]);
-        record(result, kAfterONet, image);
-        std::vector<Landmarks> landmarks(accepted.size());
-        for (std::size_t i = 0; i < accepted.size(); ++i) {
-            const float* const points =
-                outputs_.data() + (image.first + static_cast<std::size_t>(accepted[i])) * kOutputs + 6;
-            Box& box = image.boxes[i];
-            for (std::size_t k = 0; k < 5; ++k) {
-                landmarks[i][2 * k] = landmark_coordinate(box.x1, box.x2, points[k]);
-                landmarks[i][2 * k + 1] = landmark_coordinate(box.y1, box.y2, points[5 + k]);
-            }
-            box = regress(box, image.offsets[i], 1.0f, settings_.coding);
-        }
-        worker.keep.clear();
-        nms(image.boxes.data(), image.scores.data(), static_cast<std::int32_t>(image.boxes.size()),
-            settings_.nms_thresholds[3], Overlap::kIoMin, worker.keep, worker.nms);
-        std::erase_if(worker.keep, [&](std::int32_t i) {
-            const Landmarks& points = landmarks[static_cast<std::size_t>(i)];
-            return !finite(image.boxes[static_cast<std::size_t>(i)]) ||
-                   !std::all_of(points.begin(), points.end(), [](float x) { return std::isfinite(x); });
-        });
-        if (trace_) {
-            result.trace[kAfterOutput] = {gather(image.boxes, worker.keep), gather(image.scores, worker.keep)};
-        }
-        const auto key = [&](std::int32_t i) {
-            const Box& b = image.boxes[static_cast<std::size_t>(i)];
-            return std::make_tuple(-image.scores[static_cast<std::size_t>(i)], b.x1, b.y1, b.x2, b.y2);
-        };
-        std::stable_sort(worker.keep.begin(), worker.keep.end(),
-                         [&](std::int32_t a, std::int32_t b) { return key(a) < key(b); });
-        if (static_cast<std::int64_t>(worker.keep.size()) > settings_.max_faces) {
-            worker.keep.resize(static_cast<std::size_t>(settings_.max_faces));
-        }
-        result.boxes = gather(image.boxes, worker.keep);
-        result.scores = gather(image.scores, worker.keep);
-        result.landmarks = gather(landmarks, worker.keep);
-    }
-
-    static constexpr std::size_t kOutputs = 16;
-
     Cascade& cascade_;
     const CascadeSettings& settings_;
     const Runner& runner_;
     std::vector<std::unique_ptr<Worker>> workers_;
     const bool profile_;
-    const bool trace_;
     std::vector<ImageState> images_;
     std::vector<Detections> results_;
     std::vector<TileTask> tiles_;

@@ -63,6 +63,9 @@ inline constexpr int kTileColumns = 256;
 // Crops that a call of a crop network takes at once.
 inline constexpr int kCropBlock = 8;
 
+// Floats that they write a crop: two logits, four box offsets and, for O-Net, ten landmark coordinates.
+inline constexpr std::size_t kCropOutputs = 16;
+
 struct KernelTable {
     const char* name;
     // Floats of scratch memory that each function needs, 64-byte aligned and finite (zeroed once).
@@ -76,8 +79,8 @@ struct KernelTable {
     // Resamples a window to `size` x `size` pixels of 3 floats, normalised; size is 24 or 48. `out` has room for one
     // float more.
     void (*crop)(const ImageView&, const CropWindow&, int size, std::uint32_t* vertical, float* out);
-    // Run R-Net or O-Net on `count` <= kCropBlock crops, each `size * size * 3` floats after the other; `out` takes 16
-    // floats a crop: two logits, four box offsets and, for O-Net, ten landmark coordinates.
+    // Run R-Net or O-Net on `count` <= kCropBlock crops, each `size * size * 3` floats after the other; `out` takes
+    // kCropOutputs floats a crop.
     void (*rnet)(const CropNetWeights&, const Algorithms&, const float* crops, int count, float* scratch, float* out);
     void (*onet)(const CropNetWeights&, const Algorithms&, const float* crops, int count, float* scratch, float* out);
 };
