@@ -7,6 +7,8 @@ JOBS ?= 2
 WHEEL ?=
 WITH ?=
 ARGS ?=
+# For `make dev`; RelWithDebInfo keeps the names that a profiler needs.
+BUILD_TYPE ?= Release
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
@@ -66,7 +68,7 @@ DEV_PYTHON = $(if $(filter file,$(origin PYTHON)),$(CURDIR)/$(BIN)/python,$(PYTH
 DEV_PATH = PATH="$(dir $(DEV_PYTHON)):$$PATH"
 
 dev: $(if $(filter file,$(origin PYTHON)),$(VENV)/.dev) ## build the native module into python/, for PYTHONPATH=python
-	$(DEV_PATH) cmake -S . -B build/dev -G Ninja -DCMAKE_BUILD_TYPE=Release -DMTCNN_FAST_WERROR=ON -DMTCNN_FAST_TESTS=ON \
+	$(DEV_PATH) cmake -S . -B build/dev -G Ninja -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) -DMTCNN_FAST_WERROR=ON -DMTCNN_FAST_TESTS=ON \
 		-DPython_EXECUTABLE=$(DEV_PYTHON) -Dpybind11_DIR="$$($(DEV_PYTHON) -m pybind11 --cmakedir)" > /dev/null
 	$(DEV_PATH) cmake --build build/dev --parallel $(JOBS)
 	cmake --install build/dev --prefix python > /dev/null
