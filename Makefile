@@ -14,7 +14,7 @@ CXX_SOURCES = $(shell find src tests -type f -name '*.cpp' -o -type f -name '*.h
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint types format wheel clean
+.PHONY: help demo test coverage lint types format dev wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,6 +42,16 @@ format: $(VENV)/.dev ## bring Python and C++ into shape
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(CXX_SOURCES)
+
+# With PYTHON=... on the command line, that interpreter's packages are used instead of the environment's.
+DEV_PYTHON = $(if $(filter file,$(origin PYTHON)),$(CURDIR)/$(BIN)/python,$(PYTHON))
+DEV_PATH = PATH="$(dir $(DEV_PYTHON)):$$PATH"
+
+dev: $(if $(filter file,$(origin PYTHON)),$(VENV)/.dev) ## build the native module into python/, for PYTHONPATH=python
+	$(DEV_PATH) cmake -S . -B build/dev -G Ninja -DCMAKE_BUILD_TYPE=Release -DMTCNN_FAST_WERROR=ON -DMTCNN_FAST_TESTS=ON \
+		-DPython_EXECUTABLE=$(DEV_PYTHON) -Dpybind11_DIR="$$($(DEV_PYTHON) -m pybind11 --cmakedir)" > /dev/null
+	$(DEV_PATH) cmake --build build/dev --parallel $(JOBS)
+	cmake --install build/dev --prefix python > /dev/null
 
 wheel: $(VENV)/pyvenv.cfg ## build a wheel into dist/
 	$(PIP) wheel --no-deps --wheel-dir dist .

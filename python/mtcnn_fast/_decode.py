@@ -11,7 +11,6 @@ import os
 import re
 import struct
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,7 +89,8 @@ def read_path(path: str | os.PathLike[Any], max_pixels: int) -> tuple[Pixels, st
     text = os.fsdecode(path)
     name = f"image file {_shorten(text)!r}"
     try:
-        file = Path(text).open("rb")  # noqa: SIM115 - only the opening is guarded here; the next lines close it
+        # Not pathlib, which takes an empty path for the current directory; only the opening is guarded here.
+        file = open(text, "rb")  # noqa: PTH123, SIM115
     except (OSError, ValueError) as error:
         raise ImageError(f"{name} {_why_not_opened(text, error)}") from error
     with file:
@@ -109,7 +109,7 @@ def _why_not_opened(text: str, error: OSError | ValueError) -> str:
         if URL.match(text):
             return f"is a URL, and nothing is downloaded here; {accepted}, or the bytes of a downloaded one"
         return f"does not exist; {accepted}"
-    if Path(text).is_dir():
+    if os.path.isdir(text):  # noqa: PTH112 - Path.is_dir() raises for names that are too long
         return f"is a directory; {accepted}"
     return f"cannot be opened ({_reason(error)}); {accepted} that may be read"
 
@@ -145,17 +145,19 @@ def _identify(file: IO[bytes], name: str) -> PILImage.Image:
         for kind in [kind for kind in Image.ID if kind not in tried]:
             tried.add(kind)
             factory, accepts = Image.OPEN[kind]
-            verdict = accepts(prefix) if accepts else True
-            if isinstance(verdict, str):
-                reasons.append(verdict)
-            if not verdict or isinstance(verdict, str):
-                continue
-            file.seek(0)
+            matches: bool | str = not accepts
             try:
-                return factory(file, "")
-            except (SyntaxError, IndexError, TypeError, struct.error) as error:
-                # The plug-ins' way of saying "not mine"; where the signature did match, it tells what is damaged.
                 if accepts:
+                    matches = accepts(prefix)
+                if isinstance(matches, str):
+                    # The format is known, but this build of Pillow cannot read it.
+                    reasons.append(matches)
+                elif matches:
+                    file.seek(0)
+                    return factory(file, "")
+            # The plug-ins' ways of saying "not mine"; where the signature did match, they tell what is damaged.
+            except (SyntaxError, IndexError, TypeError, struct.error) as error:
+                if accepts and matches:
                     reasons.append(f"{kind}: {error}")
             except Exception as error:
                 raise ImageError(_undecodable(name, error)) from error
@@ -173,7 +175,7 @@ def _undecodable(name: str, error: Exception) -> str:
     )
 
 
-def pil_pixels(image: PILImage.Image, max_pixels: int, name: str | None = None) -> Pixels:
+def pil_pixels(image: PILImage.Image, max_pixels: int, name: str) -> Pixels:
     """Pixels of a PIL image, upright.
 
     Parameters
@@ -182,7 +184,7 @@ def pil_pixels(image: PILImage.Image, max_pixels: int, name: str | None = None) 
         Of any mode; of an animation, the current frame. An image that is still in its file is loaded.
     max_pixels : int
         Largest number of pixels; compared with the image's size before it is loaded.
-    name : str, optional
+    name : str
         What error messages call the image.
 
     Returns
@@ -196,7 +198,6 @@ def pil_pixels(image: PILImage.Image, max_pixels: int, name: str | None = None) 
     ImageError
         If the image is too large, cannot be decoded, or is of a mode whose meaning is not known.
     """
-    name = name or f"PIL image of mode {image.mode}"
     width, height = image.size[:2]
     check_pixels(name, width, height, max_pixels)
     try:
@@ -224,13 +225,8 @@ def _load(image: PILImage.Image) -> None:
 
 def _mode_pixels(image: PILImage.Image, name: str) -> Pixels:
     mode = image.mode
-    if mode in SIXTEEN_BIT_MODES:
-        pixels = np.asarray(image)
-        # A PNG may declare one gray value to be transparent: over black it is black.
-        key = image.info.get("transparency")
-        return pixels if key is None else np.where(pixels == key, 0, pixels).astype(np.uint16)
-    if mode == "I":
-        return _int32_pixels(image, name)
+    if mode == "I" or mode in SIXTEEN_BIT_MODES:
+        return _sixteen_bit_pixels(image, name)
     if mode == "RGBa":
         # Premultiplied by alpha, which is what compositing on black would do.
         return np.asarray(image)[:, :, :3]
@@ -246,13 +242,18 @@ def _mode_pixels(image: PILImage.Image, name: str) -> Pixels:
     return np.asarray(image)
 
 
-def _int32_pixels(image: PILImage.Image, name: str) -> Pixels:
-    if image.format not in SIXTEEN_BIT_FORMATS:
+def _sixteen_bit_pixels(image: PILImage.Image, name: str) -> Pixels:
+    if image.mode == "I" and image.format not in SIXTEEN_BIT_FORMATS:
         raise ImageError(
             f"{name} has mode I (32-bit integers), whose range is not known; accepted: mode L for values of 0-255 "
-            "(image.convert('L')), mode I;16 for values of 0-65535 (image.convert('I;16'))"
+            "(image.convert('L') in PIL), mode I;16 for values of 0-65535 (image.convert('I;16'))"
         )
-    return np.asarray(image).astype(np.uint16)
+    pixels = np.asarray(image).astype(np.uint16)
+    # A PNG may declare one gray value to be transparent: over black it is black.
+    key = image.info.get("transparency")
+    if key is not None:
+        pixels[pixels == key] = 0
+    return pixels
 
 
 def _orientation(image: PILImage.Image) -> int:

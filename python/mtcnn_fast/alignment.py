@@ -56,7 +56,7 @@ def estimate_similarity(src: npt.ArrayLike, dst: npt.ArrayLike) -> Matrix:
     ------
     ConfigError
         If the shapes differ or are wrong, if all points of a set coincide, or if the sets have so little in common that
-        every similarity is worse than mapping all points to one.
+        no similarity is better than mapping all points to one.
 
     Notes
     -----

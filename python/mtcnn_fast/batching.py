@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from mtcnn_fast.backends.base import Image
 from mtcnn_fast.errors import ImageError
 
-# Where no batch size is asked for, a batch ends at this many images or pixels, whichever comes first: enough to keep a
-# backend busy, at most 96 MB of pixels and one image more, and soon enough for a progress bar to move.
-AUTO_IMAGES = 8
-AUTO_PIXELS = 32_000_000
-
 
 def gather(
-    images: Iterable[object], load: Callable[[object], Image], batch_size: int | None, stop_at_error: bool
+    images: Iterable[object],
+    load: Callable[[object], Image],
+    *,
+    batch_size: int,
+    batch_pixels: int | None,
+    stop_at_error: bool,
 ) -> Iterator[list[Image | ImageError]]:
     """Load images and yield them in batches.
 
@@ -24,8 +24,10 @@ def gather(
         The images, read as batches are taken.
     load : callable
         Makes an ``(H, W, 3)`` uint8 array of an image, or raises `ImageError`.
-    batch_size : int or None
-        Images in a batch; ``None`` for a limit by their number and size.
+    batch_size : int
+        Images in a batch.
+    batch_pixels : int or None
+        A batch ends earlier with the image that brings it to this many pixels.
     stop_at_error : bool
         Read nothing after an image that cannot be loaded.
 
@@ -53,8 +55,7 @@ def gather(
         if failed and stop_at_error:
             break
         pixels += 0 if isinstance(item, ImageError) else item.shape[0] * item.shape[1]
-        full = len(batch) >= (batch_size or AUTO_IMAGES) or (batch_size is None and pixels >= AUTO_PIXELS)
-        if full:
+        if len(batch) == batch_size or (batch_pixels is not None and pixels >= batch_pixels):
             yield batch
             batch, pixels = [], 0
     if batch:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sized
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from mtcnn_fast.backends import batch_size as best_batch_size
 from mtcnn_fast.backends import create_backend, parse_device
 from mtcnn_fast.backends.shared import SharedBackend
 from mtcnn_fast.batching import gather
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from mtcnn_fast.faces import Faces
 
 ValueRange = tuple[float, float]
+
+# Where no batch size is asked for, large images end a batch early: it holds at most 96 MB of pixels and one image more.
+_BATCH_PIXELS = 32_000_000
 
 
 class Detector:
@@ -84,7 +88,8 @@ class Detector:
             max_pixels=max_pixels,
             num_threads=num_threads,
         )
-        self._setup(config, parse_device(device), _own_weights(weights))
+        parse_device(device)
+        self._setup(config, device, _own_weights(weights))
         # Made now, so that a device which cannot be used is told at once.
         with self._shared.lent():
             pass
@@ -270,21 +275,27 @@ class Detector:
         # Checked here, not in the generator, so that a wrong argument shows where it was given.
         if on_error not in ("raise", "return"):
             raise ConfigError(f"on_error must be 'raise' or 'return', got {on_error!r}")
-        if batch_size is not None:
-            batch_size = _count("batch_size", batch_size)
         self._shared.check_open()
+        limit = best_batch_size(self.backend) if batch_size is None else _count("batch_size", batch_size)
         load = functools.partial(
             load_image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
         )
-        source = split_batch(images, layout)
-        return self._stream(gather(source, load, batch_size, stop_at_error=on_error == "raise"), on_error)
+        batches = gather(
+            split_batch(images, layout),
+            load,
+            batch_size=limit,
+            batch_pixels=_BATCH_PIXELS if batch_size is None else None,
+            stop_at_error=on_error == "raise",
+        )
+        return self._stream(batches, on_error)
 
     def _stream(
         self, batches: Iterator[list[Image | ImageError]], on_error: Literal["raise", "return"]
     ) -> Iterator[Faces | ImageError]:
         for batch in batches:
+            readable = [item for item in batch if not isinstance(item, ImageError)]
             with self._shared.lent() as backend:
-                found = iter(backend.detect([item for item in batch if not isinstance(item, ImageError)]))
+                found = iter(backend.detect(readable) if readable else ())
             for item in batch:
                 if not isinstance(item, ImageError):
                     yield next(found)
@@ -292,6 +303,9 @@ class Detector:
                     yield item
                 else:
                     raise item
+            # Let go of the images before the next batch is read.
+            batch.clear()
+            readable.clear()
 
     def warmup(self) -> None:
         """Allocate and compile now what the first detection would have to.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from mtcnn_fast.config import _count
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
 
     from mtcnn_fast.faces import Faces
 
@@ -129,9 +130,7 @@ def _label(
     text: str,
 ) -> None:
     """Write on a filled tag above the upper left corner of a box, or wherever next to it the image has room."""
-    from PIL import ImageFont
-
-    font = ImageFont.load_default(font_size)
+    font = _font(font_size)
     left, top, right, bottom = font.getbbox(text)
     pad = max(1, round(font_size * 0.2))
     width, height = math.ceil(right - left) + 2 * pad, math.ceil(bottom - top) + 2 * pad
@@ -141,3 +140,11 @@ def _label(
         y = max(0, min(box[1], size[1] - height))
     canvas.rectangle((x, y, x + width - 1, y + height - 1), fill=BOX_COLOR)
     canvas.text((x + pad - left, y + pad - top), text, fill=SHADE_COLOR, font=font)
+
+
+@functools.lru_cache(maxsize=32)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return Pillow's own font; unpacking it takes longer than writing a label."""
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)

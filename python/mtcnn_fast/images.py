@@ -5,6 +5,7 @@ Backends see nothing but what `load_image` returns.
 
 from __future__ import annotations
 
+import numbers
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -89,9 +90,10 @@ def load_image(
     Pillow, without regard to color profiles; 16-bit color files are reduced by Pillow to the upper 8 bits, 16-bit gray
     ones as above.
 
-    Pillow's readers of WebP and GIF check the size of some files against Pillow's own limits in a way that cannot be
-    avoided from outside: WebP images above twice ``PIL.Image.MAX_IMAGE_PIXELS`` (179 megapixels by default) are
-    refused with `ImageError` whatever `max_pixels` is.
+    Damaged files are refused as far as their format reveals the damage, unless the application itself has set Pillow's
+    ``LOAD_TRUNCATED_IMAGES``. Two of Pillow's readers check sizes on their own, which cannot be avoided from outside:
+    WebP, and GIF if the first frame is to be cleared afterwards, are refused above twice Pillow's
+    ``MAX_IMAGE_PIXELS`` (179 megapixels by default) whatever `max_pixels` is.
     """
     _check_arguments(color, value_range, layout, max_pixels)
     if _is_array(image):
@@ -172,7 +174,9 @@ def _check_layout(layout: object) -> None:
 
 
 def _is_range(value: object) -> bool:
-    return isinstance(value, (tuple, list)) and tuple(value) in ((0, 1), (0, 255))
+    if not isinstance(value, (tuple, list)) or not all(isinstance(bound, numbers.Real) for bound in value):
+        return False
+    return tuple(value) in ((0, 1), (0, 255))
 
 
 def _type_name(value: object) -> str:
@@ -180,10 +184,14 @@ def _type_name(value: object) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
+def _is_instance(value: object, module: str, name: str) -> bool:
+    """Tell whether a value is of a class whose module may not be imported, or may be being imported by a thread."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(value, kind)
+
+
 def _is_pil(image: object) -> bool:
-    # A PIL image exists only where its module has been imported, and importing it is not free.
-    module = sys.modules.get("PIL.Image")
-    return module is not None and isinstance(image, module.Image)
+    return _is_instance(image, "PIL.Image", "Image")
 
 
 def _is_array(image: object) -> bool:
@@ -193,9 +201,8 @@ def _is_array(image: object) -> bool:
 
 def _decode(image: object, max_pixels: int) -> tuple[Pixels, str]:
     if _is_pil(image):
-        pil = cast("Any", image)
-        name = f"PIL image of mode {pil.mode}"
-        return pil_pixels(pil, max_pixels, name), name
+        name = "PIL image"
+        return pil_pixels(cast("Any", image), max_pixels, name), name
     if isinstance(image, (str, os.PathLike)):
         return read_path(image, max_pixels)
     if isinstance(image, (bytes, bytearray)):
@@ -240,9 +247,7 @@ def _as_array(image: Any) -> Pixels:
 
 
 def _masked_values(image: Any) -> int:
-    # As with PIL: numpy imports its masked arrays only where they are used.
-    module = sys.modules.get("numpy.ma")
-    return int(module.getmaskarray(image).sum()) if module and isinstance(image, module.MaskedArray) else 0
+    return int(np.ma.getmaskarray(image).sum()) if _is_instance(image, "numpy.ma", "MaskedArray") else 0
 
 
 def _check_in_host_memory(image: Any) -> None:

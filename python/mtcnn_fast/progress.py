@@ -48,12 +48,27 @@ def track(steps: Iterable[T], total: int | None) -> Iterator[T]:
 
 
 def _images_bar(console: Console) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task
     from rich.text import Text
 
-    class Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text("" if task.speed is None else f"{task.speed:.1f} images/s")
+    class Pace(ProgressColumn):
+        """Rate and time left since the start: results come in batches, which mislead a rate of the last moments."""
 
-    columns = BarColumn(bar_width=None), MofNCompleteColumn(), Rate(), TimeRemainingColumn(compact=True)
+        def render(self, task: Task) -> Text:
+            return Text(pace(task.completed, task.total, task.elapsed or 0.0))
+
+    columns = BarColumn(bar_width=None), MofNCompleteColumn(), Pace()
     return Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+
+
+def pace(done: float, total: float | None, seconds: float) -> str:
+    """Describe rate and time left, such as ``"12.5 images/s, 1:04 left"``; nothing before the first step is done."""
+    if not done or not seconds:
+        return ""
+    rate = done / seconds
+    text = f"{rate:.1f} images/s"
+    if total is None:
+        return text
+    left = round((total - done) / rate)
+    clock = f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}" if left >= 3600 else f"{left // 60}:{left % 60:02}"
+    return f"{text}, {clock} left"

@@ -44,16 +44,23 @@ MF_HD Box regress(const Box& box, const Box& offset, float extra) {
     return {box.x1 + offset.x1 * w, box.y1 + offset.y1 * h, box.x2 + offset.x2 * w, box.y2 + offset.y2 * h};
 }
 
-// The same for weights with the R-CNN box coding (Girshick et al. 2014, appendix C): offset of the centre in units of
-// the box, and logarithm of the ratio of sizes. The exponential is float64, rounded once, as float32 libraries differ
-// in the last bit.
-MF_HD Box regress_rcnn(const Box& box, const Box& offset, float extra) {
+// How a network's four box outputs are meant; part of the weights.
+enum class BoxCoding {
+    kCorner,  // offsets of x1, y1, x2, y2 in units of the box
+    kRcnn,    // offset of the centre in units of the box, and logarithm of the ratio of sizes (Girshick et al. 2014)
+};
+
+// exp in float64, rounded once: float32 versions differ between libraries in the last bit.
+MF_HD float exp_rounded(float x) { return static_cast<float>(::exp(static_cast<double>(x))); }
+
+MF_HD Box regress(const Box& box, const Box& offset, float extra, BoxCoding coding) {
+    if (coding == BoxCoding::kCorner) return regress(box, offset, extra);
     const float w = box.x2 - box.x1 + extra;
     const float h = box.y2 - box.y1 + extra;
     const float x = box.x1 + w * 0.5f + offset.x1 * w;
     const float y = box.y1 + h * 0.5f + offset.y1 * h;
-    const float half_w = w * static_cast<float>(::exp(static_cast<double>(offset.x2))) * 0.5f;
-    const float half_h = h * static_cast<float>(::exp(static_cast<double>(offset.y2))) * 0.5f;
+    const float half_w = w * exp_rounded(offset.x2) * 0.5f;
+    const float half_h = h * exp_rounded(offset.y2) * 0.5f;
     return {x - half_w, y - half_h, x + half_w - extra, y + half_h - extra};
 }
 

@@ -3,10 +3,13 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "cpp/cpu_count.h"
 #include "cpp/crop.h"
 #include "cpp/nms.h"
 #include "cpp/resize.h"
@@ -51,36 +54,46 @@ void require(bool condition, const char* what, py::ssize_t got) {
 }
 
 constexpr py::ssize_t kMaxSize = 1 << 30;
+constexpr py::ssize_t kMaxThreads = 1024;
 
-py::list py_resize_pyramid(const py::array& image, const std::vector<std::pair<py::ssize_t, py::ssize_t>>& sizes) {
+void require_threads(py::ssize_t num_threads) {
+    require(num_threads >= 1 && num_threads <= kMaxThreads, "num_threads must be from 1 to 1024", num_threads);
+}
+
+// Lets a signal, such as Ctrl-C, end a run.
+void check_signals() {
+    const py::gil_scoped_acquire held;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+py::list py_resize_pyramid(const py::array& image, const std::vector<std::pair<py::ssize_t, py::ssize_t>>& sizes,
+                           py::ssize_t num_threads) {
     const ImageView view = image_view(image);
+    require_threads(num_threads);
     for (const auto& [height, width] : sizes) {
         require(height >= 1 && height <= kMaxSize, "each height in sizes must be from 1 to 2**30", height);
         require(width >= 1 && width <= kMaxSize, "each width in sizes must be from 1 to 2**30", width);
     }
-    py::list levels;
-    std::vector<PlanesView> planes;
+    py::list arrays;
+    std::vector<PyramidLevel> levels;
     for (const auto& [height, width] : sizes) {
-        py::array_t<float> level({py::ssize_t{3}, height, width});
-        planes.push_back({level.mutable_data(), height * width, width});
-        levels.append(std::move(level));
+        py::array_t<float> array({py::ssize_t{3}, height, width});
+        levels.push_back({height, width, {array.mutable_data(), height * width, width}});
+        arrays.append(std::move(array));
     }
     {
         const py::gil_scoped_release released;
-        ResizePlan plan;
-        ResizeScratch scratch;
-        for (std::size_t i = 0; i < sizes.size(); ++i) {
-            plan.assign(view, sizes[i].first, sizes[i].second);
-            resize_rows(plan, view, 0, sizes[i].first, planes[i], scratch);
-        }
+        resize_pyramid(view, levels, static_cast<int>(num_threads), check_signals);
     }
-    return levels;
+    return arrays;
 }
 
-py::tuple py_crop_pad_resize(const py::array& image, const py::array& boxes, py::ssize_t size, bool zero_border) {
+py::tuple py_crop_pad_resize(const py::array& image, const py::array& boxes, py::ssize_t size, bool zero_border,
+                             py::ssize_t num_threads) {
     const ImageView view = image_view(image);
     const auto* const corners = elements<float>("boxes", "(N, 4) float32", boxes, {-1, 4});
     require(size >= 1 && size <= 4096, "size must be from 1 to 4096", size);
+    require_threads(num_threads);
     const py::ssize_t n = boxes.shape(0);
     py::array_t<float> crops({n, py::ssize_t{3}, size, size});
     py::array_t<bool> valid(n);
@@ -88,12 +101,9 @@ py::tuple py_crop_pad_resize(const py::array& image, const py::array& boxes, py:
     bool* const flags = valid.mutable_data();
     {
         const py::gil_scoped_release released;
-        CropScratch scratch;
-        for (py::ssize_t i = 0; i < n; ++i) {
-            const float* const c = corners + 4 * i;
-            flags[i] = crop_pad_resize(view, Box{c[0], c[1], c[2], c[3]}, size,
-                                       zero_border ? Border::kZero : Border::kClip, out + i * 3 * size * size, scratch);
-        }
+        crop_pad_resize(view, reinterpret_cast<const Box*>(corners), n, size,
+                        zero_border ? Border::kZero : Border::kClip, out, flags, static_cast<int>(num_threads),
+                        check_signals);
     }
     return py::make_tuple(std::move(crops), std::move(valid));
 }
@@ -124,9 +134,10 @@ py::array_t<std::int64_t> py_batched_nms(const py::array& boxes, const py::array
 PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
     using namespace mtcnn_fast;
     m.doc() = "Native code of mtcnn_fast for the CPU. Private: see mtcnn_fast.ops.";
-    m.def("resize_pyramid", &py_resize_pyramid, py::arg("image"), py::arg("sizes"));
+    m.def("resize_pyramid", &py_resize_pyramid, py::arg("image"), py::arg("sizes"), py::arg("num_threads") = 1);
     m.def("crop_pad_resize", &py_crop_pad_resize, py::arg("image"), py::arg("boxes"), py::arg("size"),
-          py::arg("zero_border"));
+          py::arg("zero_border"), py::arg("num_threads") = 1);
+    m.def("available_threads", &available_threads);
     m.def("batched_nms", &py_batched_nms, py::arg("boxes"), py::arg("scores"), py::arg("segments"),
           py::arg("threshold"), py::arg("iomin"));
 }

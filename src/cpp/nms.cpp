@@ -79,13 +79,18 @@ int level_of(const Box& box, float area, Overlap mode) {
 class Suppressor {
   public:
     Suppressor(float threshold, Overlap mode, NmsScratch& scratch)
-        : threshold_(threshold), mode_(mode), margin_(2.0 * overlap_extra(mode)), scratch_(scratch) {
+        : threshold_(threshold),
+          surely_below_(threshold > 1e-15f ? threshold * 0.999f : 0.0f),
+          slack_(mode == Overlap::kIou ? std::max(1.01 - threshold, 0.0) : 1.0),
+          mode_(mode),
+          scratch_(scratch) {
         scratch.levels.resize(kMaxExponent - kMinExponent + 1);
         scratch.wild.clear();
         // Boxes `gap` levels apart have an IoU of less than 2 ** (1 - gap), give or take rounding.
         reach_ = kMaxExponent - kMinExponent;
-        if (mode == Overlap::kIou && threshold > 0.0f) {
+        if (mode == Overlap::kIou) {
             while (reach_ > 0 && std::ldexp(1.01, 1 - reach_) < threshold) --reach_;
+            while (finer_ < 4 && std::ldexp(slack_, finer_) < 0.75) ++finer_;
         }
     }
 
@@ -110,10 +115,12 @@ class Suppressor {
         const float area = box_area(box, mode_);
         const int exponent = level_of(box, area, mode_);
         if (exponent == kInert) return true;
-        if (dropped_by_all(box, area, scratch_.wild)) return false;
+        if (dropped_by_wild(box, area)) return false;
         if (exponent == kWild) {
             for (const Level& level : scratch_.levels) {
-                if (dropped_by_all(box, area, level.kept)) return false;
+                for (const Kept& kept : level.kept) {
+                    if (overlaps(kept.box, kept.area, box, area, threshold_, mode_)) return false;
+                }
             }
             scratch_.wild.push_back({box, area, -1});
             return true;
@@ -131,9 +138,10 @@ class Suppressor {
   private:
     Level& level(int exponent) { return scratch_.levels[exponent - kMinExponent]; }
 
-    // floor(coordinate / 2 ** exponent), exactly.
-    static std::int64_t cell(double coordinate, int exponent) {
-        const double quotient = coordinate * std::bit_cast<double>(static_cast<std::uint64_t>(1023 - exponent) << 52);
+    // floor(coordinate / cell size), exactly.
+    std::int64_t cell(double coordinate, int exponent) const {
+        const auto bits = static_cast<std::uint64_t>(1023 + finer_ - exponent) << 52;
+        const double quotient = coordinate * std::bit_cast<double>(bits);
         const auto truncated = static_cast<std::int64_t>(quotient);
         return truncated - (quotient < static_cast<double>(truncated));
     }
@@ -146,29 +154,52 @@ class Suppressor {
         head = static_cast<std::int32_t>(home.kept.size()) - 1;
     }
 
+    // `overlaps` for boxes that are not wild: most need no division.
     bool dropped(const Box& box, float area, const Kept& kept) const {
-        return overlaps(kept.box, kept.area, box, area, threshold_, mode_);
+        const float extra = overlap_extra(mode_);
+        const float w = std::min(box.x2, kept.box.x2) - std::max(box.x1, kept.box.x1) + extra;
+        const float h = std::min(box.y2, kept.box.y2) - std::max(box.y1, kept.box.y1) + extra;
+        const float shared = std::max(w, 0.0f) * std::max(h, 0.0f);
+        const float whole = mode_ == Overlap::kIou ? area + kept.area - shared : std::min(area, kept.area);
+        return shared > surely_below_ * whole && shared / whole > threshold_;
     }
 
-    bool dropped_by_all(const Box& box, float area, const std::vector<Kept>& all) const {
-        return std::any_of(all.begin(), all.end(), [&](const Kept& kept) { return dropped(box, area, kept); });
+    bool dropped_by_wild(const Box& box, float area) const {
+        return std::any_of(scratch_.wild.begin(), scratch_.wild.end(), [&](const Kept& kept) {
+            return overlaps(kept.box, kept.area, box, area, threshold_, mode_);
+        });
     }
 
-    // A kept box of this level that shares area with `box` begins at most one cell before it, and not after its end.
+    struct Cells {
+        std::int64_t begin;
+        std::int64_t count;
+    };
+
+    // Where on one axis the kept boxes of a level begin that can drop a box from `first` to `last`. An IoU above t
+    // needs a common width of t times the larger width, so that the one further right begins within 1 - t of the
+    // other's width. IoMin needs a common width above 0, after adding 1.
+    Cells window(float first, float last, int exponent, std::int64_t side) const {
+        const double size = double{last} - first;
+        const double margin = 2.0 * overlap_extra(mode_);
+        const double before = slack_ * std::ldexp(1.0, exponent) + margin;
+        const double after = slack_ * size + margin;
+        const std::int64_t begin = cell(first - before, exponent);
+        return {begin, std::min(cell(first + after, exponent) - begin + 1, side)};
+    }
+
     bool dropped_by_level(const Box& box, float area, int exponent) {
         const Level& other = level(exponent);
         if (other.kept.empty()) return false;
-        const std::int64_t x_begin = cell(box.x1 - margin_, exponent) - 1;
-        const std::int64_t y_begin = cell(box.y1 - margin_, exponent) - 1;
-        const std::int64_t columns = std::min(cell(box.x2 + margin_, exponent) - x_begin + 1, other.side);
-        const std::int64_t rows = std::min(cell(box.y2 + margin_, exponent) - y_begin + 1, other.side);
-        if (columns * rows >= static_cast<std::int64_t>(other.kept.size())) {
-            return dropped_by_all(box, area, other.kept);
+        const Cells rows = window(box.y1, box.y2, exponent, other.side);
+        const Cells columns = window(box.x1, box.x2, exponent, other.side);
+        if (columns.count * rows.count >= static_cast<std::int64_t>(other.kept.size())) {
+            return std::any_of(other.kept.begin(), other.kept.end(),
+                               [&](const Kept& kept) { return dropped(box, area, kept); });
         }
         const std::int64_t mask = other.side - 1;
-        for (std::int64_t y = y_begin; y < y_begin + rows; ++y) {
+        for (std::int64_t y = rows.begin; y < rows.begin + rows.count; ++y) {
             const std::int32_t* const row = other.cells.data() + (y & mask) * other.side;
-            for (std::int64_t x = x_begin; x < x_begin + columns; ++x) {
+            for (std::int64_t x = columns.begin; x < columns.begin + columns.count; ++x) {
                 for (std::int32_t i = row[x & mask]; i >= 0; i = other.kept[i].next) {
                     if (dropped(box, area, other.kept[i])) return true;
                 }
@@ -178,9 +209,11 @@ class Suppressor {
     }
 
     float threshold_;
+    float surely_below_;
+    double slack_;
     Overlap mode_;
-    double margin_;
     int reach_ = 0;
+    int finer_ = 0;  // a level's cells are 2 ** finer_ times smaller than its boxes
     NmsScratch& scratch_;
 };
 

@@ -1,6 +1,7 @@
 #include "cpp/resize.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "common/resample.h"
@@ -8,122 +9,146 @@
 namespace mtcnn_fast {
 namespace {
 
-// Rows of bytes that 16 bits sum exactly, and pixels that 31 bits do.
-constexpr std::int64_t kMaxRows16 = 65535 / 255;
-constexpr std::int64_t kMaxArea31 = 2147483647 / 255;
+// Bytes that 16 bits sum exactly, and that 31 bits do.
+constexpr std::int64_t kMaxCount16 = 65535 / 255;
+constexpr std::int64_t kMaxCount31 = 2147483647 / 255;
 
-// Elements read past the last pixel of a row of sums: one pixel that a mask discards, and its neighbour's first value.
-constexpr std::int64_t kPadding = 4;
+// Zeros behind a row of sums: as many as are read from its end on.
+constexpr std::int64_t kPadding = 8;
 
-// The three values of a pixel, and one that is ignored.
-typedef std::int32_t Lanes __attribute__((vector_size(16)));
+typedef std::uint8_t U8x16 __attribute__((vector_size(16)));
+typedef std::uint16_t U16x8 __attribute__((vector_size(16)));
+typedef std::int32_t I32x4 __attribute__((vector_size(16)));
+typedef float F32x4 __attribute__((vector_size(16)));
+static_assert(std::endian::native == std::endian::little, "zeros are interleaved as the upper halves of wider numbers");
 
-template <typename Sum>
-MF_HD Lanes load_pixel(const Sum* p) {
-    typedef Sum Pixel __attribute__((vector_size(4 * sizeof(Sum))));
-    Pixel pixel;
-    std::memcpy(&pixel, p, sizeof pixel);
-    return __builtin_convertvector(pixel, Lanes);
+template <typename Vector, typename Element>
+MF_HD Vector load(const Element* p) {
+    Vector vector;
+    std::memcpy(&vector, p, sizeof vector);
+    return vector;
 }
 
-template <typename Sum>
-Sum* buffer(std::vector<std::byte>& storage, std::int64_t count) {
-    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(Sum);
-    if (storage.size() < bytes) storage.resize(bytes);
-    return reinterpret_cast<Sum*>(storage.data());
-}
-
-// Adds rows of `count` bytes. A block of columns at a time, so that its sums stay in registers.
-template <typename Sum>
-void sum_rows(const std::uint8_t* first, std::ptrdiff_t pitch, std::int64_t rows, std::int64_t count, Sum* out) {
-    constexpr std::int64_t kBlock = 64;
+// Adds rows of `count` bytes, at most kMaxCount16 of them. A block of columns at a time: its sums stay in registers.
+void sum_rows(const std::uint8_t* first, std::ptrdiff_t pitch, std::int64_t rows, std::int64_t count,
+              std::uint16_t* out) {
+    constexpr int kVectors = 2;
+    constexpr std::int64_t kBlock = kVectors * sizeof(U8x16);
     std::int64_t x = 0;
     for (; x + kBlock <= count; x += kBlock) {
-        Sum block[kBlock] = {};
-        for (std::int64_t row = 0; row < rows; ++row) {
-            const std::uint8_t* const p = first + row * pitch + x;
-            for (int i = 0; i < kBlock; ++i) block[i] = static_cast<Sum>(block[i] + p[i]);
+        U16x8 block[2 * kVectors] = {};
+        const std::uint8_t* p = first + x;
+        for (std::int64_t row = 0; row < rows; ++row, p += pitch) {
+            for (int i = 0; i < kVectors; ++i) {
+                const auto bytes = load<U8x16>(p + 16 * i);
+                block[2 * i] += (U16x8)__builtin_shufflevector(bytes, U8x16{}, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21,
+                                                               6, 22, 7, 23);
+                block[2 * i + 1] += (U16x8)__builtin_shufflevector(bytes, U8x16{}, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28,
+                                                                   13, 29, 14, 30, 15, 31);
+            }
         }
         std::memcpy(out + x, block, sizeof block);
     }
-    std::fill(out + x, out + count + kPadding, Sum{0});
+    std::fill(out + x, out + count, std::uint16_t{0});
     for (std::int64_t row = 0; row < rows; ++row) {
         const std::uint8_t* const p = first + row * pitch;
-        for (std::int64_t i = x; i < count; ++i) out[i] = static_cast<Sum>(out[i] + p[i]);
+        for (std::int64_t i = x; i < count; ++i) out[i] = static_cast<std::uint16_t>(out[i] + p[i]);
     }
 }
 
-// One row's vertical sums, from which bins of columns are summed into `out`, four values a pixel (the last is ignored).
-template <typename Vertical, typename Sum>
-struct RowSums {
+// Sums over more rows than 16 bits hold, through `part`, which has room for `count` sums.
+void sum_rows(const std::uint8_t* first, std::ptrdiff_t pitch, std::int64_t rows, std::int64_t count,
+              std::uint16_t* part, std::uint64_t* out) {
+    std::fill(out, out + count, std::uint64_t{0});
+    for (std::int64_t row = 0; row < rows; row += kMaxCount16) {
+        sum_rows(first + row * pitch, pitch, std::min(kMaxCount16, rows - row), count, part);
+        for (std::int64_t i = 0; i < count; ++i) out[i] += part[i];
+    }
+}
+
+// One output row: the sums over its image rows, and where the normalised sums over columns go.
+template <typename Sum>
+struct Row {
     const ResizePlan& plan;
-    const Vertical* vertical;
-    Sum* out;
-
-    const Vertical* pixel(std::int64_t column) const { return vertical + 3 * (column - plan.first_column); }
-
-    void any_column(std::int64_t x) const {
-        Sum sum[3] = {};
-        for (std::int64_t column = plan.columns.begin[x]; column < plan.columns.end[x]; ++column) {
-            for (int c = 0; c < 3; ++c) sum[c] += static_cast<Sum>(pixel(column)[c]);
-        }
-        std::copy(sum, sum + 3, out + 4 * x);
-    }
-
-    // A loop without branches for bins that lie inside the image: `base` pixels, and one more under a mask. Base is 0
-    // for any number.
-    template <int Base>
-    void whole_columns() const {
-        const std::int64_t base = Base > 0 ? Base : plan.columns.base;
-        for (std::int64_t x = plan.whole_begin; x < plan.whole_end; ++x) {
-            const Vertical* const p = pixel(plan.columns.begin[x]);
-            const std::int32_t mask = -std::int32_t{plan.columns.extra[x]};
-            Lanes sum = load_pixel(p + 3 * base) & Lanes{mask, mask, mask, mask};
-            for (std::int64_t k = 0; k < base; ++k) sum += load_pixel(p + 3 * k);
-            std::memcpy(out + 4 * x, &sum, sizeof sum);
-        }
-    }
-
-    void run() const {
-        const std::int64_t n = plan.columns.size();
-        if constexpr (sizeof(Sum) > sizeof(std::int32_t)) {
-            for (std::int64_t x = 0; x < n; ++x) any_column(x);
-        } else {
-            for (std::int64_t x = 0; x < plan.whole_begin; ++x) any_column(x);
-            for (std::int64_t x = plan.whole_end; x < n; ++x) any_column(x);
-            switch (plan.columns.base) {
-                case 1:
-                    return whole_columns<1>();
-                case 2:
-                    return whole_columns<2>();
-                case 3:
-                    return whole_columns<3>();
-                case 4:
-                    return whole_columns<4>();
-                default:
-                    return whole_columns<0>();
-            }
-        }
-    }
+    const Sum* sums;
+    const float* inverse;
+    float* planes[3];
 };
 
-template <typename Vertical, typename Sum>
-void resize_rows_as(const ResizePlan& plan, const ImageView& image, std::int64_t row_begin, std::int64_t row_end,
-                    const PlanesView& out, ResizeScratch& scratch) {
-    const std::int64_t n = plan.columns.size();
-    const std::int64_t count = 3 * (plan.last_column - plan.first_column);
-    Vertical* const vertical = buffer<Vertical>(scratch.vertical, count + kPadding);
-    Sum* const sums = buffer<Sum>(scratch.sums, 4 * n);
-    for (std::int64_t y = row_begin; y < row_end; ++y) {
-        const std::int64_t begin = plan.rows.begin[y];
-        sum_rows(image.data + begin * image.pitch + 3 * plan.first_column, image.pitch, plan.rows.end[y] - begin, count,
-                 vertical);
-        RowSums<Vertical, Sum>{plan, vertical, sums}.run();
-        const float* const inverse = plan.inverse.data() + plan.rows.extra[y] * n;
-        for (int c = 0; c < 3; ++c) {
-            float* const row = out.data + c * out.plane + y * out.pitch;
-            for (std::int64_t x = 0; x < n; ++x) row[x] = normalise_sum(sums[4 * x + c], inverse[x]);
+// Output columns [begin, end), whatever their bins.
+template <typename Sum>
+void any_columns(const Row<Sum>& row, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t x = begin; x < end; ++x) {
+        std::uint64_t sum[3] = {};
+        for (std::int64_t column = row.plan.columns.begin[x]; column < row.plan.columns.end[x]; ++column) {
+            for (int c = 0; c < 3; ++c) sum[c] += row.sums[3 * (column - row.plan.first_column) + c];
         }
+        for (int c = 0; c < 3; ++c) row.planes[c][x] = normalise_sum(sum[c], row.inverse[x]);
+    }
+}
+
+MF_HD I32x4 widen(U16x8 sum) { return (I32x4)__builtin_shufflevector(sum, U16x8{}, 0, 8, 1, 9, 2, 10, 3, 11); }
+
+// How a bin's pixels are added: in 16 bits while that is exact.
+struct Sum16 {
+    static MF_HD U16x8 pixel(const std::uint16_t* p) { return load<U16x8>(p); }
+    static MF_HD I32x4 total(U16x8 sum) { return widen(sum); }
+};
+struct Sum31 {
+    static MF_HD I32x4 pixel(const std::uint16_t* p) { return widen(load<U16x8>(p)); }
+    static MF_HD I32x4 total(I32x4 sum) { return sum; }
+};
+
+// A bin inside the image of `Base` pixels (0: as many as the plan says), or one more; the three channels in lanes.
+template <typename Arithmetic, int Base>
+MF_HD F32x4 whole_column(const Row<std::uint16_t>& row, std::int64_t x) {
+    const std::int64_t base = Base > 0 ? Base : row.plan.columns.base;
+    const std::uint16_t* const p = row.sums + row.plan.first_pixel[x];
+    auto sum = Arithmetic::pixel(row.sums + row.plan.extra_pixel[x]);
+    for (std::int64_t k = 0; k < base; ++k) sum += Arithmetic::pixel(p + 3 * k);
+    const F32x4 total = __builtin_convertvector(Arithmetic::total(sum), F32x4);
+    return (total * row.inverse[x] - kPixelMean) * kPixelScale;
+}
+
+template <typename Arithmetic, int Base = 0>
+void whole_columns(const Row<std::uint16_t>& row, std::int64_t begin, std::int64_t end) {
+    std::int64_t x = begin;
+    for (; x + 4 <= end; x += 4) {
+        F32x4 pixel[4];
+        for (int i = 0; i < 4; ++i) pixel[i] = whole_column<Arithmetic, Base>(row, x + i);
+        const F32x4 rg01 = __builtin_shufflevector(pixel[0], pixel[1], 0, 4, 1, 5);
+        const F32x4 rg23 = __builtin_shufflevector(pixel[2], pixel[3], 0, 4, 1, 5);
+        const F32x4 b01 = __builtin_shufflevector(pixel[0], pixel[1], 2, 6, 3, 7);
+        const F32x4 b23 = __builtin_shufflevector(pixel[2], pixel[3], 2, 6, 3, 7);
+        const F32x4 channel[3] = {__builtin_shufflevector(rg01, rg23, 0, 1, 4, 5),
+                                  __builtin_shufflevector(rg01, rg23, 2, 3, 6, 7),
+                                  __builtin_shufflevector(b01, b23, 0, 1, 4, 5)};
+        for (int c = 0; c < 3; ++c) std::memcpy(row.planes[c] + x, &channel[c], sizeof channel[c]);
+    }
+    for (; x < end; ++x) {
+        const F32x4 pixel = whole_column<Arithmetic, Base>(row, x);
+        for (int c = 0; c < 3; ++c) row.planes[c][x] = pixel[c];
+    }
+}
+
+void all_columns(const Row<std::uint16_t>& row) {
+    const ResizePlan& plan = row.plan;
+    any_columns(row, 0, plan.whole_begin);
+    any_columns(row, plan.whole_end, plan.columns.size());
+    if ((plan.rows.base + 1) * (plan.columns.base + 1) > kMaxCount16) {
+        return whole_columns<Sum31>(row, plan.whole_begin, plan.whole_end);
+    }
+    switch (plan.columns.base) {
+        case 1:
+            return whole_columns<Sum16, 1>(row, plan.whole_begin, plan.whole_end);
+        case 2:
+            return whole_columns<Sum16, 2>(row, plan.whole_begin, plan.whole_end);
+        case 3:
+            return whole_columns<Sum16, 3>(row, plan.whole_begin, plan.whole_end);
+        case 4:
+            return whole_columns<Sum16, 4>(row, plan.whole_begin, plan.whole_end);
+        default:
+            return whole_columns<Sum16>(row, plan.whole_begin, plan.whole_end);
     }
 }
 
@@ -152,7 +177,13 @@ void ResizePlan::assign(const CropWindow& window, std::int64_t height, std::int6
     while (whole_begin < width && !columns.whole(whole_begin)) ++whole_begin;
     whole_end = width;
     while (whole_end > whole_begin && !columns.whole(whole_end - 1)) --whole_end;
+    first_pixel.resize(width);
+    extra_pixel.resize(width);
     inverse.resize(2 * width);
+    for (std::int64_t x = 0; x < width; ++x) {
+        first_pixel[x] = 3 * (columns.begin[x] - first_column);
+        extra_pixel[x] = 3 * ((columns.extra[x] ? columns.end[x] - 1 : last_column) - first_column);
+    }
     for (int more = 0; more < 2; ++more) {
         const float of_column[2] = {inverse_area((rows.base + more) * columns.base),
                                     inverse_area((rows.base + more) * (columns.base + 1))};
@@ -166,14 +197,51 @@ void ResizePlan::assign(const ImageView& image, std::int64_t height, std::int64_
 
 void resize_rows(const ResizePlan& plan, const ImageView& image, std::int64_t row_begin, std::int64_t row_end,
                  const PlanesView& out, ResizeScratch& scratch) {
+    const std::int64_t count = 3 * (plan.last_column - plan.first_column);
     const std::int64_t tallest = plan.rows.base + 1;
-    if (tallest * (plan.columns.base + 1) > kMaxArea31) {
-        resize_rows_as<std::uint64_t, std::uint64_t>(plan, image, row_begin, row_end, out, scratch);
-    } else if (tallest > kMaxRows16) {
-        resize_rows_as<std::uint32_t, std::int32_t>(plan, image, row_begin, row_end, out, scratch);
-    } else {
-        resize_rows_as<std::uint16_t, std::int32_t>(plan, image, row_begin, row_end, out, scratch);
+    const bool narrow = tallest <= kMaxCount16 && tallest * (plan.columns.base + 1) <= kMaxCount31;
+    scratch.sums16.resize(count + kPadding);
+    std::fill_n(scratch.sums16.begin() + count, kPadding, std::uint16_t{0});
+    if (!narrow) scratch.sums64.resize(count);
+    for (std::int64_t y = row_begin; y < row_end; ++y) {
+        const std::int64_t rows = plan.rows.end[y] - plan.rows.begin[y];
+        const std::uint8_t* const first = image.data + plan.rows.begin[y] * image.pitch + 3 * plan.first_column;
+        const float* const inverse = plan.inverse.data() + plan.rows.extra[y] * plan.columns.size();
+        float* const p = out.data + y * out.pitch;
+        float* const planes[3] = {p, p + out.plane, p + 2 * out.plane};
+        if (narrow) {
+            sum_rows(first, image.pitch, rows, count, scratch.sums16.data());
+            all_columns({plan, scratch.sums16.data(), inverse, {planes[0], planes[1], planes[2]}});
+        } else {
+            sum_rows(first, image.pitch, rows, count, scratch.sums16.data(), scratch.sums64.data());
+            any_columns(Row<std::uint64_t>{plan, scratch.sums64.data(), inverse, {planes[0], planes[1], planes[2]}}, 0,
+                        plan.columns.size());
+        }
     }
+}
+
+void resize_pyramid(const ImageView& image, const std::vector<PyramidLevel>& levels, int num_threads,
+                    const ThreadPool::Poll& poll) {
+    struct Band {
+        std::size_t level;
+        std::int64_t begin;
+        std::int64_t end;
+    };
+    constexpr std::int64_t kBandRows = 32;
+    std::vector<ResizePlan> plans(levels.size());
+    std::vector<Band> bands;
+    for (std::size_t i = 0; i < levels.size(); ++i) {
+        plans[i].assign(image, levels[i].height, levels[i].width);
+        for (std::int64_t row = 0; row < levels[i].height; row += kBandRows) {
+            bands.push_back({i, row, std::min(row + kBandRows, levels[i].height)});
+        }
+    }
+    std::vector<ResizeScratch> scratch(std::max(num_threads, 1));
+    const auto resize_band = [&](std::int64_t task, int worker) {
+        const Band& band = bands[task];
+        resize_rows(plans[band.level], image, band.begin, band.end, levels[band.level].out, scratch[worker]);
+    };
+    ThreadPool::shared().run(static_cast<std::int64_t>(bands.size()), num_threads, resize_band, poll);
 }
 
 }  // namespace mtcnn_fast

@@ -8,6 +8,7 @@
 
 #include "common/crop_window.h"
 #include "cpp/image_view.h"
+#include "cpp/thread_pool.h"
 
 namespace mtcnn_fast {
 
@@ -34,6 +35,10 @@ struct ResizePlan {
     std::int64_t last_column = 0;
     std::int64_t whole_begin = 0;
     std::int64_t whole_end = 0;
+    // Where a row of sums over the image's rows, three values a pixel from `first_column` on, holds the first pixel of
+    // an output column's bin, and its last if the bin has one more than `base`, else three zeros behind the row.
+    std::vector<std::int64_t> first_pixel;
+    std::vector<std::int64_t> extra_pixel;
     // 1 / area of each output column's bin, in rows of `base` and then of `base + 1` pixels.
     std::vector<float> inverse;
 
@@ -45,8 +50,8 @@ struct ResizePlan {
 
 // Buffers of one thread, kept from call to call.
 struct ResizeScratch {
-    std::vector<std::byte> vertical;
-    std::vector<std::byte> sums;
+    std::vector<std::uint16_t> sums16;
+    std::vector<std::uint64_t> sums64;
 };
 
 // Three planes of float32, rows `pitch` and planes `plane` elements apart.
@@ -59,5 +64,16 @@ struct PlanesView {
 // Writes output rows [row_begin, row_end) into `out`, whose first row is output row 0.
 void resize_rows(const ResizePlan& plan, const ImageView& image, std::int64_t row_begin, std::int64_t row_end,
                  const PlanesView& out, ResizeScratch& scratch);
+
+// A size to resize to, and where to.
+struct PyramidLevel {
+    std::int64_t height;
+    std::int64_t width;
+    PlanesView out;
+};
+
+// Resizes an image to each level, on up to `num_threads` threads; see ThreadPool::run for `poll`.
+void resize_pyramid(const ImageView& image, const std::vector<PyramidLevel>& levels, int num_threads,
+                    const ThreadPool::Poll& poll = {});
 
 }  // namespace mtcnn_fast

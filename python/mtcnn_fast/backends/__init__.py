@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mtcnn_fast.config import DetectorConfig
     from mtcnn_fast.weights import Weights
 
-__all__ = ["DEVICES", "available_backends", "create_backend", "parse_device"]
+__all__ = ["DEVICES", "available_backends", "batch_size", "create_backend", "parse_device"]
 
 #: The accepted device strings, for messages and help.
 DEVICES = ("auto", "numpy", "cpu", "torch:cpu", "cuda", "cuda:N")
@@ -21,11 +21,15 @@ DEVICES = ("auto", "numpy", "cpu", "torch:cpu", "cuda", "cuda:N")
 #: What "auto" tries, best first.
 _PREFERENCE = ("cuda", "cpu", "numpy")
 
-_DEVICE = re.compile(r"auto|numpy|cpu|torch:cpu|cuda(?::(?:0|[1-9][0-9]{0,3}))?")
+#: Images that are worth giving to a backend at once. More keep it busy; fewer bring each result sooner.
+_BATCH_SIZES = {"numpy": 1}
+_BATCH_SIZE = 8
+
+_DEVICE = re.compile(r"(auto|numpy|cpu|torch:cpu|cuda)|cuda:(0|[1-9][0-9]{0,3})")
 
 
-def parse_device(device: object) -> str:
-    """Check a device string.
+def parse_device(device: object) -> tuple[str, int]:
+    """Take a device string apart.
 
     Parameters
     ----------
@@ -34,18 +38,21 @@ def parse_device(device: object) -> str:
 
     Returns
     -------
-    str
-        The string itself, or ``cuda:0`` for ``cuda``.
+    kind : str
+        The string without the number.
+    index : int
+        The number, 0 if there is none.
 
     Raises
     ------
     ConfigError
         If it is anything else.
     """
-    if not isinstance(device, str) or _DEVICE.fullmatch(device) is None:
+    match = _DEVICE.fullmatch(device) if isinstance(device, str) else None
+    if match is None:
         kind = "" if isinstance(device, str) else f" ({type(device).__name__})"
         raise ConfigError(f"device must be one of {', '.join(DEVICES)} (N counts from 0), got {device!r}{kind}")
-    return "cuda:0" if device == "cuda" else device
+    return match[1] or "cuda", int(match[2] or 0)
 
 
 def available_backends() -> dict[str, str | None]:
@@ -83,15 +90,15 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
     BackendUnavailableError
         If the device cannot be used here; the message says why and how to get it.
     """
-    device = parse_device(device)
-    if device == "auto":
-        device = next(name for name in _PREFERENCE if _problem(name) is None)
-        if device == "numpy":
+    kind, _ = parse_device(device)
+    if kind == "auto":
+        kind = next(name for name in _PREFERENCE if _problem(name) is None)
+        if kind == "numpy":
             warn_slow(_native_problem())
-    problem = _problem(device)
+    problem = _problem(kind)
     if problem is not None:
         raise BackendUnavailableError(f"device {device!r} is not available: {problem}")
-    if device == "numpy":
+    if kind == "numpy":
         from mtcnn_fast.backends.numpy import NumpyBackend
 
         return NumpyBackend(config, weights)
@@ -100,14 +107,19 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
     return NativeBackend(config, weights)
 
 
-def _problem(device: str) -> str | None:
-    """Say why a device cannot be used here, or return None if it can."""
-    if device == "numpy":
+def batch_size(backend: str) -> int:
+    """Return how many images the backend of this name gets at once where the caller does not say."""
+    return _BATCH_SIZES.get(backend, _BATCH_SIZE)
+
+
+def _problem(kind: str) -> str | None:
+    """Say why a kind of device cannot be used here, or return None if it can."""
+    if kind == "numpy":
         return None
-    if device == "cpu":
+    if kind == "cpu":
         problem = _native_problem()
         return f"{problem}; to get it, {HOW_TO_GET}" if problem else None
-    return "this build has no torch backend; devices 'auto', 'cpu' and 'numpy' need none"
+    return "this build has no torch backend; 'auto' takes the best device that can be used here"
 
 
 def _native_problem() -> str:

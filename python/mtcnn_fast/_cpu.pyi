@@ -1,0 +1,25 @@
+"""Native code for the CPU. Private: `mtcnn_fast.ops` and the backends check what they pass."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+def available_threads() -> int: ...
+def resize_pyramid(
+    image: npt.NDArray[np.uint8], sizes: Sequence[tuple[int, int]], num_threads: int = 1
+) -> list[npt.NDArray[np.float32]]: ...
+def crop_pad_resize(
+    image: npt.NDArray[np.uint8],
+    boxes: npt.NDArray[np.float32],
+    size: int,
+    zero_border: bool,
+    num_threads: int = 1,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]: ...
+def batched_nms(
+    boxes: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.float32],
+    segments: npt.NDArray[np.int64],
+    threshold: float,
+    iomin: bool,
+) -> npt.NDArray[np.int64]: ...

@@ -1,0 +1,64 @@
+// Resampling of one candidate's window to a network's input, straight from the 8-bit image.
+#pragma once
+
+#include "cpp/engine/area.h"
+
+namespace mtcnn_fast::engine {
+inline namespace MF_ISA {
+
+inline constexpr int kMaxCrop = 256;
+
+template <class Element>
+MF_INLINE void crop_columns(const Element* sums, const Bin* bins, const Span& x, std::int64_t rows, int size,
+                            float* out) {
+    for (int i = 0; i < size; ++i) {
+        const std::int64_t begin = bins[i].begin > x.inside_begin ? bins[i].begin : x.inside_begin;
+        const std::int64_t end = bins[i].end < x.inside_end ? bins[i].end : x.inside_end;
+        U32x4 sum = {0, 0, 0, 0};
+        const Element* p = sums + 3 * (begin - x.inside_begin);
+        for (std::int64_t k = begin; k < end; ++k, p += 3) sum += PixelSum<Element, std::uint32_t>::at(p);
+        store4(out + 3 * i, normalise_pixel(sum, inverse_area(rows * bins[i].size())));
+    }
+}
+
+MF_INLINE void crop_area(const ImageView& image, const CropWindow& window, int size, std::uint32_t* vertical,
+                         float* out) {
+    const std::int64_t width = window.x.size(), height = window.y.size();
+    const bool inside = window.x.begin == window.x.inside_begin && window.x.end == window.x.inside_end;
+    std::int32_t begin[kMaxCrop];
+    std::uint64_t extra[kMaxCrop];
+    Bin bins[kMaxCrop];
+    const int count = static_cast<int>((width + size - 1) / size);  // the fewest pixels a bin can have
+    for (int i = 0; i < size; ++i) {
+        const Bin bin = area_bin(i, width, size);
+        bins[i] = {bin.begin + window.x.begin, bin.end + window.x.begin};
+        begin[i] = static_cast<std::int32_t>(bin.begin);
+        extra[i] = bin.size() > count ? ~std::uint64_t{0} : 0;
+    }
+    const ColumnBins axis{begin, extra, count, size};
+    for (int y = 0; y < size; ++y, out += 3 * size) {
+        const Bin bin = area_bin(y, height, size);
+        const std::int64_t first = bin.begin + window.y.begin, last = bin.end + window.y.begin;
+        const std::int64_t row_begin = first > window.y.inside_begin ? first : window.y.inside_begin;
+        const std::int64_t row_end = last < window.y.inside_end ? last : window.y.inside_end;
+        if (row_begin >= row_end) {
+            const V4 outside = normalise_pixel(U32x4{0, 0, 0, 0}, 1.0f);
+            for (int i = 0; i < size; ++i) store4(out + 3 * i, outside);
+            continue;
+        }
+        const std::int64_t rows = bin.size();
+        const bool wide = rows > kMax16;
+        area_rows(image, row_begin, row_end, window.x.inside_begin, window.x.inside_end, wide, vertical);
+        if (inside) {
+            area_columns(vertical, axis, 0, 0, size, rows,
+                         [&](int x, V4 pixel) __attribute__((always_inline)) { store4(out + 3 * x, pixel); });
+        } else if (wide) {
+            crop_columns(vertical, bins, window.x, rows, size, out);
+        } else {
+            crop_columns(reinterpret_cast<const std::uint16_t*>(vertical), bins, window.x, rows, size, out);
+        }
+    }
+}
+
+}  // namespace MF_ISA
+}  // namespace mtcnn_fast::engine

@@ -1,0 +1,11 @@
+#define MF_ISA isa_neon
+#define MF_ISA_NAME "neon"
+#include "cpp/engine/isa.h"
+#include "cpp/engine/kernels.inl"
+
+namespace mtcnn_fast::engine {
+
+extern const KernelTable* const kKernels_neon;
+const KernelTable* const kKernels_neon = &kTable;
+
+}  // namespace mtcnn_fast::engine

@@ -1,0 +1,39 @@
+// The networks' weights as the kernels read them: plain pointers into a NetworkWeights.
+#pragma once
+
+namespace mtcnn_fast::engine {
+
+// One convolution or dense layer, as pointers into the storage.
+struct Layer {
+    const float* direct;    // [kernel row][kernel column][input channel][output channel]
+    const float* winograd;  // [transform point][input channel][output channel], or null
+    const float* bias;      // [output channel]
+    const float* slope;     // PReLU, [output channel]; null for the heads
+};
+
+struct PNetWeights {
+    // conv1 works on planes, so its output channels are not in lanes: [ci][ky][kx][10], and, transformed vertically only,
+    // [6 points][ci][kx][10].
+    const float* conv1_direct;
+    const float* conv1_winograd;
+    const float* conv1_bias;
+    const float* conv1_slope;
+    Layer conv2;
+    Layer conv3;
+    const float* logit_difference;  // [32]: face minus background
+    float logit_difference_bias;
+    const float* head;       // [32][8]: two logits, four offsets, two zeros
+    const float* head_bias;  // [8]
+};
+
+// R-Net or O-Net; conv4 is O-Net's alone.
+struct CropNetWeights {
+    Layer conv1;
+    Layer conv2;
+    Layer conv3;
+    Layer conv4;
+    Layer dense;
+    Layer heads;  // logits, offsets and, for O-Net, landmarks, padded to 16
+};
+
+}  // namespace mtcnn_fast::engine

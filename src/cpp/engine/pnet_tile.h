@@ -1,0 +1,296 @@
+// P-Net on one tile of one pyramid level: resampling, three convolutions and both heads, streamed four rows of cells at a
+// time through rings of rows that stay in the L2 cache.
+//
+//   scaled rows   planar, split into even and odd columns, so that a lane is a pooled column and the 2x2 pooling of conv1
+//                 needs no shuffle
+//   pooled rows   conv1 + PReLU + maximum of 2x2; 10 channels in 16 floats a pixel
+//   conv2 rows    16 floats a pixel
+//   conv3         a block of tiles at a time, straight into the heads
+//
+// Cell (r, c) needs pooled rows r ... r + 4 and scaled rows 2r ... 2r + 11. Whatever lies beyond the valid columns or rows
+// is finite and does not depend on what was computed before: Winograd's transforms mix it into every output of a tile.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+
+#include "cpp/engine/area.h"
+#include "cpp/engine/pnet_conv1.h"
+#include "cpp/engine/probability.h"
+#include "cpp/engine/winograd.h"
+
+namespace mtcnn_fast::engine {
+inline namespace MF_ISA {
+
+inline constexpr int kRing = 8;         // rows of each ring, a power of two
+inline constexpr int kWinogradTiles = 24;  // 4x4 tiles of cells computed together
+
+struct PNetScratch {
+    static constexpr int kPooledColumns = kTileColumns + 32;
+    static constexpr std::size_t kPooledRow = std::size_t{kPooledColumns} * 16;
+    static constexpr std::size_t kConv3Row = std::size_t{kPooledColumns} * 32;
+    static constexpr std::size_t kWorkspace =
+        winograd_workspace<4, 16, 32, kWinogradTiles>() > 4 * kConv3Row ? winograd_workspace<4, 16, 32, kWinogradTiles>()
+                                                                         : 4 * kConv3Row;
+    static constexpr std::size_t kScaled = 0;
+    static constexpr std::size_t kPooled = kScaled + kRing * ScaledRow::kFloats;
+    static constexpr std::size_t kConv2 = kPooled + kRing * kPooledRow;
+    static constexpr std::size_t kConv3 = kConv2 + kRing * kPooledRow;
+    static constexpr std::size_t kBlock = kConv3 + 4 * kConv3Row;
+    static constexpr std::size_t kTransform = kBlock + 16 * 32;
+    static constexpr std::size_t kFloats = kTransform + conv1_workspace() + kWorkspace;
+};
+
+class PNetTileRunner {
+public:
+    MF_INLINE PNetTileRunner(const PNetTile& tile, const PNetWeights& weights, const Algorithms& algorithms,
+                             float* scratch, std::uint32_t* vertical, Cell* cells)
+        : tile_(tile),
+          weights_(weights),
+          algorithms_(algorithms),
+          scratch_(scratch),
+          vertical_(vertical),
+          cells_(cells),
+          columns_(tile.column_end - tile.column_begin),
+          conv1_height_(tile.scaled_height - 2),
+          pooled_height_((tile.scaled_height - 1) / 2) {}
+
+    MF_INLINE int run() {
+        clear_padding();
+        for (int row = tile_.row_begin; row < tile_.row_end; row += 4) {
+            while (conv2_done_ < row + 6 && conv2_done_ < pooled_height_ - 2) conv2_rows();
+            conv3_rows(row);
+        }
+        return count_;
+    }
+
+private:
+    float* scaled(int y) const { return scratch_ + PNetScratch::kScaled + (y & (kRing - 1)) * ScaledRow::kFloats; }
+    float* pooled(int y) const { return scratch_ + PNetScratch::kPooled + (y & (kRing - 1)) * PNetScratch::kPooledRow; }
+    float* conv2(int y) const { return scratch_ + PNetScratch::kConv2 + (y & (kRing - 1)) * PNetScratch::kPooledRow; }
+    float* workspace() const { return scratch_ + PNetScratch::kTransform + conv1_workspace(); }
+
+    // Columns that a row of 4x4 tiles may read beyond those that are written for this tile's width.
+    MF_INLINE void clear_padding() {
+        const int written = round_up(columns_ + 4, kLanes);
+        for (int y = 0; y < kRing; ++y) std::memset(pooled(y) + written * 16, 0, 4 * 16 * sizeof(float));
+        next_scaled_ = 2 * tile_.row_begin;
+        next_pooled_ = tile_.row_begin;
+        conv2_done_ = tile_.row_begin;
+    }
+
+    // Resamples row y of the level, columns from 2 * column_begin on.
+    MF_INLINE void scaled_row(int y) {
+        const Bin rows = area_bin(y, tile_.image.height, tile_.scaled_height);
+        const ColumnBins& axis = tile_.columns;
+        const int begin = 2 * tile_.column_begin;
+        const int wanted = 2 * (tile_.column_end + 5);
+        const int end = wanted < axis.size ? wanted : axis.size;
+        const int base = axis.begin[begin];
+        const int last = axis.begin[end - 1] + axis.count + static_cast<int>(axis.extra[end - 1] & 1);
+        const std::int64_t height = rows.size();
+        area_rows(tile_.image, rows.begin, rows.end, base, last, height > kMax16, vertical_);
+        ScaledRow row(scaled(y));
+        area_columns(vertical_, axis, base, begin, end, height,
+                     [&](int x, V4 pixel) __attribute__((always_inline)) { row.put(x - begin, pixel); });
+        row.finish(end - begin, round_up(columns_ + 4, kLanes) + kLanes);
+    }
+
+    // Two more pooled rows, from four rows of conv1.
+    MF_INLINE void pooled_rows() {
+        const int y = next_pooled_;
+        const int last = tile_.scaled_height - 1;
+        const double started = tile_.clock ? tile_.clock() : 0.0;
+        while (next_scaled_ <= last && next_scaled_ < 2 * y + 6) scaled_row(next_scaled_++);
+        if (tile_.clock) *tile_.resample_seconds += tile_.clock() - started;
+        const float* rows[6];
+        for (int i = 0; i < 6; ++i) rows[i] = scaled(2 * y + i < last ? 2 * y + i : last);
+        const int valid_rows = conv1_height_ - 2 * y;  // of the four rows of conv1
+        // An odd number of conv1's columns leaves the last pooled column with one column instead of two.
+        const int conv1_columns = tile_.columns.size - 2;
+        const int whole = conv1_columns / 2 - tile_.column_begin;
+        Conv1 conv1{rows, weights_, pooled(y), pooled(y + 1), scratch_ + PNetScratch::kTransform};
+        if (algorithms_.pnet_conv1 == Algorithm::kWinograd) {
+            conv1.winograd(columns_ + 4, whole, valid_rows);
+        } else {
+            conv1.direct(columns_ + 4, whole, valid_rows);
+        }
+        next_pooled_ += 2;
+    }
+
+    // Four more rows of conv2; rows beyond the last repeat it.
+    MF_INLINE void conv2_rows() {
+        const int y = conv2_done_;
+        const int wanted = y + 6 < pooled_height_ ? y + 6 : pooled_height_;
+        while (next_pooled_ < wanted) pooled_rows();
+        const float* rows[6];
+        for (int i = 0; i < 6; ++i) rows[i] = pooled(y + i < pooled_height_ ? y + i : pooled_height_ - 1);
+        const int columns = columns_ + 2;
+        const Layer& layer = weights_.conv2;
+        if (algorithms_.pnet_conv2 == Algorithm::kWinograd) {
+            const int tiles = (columns + 3) / 4;
+            for_blocks(tiles, [&](int first, int count) __attribute__((always_inline)) {
+                winograd_block<4, 10, 16, kWinogradTiles>(
+                    count, layer.winograd, workspace(),
+                    [&](int t, int i, int j) __attribute__((always_inline)) {
+                        return rows[i] + ((first + t) * 4 + j) * 16;
+                    },
+                    [&](int t, int c, const V(&out)[4][4]) __attribute__((always_inline)) {
+                        const V bias = load(layer.bias + c), slope = load(layer.slope + c);
+                        MF_UNROLL(4)
+                        for (int i = 0; i < 4; ++i) {
+                            float* const row = conv2(y + i) + (first + t) * 4 * 16 + c;
+                            MF_UNROLL(4)
+                            for (int j = 0; j < 4; ++j) store(row + j * 16, prelu(out[i][j] + bias, slope));
+                        }
+                    });
+            });
+            finish_conv2(y, 4 * tiles);
+        } else {
+            for (int i = 0; i < 4; ++i) {
+                // The rows of an incomplete last group repeat the last valid one, as their inputs do.
+                direct_row<10, 16>(rows + (i < pooled_height_ - 2 - y ? i : pooled_height_ - 3 - y), columns, layer,
+                                   conv2(y + i));
+            }
+            finish_conv2(y, round_up(columns, 3));
+        }
+        conv2_done_ += 4;
+    }
+
+    // What conv3's tiles read beyond the columns just written.
+    MF_INLINE void finish_conv2(int y, int written) {
+        const int readable = round_up(columns_, 4) + 2;
+        for (int i = 0; i < 4 && written < readable; ++i) {
+            std::memset(conv2(y + i) + written * 16, 0, std::size_t(readable - written) * 16 * sizeof(float));
+        }
+    }
+
+    MF_INLINE void conv3_rows(int y) {
+        const float* rows[6];
+        for (int i = 0; i < 6; ++i) rows[i] = conv2(y + i < conv2_done_ ? y + i : conv2_done_ - 1);
+        const Layer& layer = weights_.conv3;
+        const int valid_rows = tile_.row_end - y < 4 ? tile_.row_end - y : 4;
+        if (algorithms_.pnet_conv3 == Algorithm::kWinograd) {
+            for_blocks((columns_ + 3) / 4, [&](int first, int count) __attribute__((always_inline)) {
+                float* const block = scratch_ + PNetScratch::kBlock;
+                winograd_block<4, 16, 32, kWinogradTiles>(
+                    count, layer.winograd, workspace(),
+                    [&](int t, int i, int j) __attribute__((always_inline)) {
+                        return rows[i] + ((first + t) * 4 + j) * 16;
+                    },
+                    [&](int t, int c, const V(&out)[4][4]) __attribute__((always_inline)) {
+                        const V bias = load(layer.bias + c), slope = load(layer.slope + c);
+                        MF_UNROLL(4)
+                        for (int i = 0; i < 4; ++i)
+                            MF_UNROLL(4)
+                            for (int j = 0; j < 4; ++j)
+                                store(block + (i * 4 + j) * 32 + c, prelu(out[i][j] + bias, slope));
+                        if (c + kLanes == 32) {
+                            const int x = (first + t) * 4;
+                            const int valid = columns_ - x < 4 ? columns_ - x : 4;
+                            heads(block, 16, [&](int p) __attribute__((always_inline)) {
+                                if (p / 4 < valid_rows && p % 4 < valid) emit(y + p / 4, x + p % 4, block + p * 32);
+                            });
+                        }
+                    });
+            });
+            return;
+        }
+        for (int i = 0; i < valid_rows; ++i) {
+            float* const out = scratch_ + PNetScratch::kConv3;
+            direct_row<16, 32>(rows + i, columns_, layer, out);
+            heads(out, columns_, [&](int x) __attribute__((always_inline)) {
+                if (x < columns_) emit(y + i, x, out + x * 32);
+            });
+        }
+    }
+
+    // One output row of a 3x3 convolution on pixels of 16 floats, of which CI are used.
+    template <int CI, int CO>
+    MF_INLINE static void direct_row(const float* const* rows, int columns, const Layer& layer, float* out) {
+        for_channels<CO>([&]<int NV>(int c) __attribute__((always_inline)) {
+            for_tiles(columns, [&]<int P>(int x) __attribute__((always_inline)) {
+                V acc[P][NV];
+                MF_UNROLL(12)
+                for (int p = 0; p < P; ++p)
+                    for (int v = 0; v < NV; ++v) acc[p][v] = load(layer.bias + c + v * kLanes);
+                MF_UNROLL(1)
+                for (int k = 0; k < 9; ++k) {
+                    multiply<P, NV>(rows[k / 3] + (x + k % 3) * 16, 16, CI, layer.direct + k * CI * CO + c, CO, acc);
+                }
+                MF_UNROLL(12)
+                for (int p = 0; p < P; ++p)
+                    for (int v = 0; v < NV; ++v)
+                        store(out + (x + p) * CO + c + v * kLanes, prelu(acc[p][v], load(layer.slope + c + v * kLanes)));
+            });
+        });
+    }
+
+    // Calls pass(p) for each of `pixels` (rounded up to whole vectors) pixels of 32 channels whose logit difference
+    // reaches the floor.
+    template <class Pass>
+    MF_INLINE void heads(const float* pixels, int count, Pass pass) {
+        constexpr int nv = 32 / kLanes;
+        V weight[nv];
+        MF_UNROLL(8)
+        for (int v = 0; v < nv; ++v) weight[v] = load(weights_.logit_difference + v * kLanes);
+        const V floor = set1(tile_.logit_floor - weights_.logit_difference_bias);
+        for (int first = 0; first < count; first += kLanes) {
+            V sums[kLanes];
+            MF_UNROLL(16)
+            for (int p = 0; p < kLanes; ++p) {
+                const float* const pixel = pixels + (first + p) * 32;
+                V sum = load(pixel) * weight[0];
+                MF_UNROLL(8)
+                for (int v = 1; v < nv; ++v) sum = fma(load(pixel + v * kLanes), weight[v], sum);
+                sums[p] = sum;
+            }
+            unsigned passed = lanes_at_least(lane_sums(sums), floor);
+            while (passed != 0) {
+                pass(first + __builtin_ctz(passed));
+                passed &= passed - 1;
+            }
+        }
+    }
+
+    // The exact heads of one cell: both logits in a fixed order, the float32 softmax, and the offsets if it passes.
+    void emit(int row, int column, const float* pixel) {
+        V4 low = load4(weights_.head_bias), high = load4(weights_.head_bias + 4);
+        for (int i = 0; i < 32; ++i) {
+            const V4 x = set4(pixel[i]);
+            low = low + x * load4(weights_.head + i * 8);
+            high = high + x * load4(weights_.head + i * 8 + 4);
+        }
+        float out[8];
+        store4(out, low);
+        store4(out + 4, high);
+        const float score = face_probability(out[0], out[1]);
+        if (score >= tile_.threshold) {
+            cells_[count_++] = {row, tile_.column_begin + column, score, {out[2], out[3], out[4], out[5]}};
+        }
+    }
+
+    template <class Body>
+    MF_INLINE static void for_blocks(int tiles, Body body) {
+        const int blocks = (tiles + kWinogradTiles - 1) / kWinogradTiles;
+        const int size = (tiles + blocks - 1) / blocks;
+        for (int first = 0; first < tiles; first += size) body(first, tiles - first < size ? tiles - first : size);
+    }
+
+    const PNetTile& tile_;
+    const PNetWeights& weights_;
+    const Algorithms& algorithms_;
+    float* const scratch_;
+    std::uint32_t* const vertical_;
+    Cell* const cells_;
+    const int columns_;
+    const int conv1_height_;
+    const int pooled_height_;
+    int next_scaled_ = 0;
+    int next_pooled_ = 0;
+    int conv2_done_ = 0;
+    int count_ = 0;
+};
+
+}  // namespace MF_ISA
+}  // namespace mtcnn_fast::engine

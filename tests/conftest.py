@@ -1,0 +1,60 @@
+"""Fixtures and reports that several kinds of tests share."""
+
+from __future__ import annotations
+
+import os
+
+# Several test processes at once, each with BLAS threads that wait for one another, take many times as long.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mtcnn_fast.backends import available_backends, create_backend
+from mtcnn_fast.backends.base import Backend
+from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.weights import Weights, load_weights
+from support import golden_report
+
+BACKENDS = available_backends()
+
+
+def pytest_report_header() -> list[str]:
+    missing = [f"no tests of backend {name!r}: {reason}" for name, reason in BACKENDS.items() if reason]
+    return [f"backends under test: {', '.join(name for name, reason in BACKENDS.items() if not reason)}", *missing]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if golden_report.failed(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    golden_report.write(terminalreporter)
+
+
+@pytest.fixture(scope="session")
+def weights() -> Weights:
+    """The weights that come with the package."""
+    return load_weights(None)
+
+
+@pytest.fixture(scope="session", params=[name for name, reason in BACKENDS.items() if not reason])
+def backend_name(request: pytest.FixtureRequest) -> str:
+    """Each backend that can be used here."""
+    return str(request.param)
+
+
+@pytest.fixture
+def make_backend(backend_name: str, weights: Weights) -> Iterator[Callable[..., Backend]]:
+    """A function that makes a backend with given settings, and closes it when the test is over."""
+    made: list[Backend] = []
+
+    def make(config: DetectorConfig | None = None, weights: Weights = weights, **settings: object) -> Backend:
+        made.append(create_backend(backend_name, config or DetectorConfig(**settings), weights))
+        return made[-1]
+
+    yield make
+    for backend in made:
+        backend.close()

@@ -1,0 +1,135 @@
+"""`DetectorConfig`: what it accepts, what it makes of it, and how it refuses the rest."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import pickle
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from mtcnn_fast import ConfigError, DetectorConfig
+from mtcnn_fast.config import DEFAULTS
+
+NOT_NUMBERS = ["20", None, True, [20], 1j, math.nan, math.inf, -math.inf, 10**400, object()]
+NOT_COUNTS = ["8", True, 1.0, 0, -1, [1], math.nan]
+NOT_PROBABILITIES = ["0.1", -0.01, 1.01, math.nan, math.inf, None, True, [0.5]]
+
+ACCEPTED = [
+    ("min_face_size", 1, 1.0),
+    ("min_face_size", 37.5, 37.5),
+    ("min_face_size", np.float32(24), 24.0),
+    ("min_face_size", np.int64(24), 24.0),
+    ("min_face_size", Fraction(45, 2), 22.5),
+    ("max_face_size", None, None),
+    ("max_face_size", 20, 20.0),
+    ("max_face_size", 300.5, 300.5),
+    ("thresholds", [0, 1, 0.5], (0.0, 1.0, 0.5)),
+    ("thresholds", np.array([0.25, 0.5, 0.75]), (0.25, 0.5, 0.75)),
+    ("thresholds", (x / 4 for x in (1, 2, 3)), (0.25, 0.5, 0.75)),
+    ("nms_thresholds", [0, 0.5, 1, 0.5], (0.0, 0.5, 1.0, 0.5)),
+    ("factor", 0.5, 0.5),
+    ("factor", 0.99, 0.99),
+    ("border", "clip", "clip"),
+    ("border", "zero", "zero"),
+    ("max_faces", None, None),
+    ("max_faces", 1, 1),
+    ("max_faces", np.int32(7), 7),
+    ("max_pixels", 1, 1),
+    ("max_pixels", 10**12, 10**12),
+    ("num_threads", None, None),
+    ("num_threads", np.uint8(3), 3),
+]
+
+REFUSED = [
+    *(("min_face_size", value) for value in [*NOT_NUMBERS, 0, 0.999, -20]),
+    *(("max_face_size", value) for value in [*(v for v in NOT_NUMBERS if v is not None), 19.9]),
+    *(("factor", value) for value in [*NOT_NUMBERS, 0, -0.5, 0.991, 1]),
+    *(("thresholds", [0.5, value, 0.5]) for value in NOT_PROBABILITIES),
+    *(("nms_thresholds", [0.5, 0.5, 0.5, value]) for value in NOT_PROBABILITIES),
+    *(
+        ("thresholds", value)
+        for value in [None, 0.5, "abc", b"\x00\x01\x00", {0.1, 0.2, 0.3}, {0.1: 1, 0.2: 2, 0.3: 3}]
+    ),
+    *(("thresholds", value) for value in [(), (0.5, 0.5), (0.5, 0.5, 0.5, 0.5), np.full((3, 1), 0.5)]),
+    *(("nms_thresholds", value) for value in [None, 0.5, "abcd", (), (0.5, 0.5, 0.5), np.full((4, 2), 0.5)]),
+    *(("border", value) for value in ["Zero", "", None, 0, b"zero", ["zero"], np.array(["zero"])]),
+    *(("max_faces", value) for value in NOT_COUNTS),
+    *(("max_pixels", value) for value in [*NOT_COUNTS, None]),
+    *(("num_threads", value) for value in NOT_COUNTS),
+]
+
+
+def test_defaults() -> None:
+    assert dataclasses.asdict(DetectorConfig()) == {
+        "min_face_size": 20,
+        "max_face_size": None,
+        "thresholds": (0.6, 0.7, 0.7),
+        "factor": 0.709,
+        "nms_thresholds": (0.5, 0.7, 0.7, 0.7),
+        "border": "zero",
+        "max_faces": None,
+        "max_pixels": 200_000_000,
+        "num_threads": None,
+    }
+    assert DetectorConfig() == DEFAULTS
+
+
+@pytest.mark.parametrize(("name", "given", "held"), ACCEPTED)
+def test_accepted(name: str, given: object, held: object) -> None:
+    value = getattr(DetectorConfig(**{name: given}), name)
+    assert value == held
+    assert type(value) is type(held)
+
+
+@pytest.mark.parametrize(("name", "given"), REFUSED)
+def test_refused_by_name(name: str, given: object) -> None:
+    with pytest.raises(ConfigError, match=rf"^{name}(\[\d\])? must be "):
+        DetectorConfig(**{name: given})
+
+
+def test_message_tells_what_was_given_and_what_is_accepted() -> None:
+    with pytest.raises(ConfigError, match=r"^min_face_size must be a finite number of at least 1, got 0\.5$"):
+        DetectorConfig(min_face_size=0.5)
+    with pytest.raises(ConfigError, match=r"^thresholds must be 3 numbers from 0 to 1, got 2: \[0\.6, 0\.7\]$"):
+        DetectorConfig(thresholds=(0.6, 0.7))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"^nms_thresholds\[2\] must be from 0 to 1, got 1\.5$"):
+        DetectorConfig(nms_thresholds=(0.5, 0.7, 1.5, 0.7))
+    with pytest.raises(ConfigError, match=r"^max_faces must be a whole number of at least 1, got 'all' \(str\)$"):
+        DetectorConfig(max_faces="all")  # type: ignore[arg-type]
+
+
+def test_max_face_size_is_measured_against_min_face_size() -> None:
+    assert DetectorConfig(min_face_size=50, max_face_size=50).max_face_size == 50
+    with pytest.raises(ConfigError, match=r"^max_face_size must be a finite number of at least 50, got 49$"):
+        DetectorConfig(min_face_size=50, max_face_size=49)
+
+
+def test_unknown_settings_are_refused() -> None:
+    with pytest.raises(TypeError, match="min_size"):
+        DetectorConfig(min_size=20)  # type: ignore[call-arg]
+
+
+def test_frozen() -> None:
+    config = DetectorConfig()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.factor = 0.5  # type: ignore[misc]
+
+
+def test_equal_settings_are_equal_and_hash_alike() -> None:
+    one, other = DetectorConfig(min_face_size=40), DetectorConfig(min_face_size=np.float32(40))  # type: ignore[arg-type]
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != DetectorConfig(min_face_size=41)
+
+
+def test_copies_pickles_and_replaced_settings() -> None:
+    config = DetectorConfig(thresholds=(0.1, 0.2, 0.3), max_faces=3)
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert copy.deepcopy(config) == config
+    assert dataclasses.replace(config, max_faces=None) == DetectorConfig(thresholds=(0.1, 0.2, 0.3))
+    with pytest.raises(ConfigError, match=r"^factor must be"):
+        dataclasses.replace(config, factor=2)
