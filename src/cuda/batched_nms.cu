@@ -27,6 +27,8 @@ struct Sorted {
     int64_t columns;
 };
 
+int64_t mask_columns(int64_t capacity, int32_t segment_count) { return capacity / kBits + segment_count + 1; }
+
 struct Workspaces {
     SortBuffers sort;
     Box* boxes;
@@ -41,7 +43,8 @@ struct Workspaces {
     size_t bytes;
 };
 
-Workspaces lay_out(void* base, int64_t capacity, int32_t segment_count) {
+// Room for `slab` rows of the bit matrix.
+Workspaces lay_out(void* base, int64_t capacity, int32_t segment_count, int64_t slab) {
     Workspace pieces(base);
     Workspaces w{};
     const int64_t length = sort_length(capacity);
@@ -49,19 +52,23 @@ Workspaces lay_out(void* base, int64_t capacity, int32_t segment_count) {
         w.sort.keys[i] = pieces.take<uint64_t>(length);
         w.sort.indices[i] = pieces.take<uint32_t>(length);
     }
-    w.columns = capacity / kBits + segment_count + 1;
-    const int64_t rows = divide_up<int64_t>(capacity, kBits) * kBits;
-    const int64_t affordable = kMaskBytes / (w.columns * int64_t{sizeof(uint64_t)}) / kBits * kBits;
-    w.slab = std::clamp<int64_t>(affordable, kBits, std::max<int64_t>(rows, kBits));
+    w.columns = mask_columns(capacity, segment_count);
+    w.slab = slab;
     w.boxes = pieces.take<Box>(capacity);
     w.begins = pieces.take<int32_t>(2 * int64_t{segment_count});
     w.ends = w.begins == nullptr ? nullptr : w.begins + segment_count;
-    w.mask = pieces.take<uint64_t>(w.slab * w.columns);
     w.removed = pieces.take<uint64_t>(w.columns);
     w.kept = pieces.take<uint8_t>(capacity);
     w.chunks = pieces.take<int32_t>(select_chunks(capacity));
+    w.mask = pieces.take<uint64_t>(w.slab * w.columns);
     w.bytes = pieces.used();
     return w;
+}
+
+// Rows, in whole groups, whose bits fit `bytes`; no more than there are.
+int64_t fitting_slab(int64_t bytes, int64_t capacity, int32_t segment_count) {
+    const int64_t group = kBits * mask_columns(capacity, segment_count) * int64_t{sizeof(uint64_t)};
+    return std::min(bytes / group, divide_up<int64_t>(capacity, kBits)) * kBits;
 }
 
 __device__ __forceinline__ uint32_t segment_at(const Sorted& sorted, int64_t i) {
@@ -179,7 +186,7 @@ void check_arguments(const NmsArguments& a, const void* workspace, size_t worksp
             "boxes, scores and kept must be device memory, got a null pointer");
     require(reinterpret_cast<uintptr_t>(workspace) % 256 == 0 && workspace != nullptr,
             "workspace must be device memory aligned to 256 bytes");
-    const size_t needed = batched_nms_workspace_size(a.capacity, a.segment_count);
+    const size_t needed = lay_out(nullptr, a.capacity, a.segment_count, kBits).bytes;
     require(workspace_size >= needed,
             "workspace must have at least " + std::to_string(needed) + " bytes, got " + std::to_string(workspace_size));
 }
@@ -201,7 +208,10 @@ void reduce_slabs(const NmsArguments& a, const Workspaces& w, const Sorted& sort
 }  // namespace
 
 size_t batched_nms_workspace_size(int64_t capacity, int32_t segment_count) {
-    return capacity <= 0 ? 0 : lay_out(nullptr, capacity, std::max(segment_count, 1)).bytes;
+    if (capacity <= 0) return 0;
+    segment_count = std::max(segment_count, 1);
+    const int64_t slab = std::max<int64_t>(fitting_slab(kMaskBytes, capacity, segment_count), kBits);
+    return lay_out(nullptr, capacity, segment_count, slab).bytes;
 }
 
 void batched_nms(const NmsArguments& a, void* workspace, size_t workspace_size, cudaStream_t stream) {
@@ -211,7 +221,9 @@ void batched_nms(const NmsArguments& a, void* workspace, size_t workspace_size, 
         check(cudaMemsetAsync(a.kept_count, 0, sizeof(int32_t), stream), "batched_nms (" + shapes + ")");
         return;
     }
-    const Workspaces w = lay_out(workspace, a.capacity, a.segment_count);
+    const size_t fixed = lay_out(nullptr, a.capacity, a.segment_count, 0).bytes;
+    const int64_t slab = fitting_slab(static_cast<int64_t>(workspace_size - fixed), a.capacity, a.segment_count);
+    const Workspaces w = lay_out(workspace, a.capacity, a.segment_count, slab);
     const int current = sort_by_score({a.scores, a.segments, a.segment_count, a.count, a.capacity}, w.sort, stream);
     check(cudaMemsetAsync(w.begins, 0, 2 * static_cast<size_t>(a.segment_count) * sizeof(int32_t), stream),
           "batched_nms (" + shapes + ")");

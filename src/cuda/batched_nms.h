@@ -22,9 +22,12 @@ struct NmsArguments {
     int32_t* kept_count;  // how many
 };
 
+// What is enough for one pass over lists of up to some ten thousand boxes, and for several over longer ones.
 size_t batched_nms_workspace_size(int64_t capacity, int32_t segment_count);
 
-// Greedy NMS within segments, all on the device. Boxes with a NaN score, or a segment out of range, are never kept.
+// Greedy NMS within segments, all on the device. Boxes with a NaN score, or a segment out of range, are never kept. A
+// smaller workspace than batched_nms_workspace_size says means more passes; if it is too small for one row of 64 boxes,
+// std::invalid_argument is thrown.
 void batched_nms(const NmsArguments& arguments, void* workspace, size_t workspace_size, cudaStream_t stream);
 
 }  // namespace mtcnn_fast::cuda

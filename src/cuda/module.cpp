@@ -183,8 +183,8 @@ int64_t length_of(Call& call, const CandidateTuple& arrays) {
 }
 
 void py_filter_candidates(const CandidateTuple& in, const object& points, const object& valid, const object& count,
-                          float threshold, bool regress, const CandidateTuple& out, const object& out_count,
-                          const object& overflow, const object& workspace, uint64_t stream) {
+                          float threshold, bool regress, bool rcnn_coding, const CandidateTuple& out,
+                          const object& out_count, const object& overflow, const object& workspace, uint64_t stream) {
     Call call(stream);
     FilterArguments a{};
     a.length = length_of(call, in);
@@ -194,6 +194,7 @@ void py_filter_candidates(const CandidateTuple& in, const object& points, const 
     a.count = call.optional_in<int32_t>("count", count, {1});
     a.threshold = threshold;
     a.regress = regress;
+    a.coding = rcnn_coding ? BoxCoding::kRcnn : BoxCoding::kCorner;
     a.output.capacity = length_of(call, out);
     a.out = read_candidates(call, out, a.output.capacity, true);
     require(a.out.scores != nullptr && a.out.images != nullptr, "out must have scores and images");
@@ -205,8 +206,8 @@ void py_filter_candidates(const CandidateTuple& in, const object& points, const 
     call.run([&] { filter_candidates(a, memory, static_cast<size_t>(space.size()), call.stream()); });
 }
 
-void py_gather_candidates(const CandidateTuple& in, const object& kept, const object& count, bool regress, float extra,
-                          bool square, const CandidateTuple& out, uint64_t stream) {
+void py_gather_candidates(const CandidateTuple& in, const object& kept, const object& count, bool regress,
+                          bool rcnn_coding, float extra, bool square, const CandidateTuple& out, uint64_t stream) {
     Call call(stream);
     GatherArguments a{};
     a.in = read_candidates(call, in, length_of(call, in), false);
@@ -222,6 +223,7 @@ void py_gather_candidates(const CandidateTuple& in, const object& kept, const ob
     a.capacity = std::min(a.capacity, indices.shape()[0]);
     a.count = call.in<int32_t>("count", count, {1});
     a.regress = regress;
+    a.coding = rcnn_coding ? BoxCoding::kRcnn : BoxCoding::kCorner;
     a.extra = extra;
     a.square = square;
     call.run([&] { gather_candidates(a, call.stream()); });
@@ -311,9 +313,9 @@ PYBIND11_MODULE(_cuda, m) {
           "offsets"_a, "segments"_a, "images"_a, "count"_a, "overflow"_a, "workspace"_a, py::kw_only(), "stream"_a);
     m.def("filter_workspace_size", filter_workspace_size, "length"_a);
     m.def("filter_candidates", py_filter_candidates, "candidates"_a, "points"_a, "valid"_a, "count"_a, "threshold"_a,
-          "regress"_a, "out"_a, "out_count"_a, "overflow"_a, "workspace"_a, py::kw_only(), "stream"_a);
-    m.def("gather_candidates", py_gather_candidates, "candidates"_a, "kept"_a, "count"_a, "regress"_a, "extra"_a,
-          "square"_a, "out"_a, py::kw_only(), "stream"_a);
+          "regress"_a, "rcnn_coding"_a, "out"_a, "out_count"_a, "overflow"_a, "workspace"_a, py::kw_only(), "stream"_a);
+    m.def("gather_candidates", py_gather_candidates, "candidates"_a, "kept"_a, "count"_a, "regress"_a, "rcnn_coding"_a,
+          "extra"_a, "square"_a, "out"_a, py::kw_only(), "stream"_a);
     m.def("pack_faces", py_pack_faces, "candidates"_a, "count"_a, "boxes"_a, "scores"_a, "landmarks"_a, "counts"_a,
           "overflow"_a, py::kw_only(), "stream"_a);
 }

@@ -15,7 +15,7 @@ struct FilterSelector {
 
     __device__ void put(int64_t i, int64_t slot) const {
         const Box box = a.in.boxes[i];
-        a.out.boxes[slot] = a.regress ? regress(box, a.in.offsets[i], 1.0f) : box;
+        a.out.boxes[slot] = a.regress ? regress(box, a.in.offsets[i], 1.0f, a.coding) : box;
         a.out.scores[slot] = a.in.scores[i];
         a.out.images[slot] = a.in.images[i];
         if (a.out.offsets != nullptr) a.out.offsets[slot] = a.in.offsets[i];
@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(kThreads) gather_kernel(GatherArguments a) {
     if (k >= a.capacity || k >= *a.count) return;
     const int64_t i = a.kept[k];
     Box box = a.in.boxes[i];
-    if (a.regress) box = regress(box, a.in.offsets[i], a.extra);
+    if (a.regress) box = regress(box, a.in.offsets[i], a.extra, a.coding);
     a.out.boxes[k] = a.square ? square(box) : box;
     if (a.out.scores != nullptr) a.out.scores[k] = a.in.scores[i];
     if (a.out.offsets != nullptr) a.out.offsets[k] = a.in.offsets[i];

@@ -26,6 +26,7 @@ struct FilterArguments {
     int64_t length;
     float threshold;  // kept above it
     bool regress;     // move the boxes by the offsets, widths with 1 added
+    BoxCoding coding;
     Candidates out;
     SelectOutput output;
 };
@@ -42,6 +43,7 @@ struct GatherArguments {
     const int32_t* count;  // how many, in device memory
     int64_t capacity;
     bool regress;
+    BoxCoding coding;
     float extra;  // added to widths and heights when regressing
     bool square;
     Candidates out;

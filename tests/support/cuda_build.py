@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -13,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "src"
+#: The tree that is built; the mutation tests name another.
+SOURCE = Path(os.environ.get("MTCNN_FAST_EMULATION_SOURCE", ROOT / "src"))
 EMULATION = ROOT / "tests" / "cuda" / "emulation"
 BUILD = ROOT / "build" / "emulation"
 
@@ -26,8 +28,10 @@ SANITIZERS = [
 ]
 
 #: Flags by variant: for kernels, for the emulated device, for linking. `race` sees every access of a kernel: the
-#: compiler inserts calls at each, and the emulated device answers them instead of ThreadSanitizer's runtime.
+#: compiler inserts calls at each, and the emulated device answers them instead of ThreadSanitizer's runtime. `plain` is
+#: fast and sees nothing.
 VARIANTS: dict[str, tuple[list[str], list[str], list[str]]] = {
+    "plain": ([], [], []),
     "race": (["-fsanitize=thread"], [], []),
     "asan": (SANITIZERS, SANITIZERS, SANITIZERS),
 }
@@ -74,15 +78,22 @@ def _link(objects: Sequence[Path], name: str, flags: Sequence[str]) -> Path:
 
 def _compile(file: Path, source: Path, flags: Sequence[str]) -> Path:
     """Compile one file, unless an object of the same content and flags is there."""
-    emulated = [EMULATION / name for name in ("cuda_runtime.h", "cuda_fp16.h", "machine.h")]
-    own = sorted(EMULATION.glob("*.h")) if file.parent == EMULATION else []
-    headers = [*sorted((source / "common").glob("*.h")), *sorted((source / "cuda").glob("*.h")), *emulated, *own]
-    target = BUILD / "objects" / f"{file.stem}-{_digest([file, *headers], *COMMON, *flags)}.o"
+    target = BUILD / "objects" / f"{file.stem}-{_digest(_with_headers(file, source), *COMMON, *flags)}.o"
     with _locked(target):
         if not target.exists():
             paths = [f"-I{path}" for path in includes(source)]
             _run([_required_compiler(), *COMMON, *paths, *flags, "-c", str(file)], target)
     return target
+
+
+def _with_headers(file: Path, source: Path) -> list[Path]:
+    """Return a file and the headers of ours that it includes, directly or not."""
+    found = [file]
+    for known in found:
+        for name in re.findall(r'#include ["<]([^">]+)[">]', known.read_text()):
+            places = (known.parent / name, EMULATION / name, source / name)
+            found += [place for place in places if place.is_file() and place not in found][:1]
+    return found
 
 
 def _digest(files: Sequence[Path], *words: str) -> str:

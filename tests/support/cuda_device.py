@@ -105,7 +105,8 @@ def load_device(variant: str = VARIANT) -> ModuleDevice:
 
 
 def _load_extension(path: Path) -> ModuleType:
-    name = "mtcnn_fast._cuda"
+    # The last part names the module's entry point; the rest keeps several builds in one process apart.
+    name = f"emulated.{path.parent.name}._cuda"
     loader = ExtensionFileLoader(name, str(path))
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None

@@ -332,12 +332,12 @@ int run_grid(Extent grid, Extent block, const std::function<void()>& kernel) {
     const uint64_t threads = uint64_t{block.x} * block.y * block.z;
     const bool fits = grid.x >= 1 && grid.y >= 1 && grid.z >= 1 && grid.x <= 0x7fffffffu && grid.y <= 65535 &&
                       grid.z <= 65535 && threads >= 1 && threads <= kMaxThreads && block.z <= 64;
-    if (!fits) return kInvalidConfiguration;
+    const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
+    if (!fits || !begin_launch(blocks)) return kInvalidConfiguration;
     m.size = static_cast<unsigned>(threads);
     m.kernel = &kernel;
     m.failed = false;
     begin_kernel();
-    const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
     std::vector<uint32_t> order(blocks);
     std::iota(order.begin(), order.end(), 0u);
     for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random_below(static_cast<unsigned>(i))]);

@@ -51,8 +51,8 @@ T* reserve(size_t count) {
     return static_cast<T*>(memory);
 }
 
-// The writable data of this library. Of all its sources only the kernels' are watched, and these have no variables there
-// but the shared ones.
+// The writable data of this library. Of all its sources only the kernels' are watched, and these have no variables
+// there but the shared ones.
 struct Segment {
     const char* begin = nullptr;
     const char* end = nullptr;

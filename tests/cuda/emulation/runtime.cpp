@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <random>
 #include <string>
 #include <utility>
@@ -20,10 +21,18 @@ std::mt19937_64& generator() {
     return instance;
 }
 
+// Device of each allocation.
+std::map<const void*, int>& owners() {
+    static std::map<const void*, int>& instance = *new std::map<const void*, int>;
+    return instance;
+}
+
 int driver_version = CUDART_VERSION;
 int devices = 2;
 int current_device = 0;
 int waits = 0;
+int launch_device = -1;
+unsigned most_blocks = 0;
 bool host_memory_passes = false;
 cudaError_t last_error = cudaSuccess;
 
@@ -37,6 +46,11 @@ cudaError_t keep(cudaError_t error) {
 namespace mf_emulation {
 
 unsigned random_below(unsigned bound) { return static_cast<unsigned>(generator()() % bound); }
+
+bool begin_launch(uint64_t blocks) {
+    launch_device = current_device;
+    return most_blocks == 0 || blocks <= most_blocks;
+}
 
 void record_atomic(const void* address, size_t bytes) { note_access(address, bytes, Access::kAtomic); }
 
@@ -103,7 +117,9 @@ cudaError_t cudaSetDevice(int device) {
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
     const bool known = host_memory_passes || is_device_memory(pointer);
-    *attributes = {known ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered, known ? 0 : -2};
+    const auto owner = owners().find(pointer);
+    const int device = owner == owners().end() ? 0 : owner->second;
+    *attributes = {known ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered, known ? device : -2};
     return cudaSuccess;
 }
 
@@ -136,8 +152,15 @@ cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
 #define MF_TEST_API extern "C" __attribute__((visibility("default")))
 
 MF_TEST_API void emulation_seed(uint64_t seed) { generator().seed(seed); }
-MF_TEST_API void* emulation_allocate(size_t bytes) { return device_allocate(bytes); }
-MF_TEST_API void emulation_release(void* pointer) { device_release(pointer); }
+MF_TEST_API void* emulation_allocate(size_t bytes) {
+    void* pointer = device_allocate(bytes);
+    owners()[pointer] = current_device;
+    return pointer;
+}
+MF_TEST_API void emulation_release(void* pointer) {
+    owners().erase(pointer);
+    device_release(pointer);
+}
 MF_TEST_API void emulation_upload(void* to, const void* from, size_t bytes) {
     cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, nullptr);
 }
@@ -147,6 +170,11 @@ MF_TEST_API void emulation_set_driver(int version, int count) {
 }
 MF_TEST_API void emulation_accept_host_memory(int accept) { host_memory_passes = accept != 0; }
 MF_TEST_API int emulation_device() { return current_device; }
+MF_TEST_API void emulation_select_device(int device) { current_device = device; }
+// Device that was current at the last launch.
+MF_TEST_API int emulation_launch_device() { return launch_device; }
+// Launches of more blocks fail as on a smaller device; 0: none does.
+MF_TEST_API void emulation_refuse_blocks(unsigned most) { most_blocks = most; }
 MF_TEST_API int emulation_stream_waits() { return waits; }
 MF_TEST_API void emulation_clear_reports() { reports().clear(); }
 MF_TEST_API size_t emulation_reports(char* text, size_t room) {
