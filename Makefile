@@ -21,6 +21,7 @@ help: ## list the targets
 
 demo: $(VENV)/.package ## detect the face in the example photo and draw it
 	$(BIN)/mtcnn-fast detect examples/astronaut.jpg --draw --out out
+	@echo "drawn in $$(ls out/astronaut*)"
 
 test: $(VENV)/.test ## run every test that this machine can run
 	$(if $(WITH),$(PIP) install $(WITH))

@@ -9,6 +9,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 
 from mtcnn_fast.backends import available_backends, create_backend
@@ -18,6 +19,10 @@ from mtcnn_fast.weights import Weights, load_weights
 from support import golden_report
 
 BACKENDS = available_backends()
+
+# A slow example on a busy machine is not a fault.
+hypothesis.settings.register_profile("mtcnn_fast", deadline=None)
+hypothesis.settings.load_profile("mtcnn_fast")
 
 
 def pytest_report_header() -> list[str]:

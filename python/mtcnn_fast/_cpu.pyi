@@ -1,6 +1,6 @@
 """Native code for the CPU. Private: `mtcnn_fast.ops` and the backends check what they pass."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,3 +23,36 @@ def batched_nms(
     threshold: float,
     iomin: bool,
 ) -> npt.NDArray[np.int64]: ...
+def available_isas() -> list[str]: ...
+
+class Engine:
+    def __init__(
+        self,
+        pnet: Mapping[str, npt.NDArray[np.float32]],
+        rnet: Mapping[str, npt.NDArray[np.float32]],
+        onet: Mapping[str, npt.NDArray[np.float32]],
+        *,
+        min_face_size: float,
+        max_face_size: float | None,
+        factor: float,
+        thresholds: tuple[float, float, float],
+        nms_thresholds: tuple[float, float, float, float],
+        zero_border: bool,
+        rcnn_coding: bool,
+        max_faces: int | None,
+        isa: str,
+        direct: bool,
+    ) -> None: ...
+    @property
+    def isa(self) -> str: ...
+    def detect(
+        self, images: list[npt.NDArray[np.uint8]], num_threads: int, profile: bool, trace: bool
+    ) -> list[
+        tuple[
+            npt.NDArray[np.float32],
+            npt.NDArray[np.float32],
+            npt.NDArray[np.float32],
+            list[float] | None,
+            list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] | None,
+        ]
+    ]: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import os
 from types import ModuleType
 
 _LOGGER = logging.getLogger("mtcnn_fast")
@@ -21,10 +22,13 @@ def find_native() -> tuple[ModuleType | None, str]:
     Returns
     -------
     module : module or None
-        ``mtcnn_fast._cpu``, or ``None`` where it cannot be imported.
+        ``mtcnn_fast._cpu``, or ``None`` where it cannot be imported or the environment variable
+        ``MTCNN_FAST_DISABLE_NATIVE`` is set to anything but 0.
     problem : str
         Why it cannot; empty if it can.
     """
+    if os.environ.get("MTCNN_FAST_DISABLE_NATIVE", "0") not in ("", "0"):
+        return None, "the native module mtcnn_fast._cpu is switched off by MTCNN_FAST_DISABLE_NATIVE"
     try:
         return importlib.import_module("mtcnn_fast._cpu"), ""
     except ImportError as error:
@@ -36,10 +40,14 @@ def find_native() -> tuple[ModuleType | None, str]:
 @functools.cache
 def warn_slow(problem: str) -> None:
     """Say that numpy does the work of the native module, once a process for each reason."""
-    _LOGGER.warning("%s, so the slower numpy backend is used; to change that, %s", problem, HOW_TO_GET)
+    # Imported here because it takes longer to import than the rest of the package, and is needed in this case only.
+    import logging
+
+    text = f"{problem}, so the slower numpy backend is used; to change that, {HOW_TO_GET}"
+    logging.getLogger("mtcnn_fast").warning(text)
 
 
-def native_isa() -> str | None:
-    """Return the instruction set that the native engine has chosen, or None where there is no native engine."""
-    isa = getattr(find_native()[0], "isa", None)
-    return None if isa is None else str(isa())
+def native_isas() -> list[str]:
+    """Return the instruction sets that the native engine can use here, best first; none where there is no engine."""
+    available = getattr(find_native()[0], "available_isas", None)
+    return [] if available is None else list(available())

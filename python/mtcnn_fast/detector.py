@@ -15,13 +15,13 @@ from mtcnn_fast.batching import gather
 from mtcnn_fast.config import DEFAULTS, Border, DetectorConfig, _count
 from mtcnn_fast.errors import ConfigError, ImageError, WeightsError
 from mtcnn_fast.images import Color, Layout, load_image, split_batch
-from mtcnn_fast.weights import Weights, load_weights
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from mtcnn_fast.backends.base import Image
     from mtcnn_fast.faces import Faces
+    from mtcnn_fast.weights import Weights
 
 ValueRange = tuple[float, float]
 
@@ -89,7 +89,8 @@ class Detector:
             num_threads=num_threads,
         )
         parse_device(device)
-        self._setup(config, device, _own_weights(weights))
+        # The package's own are not kept: a pickled detector finds them where it is restored.
+        self._setup(config, device, None if weights is None else _weights(weights))
         # Made now, so that a device which cannot be used is told at once.
         with self._shared.lent():
             pass
@@ -128,7 +129,7 @@ class Detector:
         self._config = config
         self._device = device
         self._weights = weights
-        self._shared = SharedBackend(lambda: create_backend(device, config, weights or load_weights()))
+        self._shared = SharedBackend(lambda: create_backend(device, config, weights or _weights(None)))
 
     def detect(
         self,
@@ -355,10 +356,13 @@ class Detector:
         return f"<Detector({', '.join(parts)}), {state}>"
 
 
-def _own_weights(weights: object) -> Weights | None:
-    """Load weights other than the package's, so that they can travel with a pickled detector."""
-    if weights is None or isinstance(weights, Weights):
-        return weights
-    if not isinstance(weights, (str, os.PathLike)):
-        raise WeightsError(f"weights must be a path, Weights or None, got {weights!r} ({type(weights).__name__})")
-    return load_weights(weights)
+def _weights(given: object) -> Weights:
+    """Return the weights that an argument stands for; None stands for the package's."""
+    # Imported when a detector is made, which is when files are read.
+    from mtcnn_fast.weights import Weights, load_weights
+
+    if isinstance(given, Weights):
+        return given
+    if given is not None and not isinstance(given, (str, os.PathLike)):
+        raise WeightsError(f"weights must be a path, Weights or None, got {given!r} ({type(given).__name__})")
+    return load_weights(given)

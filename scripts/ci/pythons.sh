@@ -19,5 +19,6 @@ for version in 3.10 3.11 3.12 3.13; do
     venv=build/ci/python$version
     "$python" -m venv --clear "$venv"
     "$venv/bin/pip" install --quiet dist/*.tar.gz
-    echo "Python $version: $("$venv/bin/python" tests/packaging/smoke.py examples/astronaut.jpg)"
+    report=$("$venv/bin/python" tests/packaging/smoke.py examples/astronaut.jpg)
+    echo "Python $version: $report"
 done

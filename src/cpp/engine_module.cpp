@@ -1,23 +1,23 @@
 // Binds the engine into `mtcnn_fast._cpu`.
 #include "cpp/engine_module.h"
 
-#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <array>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "cpp/cpu_count.h"
 #include "cpp/engine/algorithms.h"
 #include "cpp/engine/cascade.h"
 #include "cpp/engine/isa.h"
 #include "cpp/engine/network_weights.h"
 #include "cpp/module_arrays.h"
 #include "cpp/thread_pool.h"
-
-namespace py = pybind11;
 
 namespace mtcnn_fast {
 namespace {
@@ -59,13 +59,13 @@ py::array_t<float> scores_array(const std::vector<float>& scores) {
 }
 
 class Engine {
-public:
+  public:
     Engine(const py::dict& pnet, const py::dict& rnet, const py::dict& onet, const CascadeSettings& settings,
            const std::string& isa, bool direct)
         : settings_(settings),
           weights_(tensor_map(pnet), tensor_map(rnet), tensor_map(onet)),
-          cascade_(weights_, engine::select_kernels(isa), direct ? engine::kDirectAlgorithms : engine::kFastAlgorithms) {
-    }
+          cascade_(weights_, engine::select_kernels(isa),
+                   direct ? engine::kDirectAlgorithms : engine::kFastAlgorithms) {}
 
     std::string isa() const { return cascade_.kernels().name; }
 
@@ -86,7 +86,7 @@ public:
         return results;
     }
 
-private:
+  private:
     static py::tuple convert(const Detections& found, bool profile, bool trace) {
         const auto n = static_cast<py::ssize_t>(found.boxes.size());
         py::object seconds = py::none();
@@ -110,9 +110,9 @@ private:
 
 std::unique_ptr<Engine> make_engine(const py::dict& pnet, const py::dict& rnet, const py::dict& onet,
                                     double min_face_size, std::optional<double> max_face_size, double factor,
-                                    const std::array<float, 3>& thresholds,
-                                    const std::array<float, 4>& nms_thresholds, bool zero_border, bool rcnn_coding,
-                                    std::optional<std::int64_t> max_faces, const std::string& isa, bool direct) {
+                                    const std::array<float, 3>& thresholds, const std::array<float, 4>& nms_thresholds,
+                                    bool zero_border, bool rcnn_coding, std::optional<std::int64_t> max_faces,
+                                    const std::string& isa, bool direct) {
     CascadeSettings settings;
     settings.min_face_size = min_face_size;
     if (max_face_size) settings.max_face_size = *max_face_size;

@@ -11,61 +11,15 @@
 
 #include "cpp/cpu_count.h"
 #include "cpp/crop.h"
+#include "cpp/engine_module.h"
+#include "cpp/module_arrays.h"
 #include "cpp/nms.h"
 #include "cpp/resize.h"
-
-namespace py = pybind11;
 
 namespace mtcnn_fast {
 namespace {
 
-std::string describe(const py::array& array) {
-    std::string text = "(";
-    for (py::ssize_t i = 0; i < array.ndim(); ++i) text += (i > 0 ? ", " : "") + std::to_string(array.shape(i));
-    text += array.ndim() == 1 ? ",) " : ") ";
-    text += py::str(array.dtype()).cast<std::string>();
-    return text + ((array.flags() & py::array::c_style) != 0 ? "" : ", not C-contiguous");
-}
-
-// The elements of a C-contiguous array of exactly this type and shape; -1 is any size.
-template <typename T>
-const T* elements(const char* name, const char* expected, const py::array& array,
-                  const std::vector<py::ssize_t>& shape) {
-    bool matches = py::isinstance<py::array_t<T, py::array::c_style>>(array) &&
-                   array.ndim() == static_cast<py::ssize_t>(shape.size());
-    for (std::size_t i = 0; matches && i < shape.size(); ++i) {
-        matches = shape[i] < 0 || array.shape(static_cast<py::ssize_t>(i)) == shape[i];
-    }
-    if (!matches) {
-        throw py::value_error(std::string(name) + " must be a C-contiguous array " + expected + ", got " +
-                              describe(array));
-    }
-    return static_cast<const T*>(array.data());
-}
-
-ImageView image_view(const py::array& image) {
-    const auto* const data = elements<std::uint8_t>("image", "(H, W, 3) uint8", image, {-1, -1, 3});
-    if (image.size() == 0) throw py::value_error("image must have pixels, got " + describe(image));
-    return {data, image.strides(0), image.shape(0), image.shape(1)};
-}
-
-void require(bool condition, const char* what, py::ssize_t got) {
-    if (!condition) throw py::value_error(std::string(what) + ", got " + std::to_string(got));
-}
-
 constexpr py::ssize_t kMaxSize = 1 << 30;
-constexpr py::ssize_t kMaxThreads = 1024;
-
-void require_threads(py::ssize_t num_threads) {
-    require(num_threads >= 1 && num_threads <= kMaxThreads, "num_threads must be from 1 to 1024", num_threads);
-}
-
-// Lets a signal, such as Ctrl-C, end a run.
-void check_signals() {
-    const py::gil_scoped_acquire held;
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-}
-
 py::list py_resize_pyramid(const py::array& image, const std::vector<std::pair<py::ssize_t, py::ssize_t>>& sizes,
                            py::ssize_t num_threads) {
     const ImageView view = image_view(image);
@@ -131,7 +85,8 @@ py::array_t<std::int64_t> py_batched_nms(const py::array& boxes, const py::array
 }  // namespace
 }  // namespace mtcnn_fast
 
-PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(_cpu, m, pybind11::mod_gil_not_used()) {
+    namespace py = pybind11;
     using namespace mtcnn_fast;
     m.doc() = "Native code of mtcnn_fast for the CPU. Private: see mtcnn_fast.ops.";
     m.def("resize_pyramid", &py_resize_pyramid, py::arg("image"), py::arg("sizes"), py::arg("num_threads") = 1);
@@ -140,4 +95,5 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
     m.def("available_threads", &available_threads);
     m.def("batched_nms", &py_batched_nms, py::arg("boxes"), py::arg("scores"), py::arg("segments"),
           py::arg("threshold"), py::arg("iomin"));
+    bind_engine(m);
 }

@@ -24,7 +24,7 @@ constexpr std::int64_t kMaxSide = 1024;
 
 // Sorts ascending, equal keys in their order, by the upper 32 bits.
 void sort_by_upper_half(std::vector<std::uint64_t>& keys, std::vector<std::uint64_t>& spare) {
-    if (keys.size() < 512) {
+    if (keys.size() < 128) {
         // The lower half is the index, so that the whole key orders the same.
         std::sort(keys.begin(), keys.end());
         return;
@@ -60,6 +60,9 @@ void sort_scores(const float* scores, std::int32_t n, NmsScratch& scratch) {
     for (const std::uint64_t key : scratch.keys) scratch.order.push_back(static_cast<std::int32_t>(key & 0xffffffffu));
 }
 
+// 2 ** exponent.
+double power_of_two(int exponent) { return std::bit_cast<double>(static_cast<std::uint64_t>(1023 + exponent) << 52); }
+
 // Where a box belongs. `kInert` overlaps nothing, not even itself; `kWild` is compared with every other.
 enum : int { kInert = kMaxExponent + 1, kWild };
 
@@ -73,7 +76,8 @@ int level_of(const Box& box, float area, Overlap mode) {
         {std::abs(double{box.x1}), std::abs(double{box.y1}), std::abs(double{box.x2}), std::abs(double{box.y2})});
     if (!(reach <= kMaxReach) || !(area >= kMinArea && area <= kMaxArea)) return kWild;
     // The least power of two that is above both sides, with a margin for their rounding.
-    return std::max(kMinExponent, std::ilogb(std::max(w, h) * 1.0001) + 1);
+    const auto bits = std::bit_cast<std::uint64_t>(std::max(w, h) * 1.0001);
+    return std::max(kMinExponent, static_cast<int>(bits >> 52 & 0x7ff) - 1023 + 1);
 }
 
 class Suppressor {
@@ -89,8 +93,8 @@ class Suppressor {
         // Boxes `gap` levels apart have an IoU of less than 2 ** (1 - gap), give or take rounding.
         reach_ = kMaxExponent - kMinExponent;
         if (mode == Overlap::kIou) {
-            while (reach_ > 0 && std::ldexp(1.01, 1 - reach_) < threshold) --reach_;
-            while (finer_ < 4 && std::ldexp(slack_, finer_) < 0.75) ++finer_;
+            while (reach_ > 0 && 1.01 * power_of_two(1 - reach_) < threshold) --reach_;
+            while (finer_ < 4 && slack_ * power_of_two(finer_) < 0.75) ++finer_;
         }
     }
 
@@ -140,8 +144,7 @@ class Suppressor {
 
     // floor(coordinate / cell size), exactly.
     std::int64_t cell(double coordinate, int exponent) const {
-        const auto bits = static_cast<std::uint64_t>(1023 + finer_ - exponent) << 52;
-        const double quotient = coordinate * std::bit_cast<double>(bits);
+        const double quotient = coordinate * power_of_two(finer_ - exponent);
         const auto truncated = static_cast<std::int64_t>(quotient);
         return truncated - (quotient < static_cast<double>(truncated));
     }
@@ -181,7 +184,7 @@ class Suppressor {
     Cells window(float first, float last, int exponent, std::int64_t side) const {
         const double size = double{last} - first;
         const double margin = 2.0 * overlap_extra(mode_);
-        const double before = slack_ * std::ldexp(1.0, exponent) + margin;
+        const double before = slack_ * power_of_two(exponent) + margin;
         const double after = slack_ * size + margin;
         const std::int64_t begin = cell(first - before, exponent);
         return {begin, std::min(cell(first + after, exponent) - begin + 1, side)};

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import ROOT, run
+from support.commands import run
+from support.data import ROOT
 
 
 def build_wheel(folder: Path, **environment: str) -> Path:

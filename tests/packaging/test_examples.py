@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from support.commands import PHOTO, ROOT, run
+from support.commands import run
+from support.data import PHOTO, ROOT
 
 EXAMPLES = ROOT / "examples"
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from support.commands import PHOTO, run
+from support.commands import run
+from support.data import PHOTO
 
 # One worker builds each wheel once.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheels")]

@@ -6,9 +6,6 @@ import os
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PHOTO = ROOT / "examples" / "astronaut.jpg"
-
 
 def run(*command: object, cwd: Path, **environment: str) -> str:
     """Run a command that must succeed and return what it printed on its standard output."""

@@ -15,6 +15,7 @@ from PIL import Image
 
 from mtcnn_fast import BackendError, ConfigError, Detector, Faces, ImageError
 from mtcnn_fast.batching import gather
+from mtcnn_fast.progress import pace
 from support.portrait import QUICK, portrait
 
 Pixels = npt.NDArray[np.uint8]
@@ -250,3 +251,18 @@ class TestProgress:
         detector.close()
         with pytest.raises(BackendError, match="closed"):
             detector.detect_batch([photo], progress=True)
+
+    @pytest.mark.parametrize(
+        ("done", "total", "seconds", "text"),
+        [
+            (0, 10, 5, ""),
+            (3, 10, 0, ""),
+            (5, 10, 2, "2.5 images/s, 0:02 left"),
+            (10, 10, 4, "2.5 images/s, 0:00 left"),
+            (10, 1000, 10, "1.0 images/s, 16:30 left"),
+            (10, 10**5, 10, "1.0 images/s, 27:46:30 left"),
+            (30, None, 10, "3.0 images/s"),
+        ],
+    )
+    def test_pace(self, done: int, total: int | None, seconds: float, text: str) -> None:
+        assert pace(done, total, seconds) == text

@@ -154,6 +154,22 @@ def test_native_module_with_engine(native: Any, monkeypatch: pytest.MonkeyPatch)
     assert made == [(DetectorConfig(max_faces=2), weights)] * 2
 
 
+def test_native_module_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def refuse(name: str) -> None:
+        looked.append(name)
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr("importlib.import_module", refuse)
+    _native.find_native.cache_clear()
+    found = [_native.find_native() for _ in range(2)]
+    monkeypatch.undo()
+    _native.find_native.cache_clear()
+    assert found == [(None, "the native module mtcnn_fast._cpu is not part of this installation")] * 2
+    assert looked == ["mtcnn_fast._cpu"]
+
+
 @pytest.mark.parametrize(
     ("preparation", "problem"),
     [
@@ -171,18 +187,18 @@ class Broken:
 {preparation}
 from mtcnn_fast import Detector, _native
 print(_native.find_native()[1])
-print(_native.native_isa())
+print(_native.native_isas())
 print(Detector().backend)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [f"the native module mtcnn_fast._cpu {problem}", "None", "numpy"]
+    assert done.stdout.splitlines() == [f"the native module mtcnn_fast._cpu {problem}", "[]", "numpy"]
     # Without any logging set up, Python shows a warning on standard error.
     assert done.stderr.count("numpy backend") == 1
 
 
-def test_native_isa(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_native_isas(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("_cpu")
     monkeypatch.setattr(_native, "find_native", lambda: (module, ""))
-    assert _native.native_isa() is None
-    module.isa = lambda: "avx2"  # type: ignore[attr-defined]
-    assert _native.native_isa() == "avx2"
+    assert _native.native_isas() == []
+    module.available_isas = lambda: ["avx2", "sse2"]  # type: ignore[attr-defined]
+    assert _native.native_isas() == ["avx2", "sse2"]

@@ -15,7 +15,7 @@ from mtcnn_fast.weights.loader import Tensors
 Floats = npt.NDArray[np.float32]
 
 #: Numbers in the matrix that a convolution builds at a time: small enough to stay in a core's cache.
-_BLOCK = 200_000
+_BLOCK = 400_000
 
 #: Rows of cells that P-Net computes at a time, which bounds its memory on large images.
 _BAND = 64

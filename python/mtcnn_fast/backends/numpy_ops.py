@@ -214,7 +214,7 @@ def crop(integral: npt.NDArray[Any], boxes: Floats, size: int, border: Border) -
     sums -= flat.take(rows[0] + columns[1], axis=1)
     sums -= flat.take(rows[1] + columns[0], axis=1)
     sums += flat.take(rows[0] + columns[0], axis=1)
-    crops = normalise(sums, areas).transpose(1, 0, 2, 3)
+    crops = np.ascontiguousarray(normalise(sums, areas).transpose(1, 0, 2, 3))
     crops[~valid] = 0
     return crops, valid
 
@@ -242,21 +242,23 @@ def nms(boxes: Floats, scores: Floats, threshold: float, mode: Overlap = "iou") 
     order = order[~np.isnan(scores[order])]
     x1, y1, x2, y2 = np.ascontiguousarray(boxes[order].T)
     extra = np.float32(mode == "iomin")
-    areas = (x2 - x1 + extra) * (y2 - y1 + extra)
     limit = np.float32(threshold)
     alive = np.ones(len(order), dtype=np.bool_)
-    for i in range(len(order)):
-        if not alive[i]:
-            continue
-        rest = slice(i + 1, None)
-        widths = np.minimum(x2[rest], x2[i]) - np.maximum(x1[rest], x1[i]) + extra
-        heights = np.minimum(y2[rest], y2[i]) - np.maximum(y1[rest], y1[i]) + extra
-        intersection = np.maximum(widths, 0) * np.maximum(heights, 0)
-        if mode == "iou":
-            overlap = intersection / (areas[rest] + areas[i] - intersection)
-        else:
-            overlap = intersection / np.minimum(areas[rest], areas[i])
-        alive[rest] &= ~(overlap > limit)
+    # Two boxes without area overlap by 0 / 0, which is not above any threshold.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        areas = (x2 - x1 + extra) * (y2 - y1 + extra)
+        for i in range(len(order)):
+            if not alive[i]:
+                continue
+            rest = slice(i + 1, None)
+            widths = np.minimum(x2[rest], x2[i]) - np.maximum(x1[rest], x1[i]) + extra
+            heights = np.minimum(y2[rest], y2[i]) - np.maximum(y1[rest], y1[i]) + extra
+            shared = np.maximum(widths, 0) * np.maximum(heights, 0)
+            if mode == "iou":
+                overlap = shared / (areas[rest] + areas[i] - shared)
+            else:
+                overlap = shared / np.minimum(areas[rest], areas[i])
+            alive[rest] &= ~(overlap > limit)
     return order[alive]
 
 

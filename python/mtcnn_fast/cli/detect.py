@@ -56,7 +56,7 @@ def detect(
     ] = False,
     as_jsonl: Annotated[
         bool,
-        typer.Option("--jsonl", rich_help_panel=RESULTS, help="Print a JSON object a line, each at once."),
+        typer.Option("--jsonl", rich_help_panel=RESULTS, help="Print a JSON object a line, as they come."),
     ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", rich_help_panel=RESULTS, help="Print CSV, a row a face.")] = False,
     draw: Annotated[

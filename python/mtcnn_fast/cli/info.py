@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from mtcnn_fast import __version__
-from mtcnn_fast._native import native_isa
+from mtcnn_fast._native import native_isas
 from mtcnn_fast.backends import available_backends
 from mtcnn_fast.cli.exits import clean_exit
 from mtcnn_fast.weights import load_weights
@@ -41,7 +41,7 @@ def gather() -> dict[str, Any]:
         "platform": platform.platform(),
         "numpy": np.__version__,
         "backends": {name: {"available": why is None, "reason": why} for name, why in available_backends().items()},
-        "isa": native_isa(),
+        "isa": {"available": native_isas(), "forced": os.environ.get("MTCNN_FAST_ISA") or None},
         "devices": [{"device": "cpu", "threads": _usable_threads()}],
         "weights": {"source": weights.source, "box_coding": weights.box_coding, "sha256": dict(weights.sha256)},
     }
@@ -55,7 +55,7 @@ def as_text(found: dict[str, Any]) -> str:
         "python": [f"{found['python']}, numpy {found['numpy']}"],
         "platform": [found["platform"]],
         "backends": [line for name, state in found["backends"].items() for line in _backend(name, state["reason"])],
-        "isa": [found["isa"] or "none, as there is no native engine here"],
+        "isa": [_isa(**found["isa"])],
         "devices": [f"{device['device']} with {device['threads']} threads" for device in found["devices"]],
         "weights": [weights["source"], f"box coding {weights['box_coding']}, sha256 of each network:"],
         "": [f"{file.removesuffix('.safetensors')}  {digest}" for file, digest in weights["sha256"].items()],
@@ -68,6 +68,12 @@ def as_text(found: dict[str, Any]) -> str:
 def _backend(name: str, reason: str | None) -> list[str]:
     state = "available" if reason is None else f"not available: {reason}"
     return textwrap.wrap(f"{name:11}{state}", width=68, subsequent_indent=" " * 11)
+
+
+def _isa(available: list[str], forced: str | None) -> str:
+    if not available:
+        return "none, as there is no native engine here"
+    return f"{forced or available[0]} of {', '.join(available)}{', by MTCNN_FAST_ISA' if forced else ''}"
 
 
 def _usable_threads() -> int:

@@ -134,7 +134,8 @@ class _File:
         except OSError as error:
             raise self._error(f"the file cannot be read: {error.strerror or error}") from error
         try:
-            self._tensors = dict(parse(data))
+            # Sorted, so that of several problems always the same one is reported.
+            self._tensors = dict(sorted(parse(data), key=lambda item: item[0]))
             self._metadata = _metadata(data)
         except (safetensors.SafetensorError, ValueError) as error:
             raise self._error(f"the file is damaged or not in the safetensors format: {error}") from error

@@ -1,4 +1,5 @@
-// Which algorithm each 3x3 convolution uses, chosen by measured parity and speed (docs/cpu-engine.md): never at run time.
+// Which algorithm each 3x3 convolution uses, chosen by measured parity and speed (docs/cpu-engine.md): never at run
+// time.
 #pragma once
 
 #include "cpp/engine/kernel_table.h"

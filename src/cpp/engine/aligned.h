@@ -9,14 +9,14 @@
 namespace mtcnn_fast::engine {
 
 class AlignedFloats {
-public:
+  public:
     explicit AlignedFloats(std::size_t n)
         : data_(static_cast<float*>(::operator new(n * sizeof(float) + kLine, std::align_val_t{kLine}))) {
         std::memset(data_.get(), 0, n * sizeof(float) + kLine);
     }
     float* data() const { return data_.get(); }
 
-private:
+  private:
     static constexpr std::size_t kLine = 64;
     struct Free {
         void operator()(float* p) const { ::operator delete(p, std::align_val_t{kLine}); }

@@ -9,42 +9,13 @@
 #include "common/overlap.h"
 #include "common/resample.h"
 #include "cpp/engine/probability.h"
+#include "cpp/engine/pyramid_level.h"
 #include "cpp/engine/worker.h"
 
 namespace mtcnn_fast::engine {
 namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// One scale of an image's pyramid: the bins of its columns and the size of P-Net's output on it.
-struct Level {
-    float scale;
-    std::int32_t height;
-    std::int32_t width;
-    std::int32_t rows;
-    std::int32_t columns;
-    std::vector<std::int32_t> begin;
-    std::vector<std::uint64_t> extra;
-    std::int32_t count;
-
-    Level(const ImageView& image, double s)
-        : scale(static_cast<float>(s)),
-          height(static_cast<std::int32_t>(scaled_size(image.height, s))),
-          width(static_cast<std::int32_t>(scaled_size(image.width, s))),
-          rows((height - 1) / 2 - 4),
-          columns((width - 1) / 2 - 4),
-          begin(static_cast<std::size_t>(width)),
-          extra(static_cast<std::size_t>(width)),
-          count(static_cast<std::int32_t>((image.width + width - 1) / width)) {
-        for (std::int32_t x = 0; x < width; ++x) {
-            const Bin bin = area_bin(x, image.width, width);
-            begin[x] = static_cast<std::int32_t>(bin.begin);
-            extra[x] = bin.size() > count ? ~std::uint64_t{0} : 0;
-        }
-    }
-
-    ColumnBins bins() const { return {begin.data(), extra.data(), count, width}; }
-};
 
 // Seconds that a task spent on each of the two stages that it fuses, and the images it worked for.
 struct TaskTime {
@@ -65,7 +36,7 @@ struct TileTask {
 // The candidates of one image between two stages.
 struct ImageState {
     ImageView view;
-    std::vector<Level> levels;
+    std::vector<PyramidLevel> levels;
     std::vector<Box> boxes;
     std::vector<float> scores;
     std::vector<Box> offsets;
@@ -78,8 +49,8 @@ std::int32_t part_size(std::int32_t n, std::int32_t most) {
     return ((n + parts - 1) / parts + 3) / 4 * 4;
 }
 
-// A logit difference below which the float32 softmax is surely under the threshold. The margins cover the rounding of the
-// softmax and of the difference, which the kernels sum in another order.
+// A logit difference below which the float32 softmax is surely under the threshold. The margins cover the rounding of
+// the softmax and of the difference, which the kernels sum in another order.
 float logit_floor(float threshold) {
     const double p = std::min(double{threshold}, 1.0) - 2.4e-7;
     if (p <= 0.0) return -std::numeric_limits<float>::max();
@@ -102,7 +73,7 @@ bool finite(const Box& box) {
 
 // One call of Cascade::detect.
 class Detection {
-public:
+  public:
     Detection(Cascade& cascade, std::span<const ImageView> images, const CascadeSettings& settings,
               const Runner& runner, int workers, bool profile, bool trace)
         : cascade_(cascade),
@@ -128,17 +99,15 @@ public:
             merge_proposals(image, result, worker);
         });
         look(24, kRNetCrop, kRNet);
-        for_images(kRefinement, [&](ImageState& image, Detections& result, Worker& worker) {
-            refine(image, result, worker);
-        });
+        for_images(kRefinement,
+                   [&](ImageState& image, Detections& result, Worker& worker) { refine(image, result, worker); });
         look(48, kONetCrop, kONet);
-        for_images(kOutput, [&](ImageState& image, Detections& result, Worker& worker) {
-            output(image, result, worker);
-        });
+        for_images(kOutput,
+                   [&](ImageState& image, Detections& result, Worker& worker) { output(image, result, worker); });
         return std::move(results_);
     }
 
-private:
+  private:
     Worker& worker(int i) {
         auto& slot = workers_[static_cast<std::size_t>(i)];
         if (!slot) slot = cascade_.take_worker();
@@ -157,16 +126,18 @@ private:
         runner_(static_cast<std::int64_t>(tiles_.size()), [&](std::int64_t i, int w) {
             TileTask& task = tiles_[order[static_cast<std::size_t>(i)]];
             const ImageState& image = images_[static_cast<std::size_t>(task.image)];
-            const Level& level = image.levels[static_cast<std::size_t>(task.level)];
+            const PyramidLevel& level = image.levels[static_cast<std::size_t>(task.level)];
             Worker& memory = worker(w);
-            const PNetTile tile{image.view,         level.bins(),    level.height,
-                                task.row_begin,     task.row_end,    task.column_begin,
-                                task.column_end,    settings_.thresholds[0], floor,
-                                profile_ ? now : nullptr, &task.time.first};
+            const PNetTile tile{image.view,      level.bins(),
+                                level.height,    task.row_begin,
+                                task.row_end,    task.column_begin,
+                                task.column_end, settings_.thresholds[0],
+                                floor,           profile_ ? now : nullptr,
+                                &task.time.first};
             const double begin = profile_ ? now() : 0.0;
-            const int n = cascade_.kernels_.pnet_tile(tile, cascade_.weights_.pnet(), cascade_.algorithms_,
-                                                      memory.scratch.data(), memory.vertical(image.view.width),
-                                                      memory.cells.data());
+            const int n =
+                cascade_.kernels_.pnet_tile(tile, cascade_.weights_.pnet(), cascade_.algorithms_, memory.scratch.data(),
+                                            memory.vertical(image.view.width), memory.cells.data());
             task.cells.assign(memory.cells.begin(), memory.cells.begin() + n);
             if (profile_) task.time.second = now() - begin - task.time.first;
         });
@@ -188,7 +159,7 @@ private:
             if (kCellSize / s <= settings_.max_face_size) image.levels.emplace_back(image.view, s);
         }
         for (std::size_t k = 0; k < image.levels.size(); ++k) {
-            const Level& level = image.levels[k];
+            const PyramidLevel& level = image.levels[k];
             const std::int32_t height = part_size(level.rows, kTileRows);
             const std::int32_t width = part_size(level.columns, kTileColumns);
             for (std::int32_t row = 0; row < level.rows; row += height) {
@@ -264,7 +235,8 @@ private:
         auto task = first;
         for (std::size_t k = 0; k < image.levels.size(); ++k) {
             cells.clear();
-            for (; task != tiles_.end() && task->image == index && task->level == static_cast<std::int32_t>(k); ++task) {
+            for (; task != tiles_.end() && task->image == index && task->level == static_cast<std::int32_t>(k);
+                 ++task) {
                 cells.insert(cells.end(), task->cells.begin(), task->cells.end());
             }
             std::sort(cells.begin(), cells.end(), [](const Cell& a, const Cell& b) {
@@ -313,8 +285,8 @@ private:
             float* crop = memory.crops.data();
             for (std::size_t i = begin; i < end; ++i, crop += 3 * size * size) {
                 const ImageState& image = images_[static_cast<std::size_t>(owners[i])];
-                const CropWindow window = crop_window(image.boxes[i - image.first], image.view.height,
-                                                      image.view.width, settings_.border);
+                const CropWindow window =
+                    crop_window(image.boxes[i - image.first], image.view.height, image.view.width, settings_.border);
                 cascade_.kernels_.crop(image.view, window, size, memory.vertical(image.view.width), crop);
             }
             const double t1 = profile_ ? now() : 0.0;
@@ -363,7 +335,8 @@ private:
         record(result, kAfterONet, image);
         std::vector<Landmarks> landmarks(accepted.size());
         for (std::size_t i = 0; i < accepted.size(); ++i) {
-            const float* const points = outputs_.data() + (image.first + static_cast<std::size_t>(accepted[i])) * kOutputs + 6;
+            const float* const points =
+                outputs_.data() + (image.first + static_cast<std::size_t>(accepted[i])) * kOutputs + 6;
             Box& box = image.boxes[i];
             for (std::size_t k = 0; k < 5; ++k) {
                 landmarks[i][2 * k] = landmark_coordinate(box.x1, box.x2, points[k]);

@@ -1,6 +1,6 @@
-// The cascade on a batch of images (docs/semantics.md): P-Net over tiles of all levels of all images, R-Net and O-Net over
-// chunks of all candidates, and the geometry between them image by image. What is computed for an image does not depend
-// on the other images, nor on how many threads share the work.
+// The cascade on a batch of images (docs/semantics.md): P-Net over tiles of all levels of all images, R-Net and O-Net
+// over chunks of all candidates, and the geometry between them image by image. What is computed for an image does not
+// depend on the other images, nor on how many threads share the work.
 #pragma once
 
 #include <array>
@@ -59,7 +59,7 @@ using Runner = std::function<void(std::int64_t, const Task&)>;
 class Worker;
 
 class Cascade {
-public:
+  public:
     // `weights` must outlive the cascade.
     Cascade(const NetworkWeights& weights, const KernelTable& kernels, const Algorithms& algorithms);
     ~Cascade();
@@ -70,7 +70,7 @@ public:
     std::vector<Detections> detect(std::span<const ImageView> images, const CascadeSettings& settings,
                                    const Runner& runner, int workers, bool profile, bool trace);
 
-private:
+  private:
     friend class Detection;
     std::unique_ptr<Worker> take_worker();
     void give_worker(std::unique_ptr<Worker> worker);

@@ -1,5 +1,5 @@
-// R-Net and O-Net on a block of crops: pixels of interleaved channels, output channels in lanes, register tiles that run
-// over pixels and, in the late layers, over crops.
+// R-Net and O-Net on a block of crops: pixels of interleaved channels, output channels in lanes, register tiles that
+// run over pixels and, in the late layers, over crops.
 #pragma once
 
 #include <cstring>
@@ -34,8 +34,8 @@ MF_INLINE void start(const Layer& layer, int c, V (&acc)[P][NV]) {
         for (int v = 0; v < NV; ++v) acc[p][v] = load(layer.bias + c + v * kLanes);
 }
 
-// One row of `columns` outputs of a 3x3 convolution; `in` is the first of three rows of `width` pixels of `stride` floats,
-// of which CI are used.
+// One row of `columns` outputs of a 3x3 convolution; `in` is the first of three rows of `width` pixels of `stride`
+// floats, of which CI are used.
 template <int CI, int CO>
 MF_INLINE void conv3x3_row(const float* in, int width, int stride, int columns, const Layer& layer, float* out) {
     for_channels<CO>([&]<int NV>(int c) __attribute__((always_inline)) {
@@ -128,10 +128,8 @@ MF_INLINE void conv_winograd(const Layer& layer, const float* in, int count, flo
             [&](int t, int c, const V(&sums)[M][M]) __attribute__((always_inline)) {
                 const V bias = load(layer.bias + c), slope = load(layer.slope + c);
                 MF_UNROLL(4)
-                for (int i = 0; i < M; ++i)
-                    MF_UNROLL(4)
-                    for (int j = 0; j < M; ++j)
-                        store(targets[t] + (i * n + j) * CO + c, prelu(sums[i][j] + bias, slope));
+                for (int i = 0; i < M; ++i) MF_UNROLL(4)
+                for (int j = 0; j < M; ++j) store(targets[t] + (i * n + j) * CO + c, prelu(sums[i][j] + bias, slope));
             });
     }
 }
@@ -233,10 +231,10 @@ struct ONetScratch {
     static constexpr std::size_t kConv4 = kPool3 + kCropBlock * 4 * 4 * 64 + kMapPad;
     static constexpr std::size_t kHidden = kConv4 + kCropBlock * 9 * 128 + kMapPad;
     static constexpr std::size_t kWorkspace = kHidden + (kCropBlock + 3) * 256;
-    static constexpr std::size_t kFloats = kWorkspace + (winograd_workspace<3, 32, 64, kCropTiles>() >
-                                                                 winograd_workspace<4, 64, 64, kCropTiles>()
-                                                             ? winograd_workspace<3, 32, 64, kCropTiles>()
-                                                             : winograd_workspace<4, 64, 64, kCropTiles>());
+    static constexpr std::size_t kFloats =
+        kWorkspace + (winograd_workspace<3, 32, 64, kCropTiles>() > winograd_workspace<4, 64, 64, kCropTiles>()
+                          ? winograd_workspace<3, 32, 64, kCropTiles>()
+                          : winograd_workspace<4, 64, 64, kCropTiles>());
 };
 
 MF_INLINE void run_onet(const CropNetWeights& net, const Algorithms& algorithms, const float* crops, int count,

@@ -6,7 +6,7 @@
 namespace mtcnn_fast::engine {
 inline namespace MF_ISA {
 
-inline constexpr int kMaxCrop = 256;
+inline constexpr int kMaxCrop = 48;
 
 template <class Element>
 MF_INLINE void crop_columns(const Element* sums, const Bin* bins, const Span& x, std::int64_t rows, int size,
@@ -26,16 +26,19 @@ MF_INLINE void crop_area(const ImageView& image, const CropWindow& window, int s
     const std::int64_t width = window.x.size(), height = window.y.size();
     const bool inside = window.x.begin == window.x.inside_begin && window.x.end == window.x.inside_end;
     std::int32_t begin[kMaxCrop];
-    std::uint64_t extra[kMaxCrop];
-    Bin bins[kMaxCrop];
+    std::uint64_t more[kMaxCrop + 1];
+    std::uint8_t more_of[kMaxCrop / 8] = {};
+    Bin columns[kMaxCrop];
     const int count = static_cast<int>((width + size - 1) / size);  // the fewest pixels a bin can have
+    more[size] = 0;
     for (int i = 0; i < size; ++i) {
         const Bin bin = area_bin(i, width, size);
-        bins[i] = {bin.begin + window.x.begin, bin.end + window.x.begin};
-        begin[i] = static_cast<std::int32_t>(bin.begin);
-        extra[i] = bin.size() > count ? ~std::uint64_t{0} : 0;
+        columns[i] = {bin.begin + window.x.begin, bin.end + window.x.begin};
+        begin[i] = static_cast<std::int32_t>(3 * bin.begin);
+        more[i] = bin.size() > count ? ~std::uint64_t{0} : 0;
+        more_of[i / 8] |= static_cast<std::uint8_t>((more[i] & 1) << i % 8);
     }
-    const ColumnBins axis{begin, extra, count, size};
+    const ColumnBins bins{begin, more, more_of, count, size};
     for (int y = 0; y < size; ++y, out += 3 * size) {
         const Bin bin = area_bin(y, height, size);
         const std::int64_t first = bin.begin + window.y.begin, last = bin.end + window.y.begin;
@@ -50,12 +53,15 @@ MF_INLINE void crop_area(const ImageView& image, const CropWindow& window, int s
         const bool wide = rows > kMax16;
         area_rows(image, row_begin, row_end, window.x.inside_begin, window.x.inside_end, wide, vertical);
         if (inside) {
-            area_columns(vertical, axis, 0, 0, size, rows,
-                         [&](int x, V4 pixel) __attribute__((always_inline)) { store4(out + 3 * x, pixel); });
+            area_columns(vertical, bins, 0, 0, size, rows,
+                         [&](int x, const auto& block) __attribute__((always_inline)) {
+                             MF_UNROLL(8)
+                             for (int i = 0; i < 8; ++i) store4(out + 3 * (x + i), block.pixel(i));
+                         });
         } else if (wide) {
-            crop_columns(vertical, bins, window.x, rows, size, out);
+            crop_columns(vertical, columns, window.x, rows, size, out);
         } else {
-            crop_columns(reinterpret_cast<const std::uint16_t*>(vertical), bins, window.x, rows, size, out);
+            crop_columns(reinterpret_cast<const std::uint16_t*>(vertical), columns, window.x, rows, size, out);
         }
     }
 }

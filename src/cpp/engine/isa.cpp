@@ -36,8 +36,8 @@ const KernelTable& select_kernels(const std::string& name) {
         if (name == table->name) return *table;
         names += (names.empty() ? "'" : ", '") + std::string(table->name) + "'";
     }
-    throw std::invalid_argument("instruction set must be one that this processor and build have (" + names + "), got '" +
-                                name + "'");
+    throw std::invalid_argument("instruction set must be one that this processor and build have (" + names +
+                                "), got '" + name + "'");
 }
 
 }  // namespace mtcnn_fast::engine

@@ -1,5 +1,5 @@
-// What the kernels of one instruction set offer to the cascade: plain structs and function pointers, the same for all of
-// them. Each kernels_<isa>.cpp defines one such table and exports nothing else.
+// What the kernels of one instruction set offer to the cascade: plain structs and function pointers, the same for all
+// of them. Each kernels_<isa>.cpp defines one such table and exports nothing else.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,12 @@
 
 namespace mtcnn_fast::engine {
 
-// The bins of the columns of a pyramid level, computed once and shared by its tiles. Each bin has `count` pixels, or one
-// more where `extra` is all ones.
+// The bins of the columns of a pyramid level, computed once and shared by its tiles. Each bin has `count` pixels, or
+// one more. Arrays are padded to a multiple of 8 columns, the last of which is repeated, and by one element.
 struct ColumnBins {
-    const std::int32_t* begin;
-    const std::uint64_t* extra;
+    const std::int32_t* begin;    // [size] three times the bin's first input column
+    const std::uint64_t* more;    // [size] all ones for a bin of one pixel more, else 0
+    const std::uint8_t* more_of;  // [size / 8] the same as bits, for eight columns at once
     std::int32_t count;
     std::int32_t size;
 };
@@ -51,9 +52,9 @@ struct PNetTile {
     std::int32_t column_begin;
     std::int32_t column_end;
     float threshold;
-    float logit_floor;          // cells whose logit difference is below this cannot reach the threshold
-    double (*clock)();          // seconds, or null where nothing is timed
-    double* resample_seconds;   // takes the part of the time that resampling took
+    float logit_floor;         // cells whose logit difference is below this cannot reach the threshold
+    double (*clock)();         // seconds, or null where nothing is timed
+    double* resample_seconds;  // takes the part of the time that resampling took
 };
 
 inline constexpr int kTileRows = 48;
@@ -72,7 +73,8 @@ struct KernelTable {
     // sums: 3 * (image width + 16) elements of 32 bits.
     int (*pnet_tile)(const PNetTile&, const PNetWeights&, const Algorithms&, float* scratch, std::uint32_t* vertical,
                      Cell* cells);
-    // Resamples a window to `size` x `size` pixels of 3 floats, normalised. `out` has room for one float more.
+    // Resamples a window to `size` x `size` pixels of 3 floats, normalised; size is 24 or 48. `out` has room for one
+    // float more.
     void (*crop)(const ImageView&, const CropWindow&, int size, std::uint32_t* vertical, float* out);
     // Run R-Net or O-Net on `count` <= kCropBlock crops, each `size * size * 3` floats after the other; `out` takes 16
     // floats a crop: two logits, four box offsets and, for O-Net, ten landmark coordinates.

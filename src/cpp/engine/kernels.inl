@@ -28,9 +28,8 @@ void onet(const CropNetWeights& net, const Algorithms& algorithms, const float* 
     run_onet(net, algorithms, crops, count, scratch, out);
 }
 
-constexpr KernelTable kTable{MF_ISA_NAME,          PNetScratch::kFloats, RNetScratch::kFloats,
-                             ONetScratch::kFloats, pnet_tile,            crop,
-                             rnet,                 onet};
+constexpr KernelTable kTable{
+    MF_ISA_NAME, PNetScratch::kFloats, RNetScratch::kFloats, ONetScratch::kFloats, pnet_tile, crop, rnet, onet};
 
 }  // namespace
 }  // namespace MF_ISA

@@ -12,8 +12,8 @@ struct Layer {
 };
 
 struct PNetWeights {
-    // conv1 works on planes, so its output channels are not in lanes: [ci][ky][kx][10], and, transformed vertically only,
-    // [6 points][ci][kx][10].
+    // conv1 works on planes, so its output channels are not in lanes: [ci][ky][kx][10], and, transformed vertically
+    // only, [6 points][ci][kx][10].
     const float* conv1_direct;
     const float* conv1_winograd;
     const float* conv1_bias;

@@ -35,13 +35,16 @@ const Matrix kG3 = {{1.0 / 2, 0, 0},
                     {-1.0 / 6, 1.0 / 6, -1.0 / 6},
                     {1.0 / 6, 1.0 / 3, 2.0 / 3},
                     {0, 0, 1}};
-const Matrix kG4 = {{1.0 / 4, 0, 0},          {-1.0 / 6, -1.0 / 6, -1.0 / 6}, {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-                    {1.0 / 24, 1.0 / 12, 1.0 / 6}, {1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}};
+const Matrix kG4 = {{1.0 / 4, 0, 0},
+                    {-1.0 / 6, -1.0 / 6, -1.0 / 6},
+                    {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+                    {1.0 / 24, 1.0 / 12, 1.0 / 6},
+                    {1.0 / 24, -1.0 / 12, 1.0 / 6},
+                    {0, 0, 1}};
 
 class Packer {
-public:
-    Packer(std::vector<AlignedFloats>& storage, const TensorMap& tensors)
-        : storage_(storage), tensors_(tensors) {}
+  public:
+    Packer(std::vector<AlignedFloats>& storage, const TensorMap& tensors) : storage_(storage), tensors_(tensors) {}
 
     // A float array owned by the storage; it stays where it is.
     float* allocate(std::size_t n) {
@@ -99,7 +102,7 @@ public:
         return {weight, nullptr, bias, nullptr};
     }
 
-private:
+  private:
     const float* transform(const float* source, std::size_t ci, std::size_t co, const Matrix& g) {
         const std::size_t n = g.size(), width = padded(co);
         float* const out = allocate(n * n * ci * width);

@@ -21,7 +21,7 @@ using TensorMap = std::map<std::string, Tensor>;
 
 // Owns the rearranged weights of the three networks; immutable once made.
 class NetworkWeights {
-public:
+  public:
     // Throws std::invalid_argument naming the tensor if one is missing or of the wrong shape.
     NetworkWeights(const TensorMap& pnet, const TensorMap& rnet, const TensorMap& onet);
     NetworkWeights(const NetworkWeights&) = delete;
@@ -31,7 +31,7 @@ public:
     const CropNetWeights& rnet() const { return rnet_; }
     const CropNetWeights& onet() const { return onet_; }
 
-private:
+  private:
     std::vector<AlignedFloats> storage_;
     PNetWeights pnet_{};
     CropNetWeights rnet_{};

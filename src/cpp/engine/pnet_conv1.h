@@ -1,7 +1,8 @@
-// P-Net's first layer: 3x3 convolution of three planes to ten, PReLU and 2x2 maximum, two pooled rows at a time. Lanes are
-// pooled columns; even and odd columns of the convolution are accumulated apart and meet in the maximum.
+// P-Net's first layer: 3x3 convolution of three planes to ten, PReLU and 2x2 maximum, two pooled rows at a time. Lanes
+// are pooled columns; even and odd columns of the convolution are accumulated apart and meet in the maximum.
 #pragma once
 
+#include "cpp/engine/area.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/engine/simd.h"
 #include "cpp/engine/winograd.h"
@@ -13,47 +14,35 @@ MF_INLINE constexpr int round_up(int n, int step) { return (n + step - 1) / step
 
 // One row of a pyramid level: three planes of even columns, three of odd ones.
 class ScaledRow {
-public:
+  public:
     static constexpr int kPlane = kTileColumns + 48;
     static constexpr std::size_t kFloats = 6 * std::size_t{kPlane};
 
     MF_INLINE explicit ScaledRow(float* data) : data_(data) {}
 
-    // Takes the pixels in order; eight make a block that is transposed and stored.
-    MF_INLINE void put(int x, V4 pixel) {
-        block_[x & 7] = pixel;
-        if ((x & 7) == 7) flush(x & ~7);
+    // Stores the eight pixels from column x on.
+    template <class Block>
+    MF_INLINE void put(int x, const Block& block) {
+        MF_UNROLL(2)
+        for (int odd = 0; odd < 2; ++odd) {
+            float* const at = data_ + odd * kPlane + x / 2;
+            store_planes(block, odd, at, at + 2 * kPlane, at + 4 * kPlane);
+        }
     }
 
     // Zeroes what follows `count` pixels up to `columns` pairs.
     MF_INLINE void finish(int count, int columns) {
-        if (count & 7) {
-            for (int i = count & 7; i < 8; ++i) block_[i] = set4(0.0f);
-            flush(count & ~7);
-        }
-        const int written = round_up(count, 8) / 2;
         for (int plane = 0; plane < 6; ++plane) {
-            for (int x = written; x < columns; ++x) data_[plane * kPlane + x] = 0.0f;
+            float* const p = data_ + plane * kPlane;
+            for (int x = (count + (plane % 2 == 0)) / 2; x < columns; ++x) p[x] = 0.0f;
         }
     }
 
     // Plane of channel c, even (0) or odd (1) columns, of a row at `data`.
     MF_INLINE static const float* plane(const float* data, int c, int odd) { return data + (2 * c + odd) * kPlane; }
 
-private:
-    MF_INLINE void flush(int x) {
-        MF_UNROLL(2)
-        for (int odd = 0; odd < 2; ++odd) {
-            V4 r = block_[odd], g = block_[odd + 2], b = block_[odd + 4], rest = block_[odd + 6];
-            transpose4(r, g, b, rest);
-            store4(data_ + (0 + odd) * kPlane + x / 2, r);
-            store4(data_ + (2 + odd) * kPlane + x / 2, g);
-            store4(data_ + (4 + odd) * kPlane + x / 2, b);
-        }
-    }
-
+  private:
     float* data_;
-    V4 block_[8];
 };
 
 // Floats of workspace: six transformed rows and a block of planar pooled values.
@@ -155,7 +144,7 @@ struct Conv1 {
         }
     }
 
-private:
+  private:
     float* planar(int row, int channel) const {
         return workspace + 6 * ScaledRow::kFloats + (row * 12 + channel) * kLanes;
     }

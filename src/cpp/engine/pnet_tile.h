@@ -1,14 +1,16 @@
-// P-Net on one tile of one pyramid level: resampling, three convolutions and both heads, streamed four rows of cells at a
-// time through rings of rows that stay in the L2 cache.
+// P-Net on one tile of one pyramid level: resampling, three convolutions and both heads, streamed four rows of cells at
+// a time through rings of rows that stay in the L2 cache.
 //
-//   scaled rows   planar, split into even and odd columns, so that a lane is a pooled column and the 2x2 pooling of conv1
+//   scaled rows   planar, split into even and odd columns, so that a lane is a pooled column and the 2x2 pooling of
+//   conv1
 //                 needs no shuffle
 //   pooled rows   conv1 + PReLU + maximum of 2x2; 10 channels in 16 floats a pixel
 //   conv2 rows    16 floats a pixel
 //   conv3         a block of tiles at a time, straight into the heads
 //
-// Cell (r, c) needs pooled rows r ... r + 4 and scaled rows 2r ... 2r + 11. Whatever lies beyond the valid columns or rows
-// is finite and does not depend on what was computed before: Winograd's transforms mix it into every output of a tile.
+// Cell (r, c) needs pooled rows r ... r + 4 and scaled rows 2r ... 2r + 11. Whatever lies beyond the valid columns or
+// rows is finite and does not depend on what was computed before: Winograd's transforms mix it into every output of a
+// tile.
 #pragma once
 
 #include <cmath>
@@ -22,16 +24,16 @@
 namespace mtcnn_fast::engine {
 inline namespace MF_ISA {
 
-inline constexpr int kRing = 8;         // rows of each ring, a power of two
+inline constexpr int kRing = 8;            // rows of each ring, a power of two
 inline constexpr int kWinogradTiles = 24;  // 4x4 tiles of cells computed together
 
 struct PNetScratch {
     static constexpr int kPooledColumns = kTileColumns + 32;
     static constexpr std::size_t kPooledRow = std::size_t{kPooledColumns} * 16;
     static constexpr std::size_t kConv3Row = std::size_t{kPooledColumns} * 32;
-    static constexpr std::size_t kWorkspace =
-        winograd_workspace<4, 16, 32, kWinogradTiles>() > 4 * kConv3Row ? winograd_workspace<4, 16, 32, kWinogradTiles>()
-                                                                         : 4 * kConv3Row;
+    static constexpr std::size_t kWorkspace = winograd_workspace<4, 16, 32, kWinogradTiles>() > 4 * kConv3Row
+                                                  ? winograd_workspace<4, 16, 32, kWinogradTiles>()
+                                                  : 4 * kConv3Row;
     static constexpr std::size_t kScaled = 0;
     static constexpr std::size_t kPooled = kScaled + kRing * ScaledRow::kFloats;
     static constexpr std::size_t kConv2 = kPooled + kRing * kPooledRow;
@@ -42,7 +44,7 @@ struct PNetScratch {
 };
 
 class PNetTileRunner {
-public:
+  public:
     MF_INLINE PNetTileRunner(const PNetTile& tile, const PNetWeights& weights, const Algorithms& algorithms,
                              float* scratch, std::uint32_t* vertical, Cell* cells)
         : tile_(tile),
@@ -64,7 +66,7 @@ public:
         return count_;
     }
 
-private:
+  private:
     float* scaled(int y) const { return scratch_ + PNetScratch::kScaled + (y & (kRing - 1)) * ScaledRow::kFloats; }
     float* pooled(int y) const { return scratch_ + PNetScratch::kPooled + (y & (kRing - 1)) * PNetScratch::kPooledRow; }
     float* conv2(int y) const { return scratch_ + PNetScratch::kConv2 + (y & (kRing - 1)) * PNetScratch::kPooledRow; }
@@ -82,17 +84,17 @@ private:
     // Resamples row y of the level, columns from 2 * column_begin on.
     MF_INLINE void scaled_row(int y) {
         const Bin rows = area_bin(y, tile_.image.height, tile_.scaled_height);
-        const ColumnBins& axis = tile_.columns;
+        const ColumnBins& bins = tile_.columns;
         const int begin = 2 * tile_.column_begin;
         const int wanted = 2 * (tile_.column_end + 5);
-        const int end = wanted < axis.size ? wanted : axis.size;
-        const int base = axis.begin[begin];
-        const int last = axis.begin[end - 1] + axis.count + static_cast<int>(axis.extra[end - 1] & 1);
+        const int end = wanted < bins.size ? wanted : bins.size;
+        const int base = bins.begin[begin] / 3;
+        const int last = bins.begin[end - 1] / 3 + bins.count + static_cast<int>(bins.more[end - 1] & 1);
         const std::int64_t height = rows.size();
         area_rows(tile_.image, rows.begin, rows.end, base, last, height > kMax16, vertical_);
         ScaledRow row(scaled(y));
-        area_columns(vertical_, axis, base, begin, end, height,
-                     [&](int x, V4 pixel) __attribute__((always_inline)) { row.put(x - begin, pixel); });
+        area_columns(vertical_, bins, base, begin, end, height,
+                     [&](int x, const auto& block) __attribute__((always_inline)) { row.put(x - begin, block); });
         row.finish(end - begin, round_up(columns_ + 4, kLanes) + kLanes);
     }
 
@@ -132,9 +134,8 @@ private:
             for_blocks(tiles, [&](int first, int count) __attribute__((always_inline)) {
                 winograd_block<4, 10, 16, kWinogradTiles>(
                     count, layer.winograd, workspace(),
-                    [&](int t, int i, int j) __attribute__((always_inline)) {
-                        return rows[i] + ((first + t) * 4 + j) * 16;
-                    },
+                    [&](int t, int i, int j)
+                        __attribute__((always_inline)) { return rows[i] + ((first + t) * 4 + j) * 16; },
                     [&](int t, int c, const V(&out)[4][4]) __attribute__((always_inline)) {
                         const V bias = load(layer.bias + c), slope = load(layer.slope + c);
                         MF_UNROLL(4)
@@ -175,16 +176,13 @@ private:
                 float* const block = scratch_ + PNetScratch::kBlock;
                 winograd_block<4, 16, 32, kWinogradTiles>(
                     count, layer.winograd, workspace(),
-                    [&](int t, int i, int j) __attribute__((always_inline)) {
-                        return rows[i] + ((first + t) * 4 + j) * 16;
-                    },
+                    [&](int t, int i, int j)
+                        __attribute__((always_inline)) { return rows[i] + ((first + t) * 4 + j) * 16; },
                     [&](int t, int c, const V(&out)[4][4]) __attribute__((always_inline)) {
                         const V bias = load(layer.bias + c), slope = load(layer.slope + c);
                         MF_UNROLL(4)
-                        for (int i = 0; i < 4; ++i)
-                            MF_UNROLL(4)
-                            for (int j = 0; j < 4; ++j)
-                                store(block + (i * 4 + j) * 32 + c, prelu(out[i][j] + bias, slope));
+                        for (int i = 0; i < 4; ++i) MF_UNROLL(4)
+                        for (int j = 0; j < 4; ++j) store(block + (i * 4 + j) * 32 + c, prelu(out[i][j] + bias, slope));
                         if (c + kLanes == 32) {
                             const int x = (first + t) * 4;
                             const int valid = columns_ - x < 4 ? columns_ - x : 4;
@@ -221,7 +219,8 @@ private:
                 MF_UNROLL(12)
                 for (int p = 0; p < P; ++p)
                     for (int v = 0; v < NV; ++v)
-                        store(out + (x + p) * CO + c + v * kLanes, prelu(acc[p][v], load(layer.slope + c + v * kLanes)));
+                        store(out + (x + p) * CO + c + v * kLanes,
+                              prelu(acc[p][v], load(layer.slope + c + v * kLanes)));
             });
         });
     }

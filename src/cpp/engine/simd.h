@@ -1,7 +1,7 @@
-// The vector type of one instruction set and the few operations the kernels need. Included only by the kernels' translation
-// units, each of which defines MF_ISA (a namespace name) and is compiled for that instruction set. Everything here is
-// force-inlined and lives in that namespace, so that no body compiled for a newer CPU can be picked by the linker for an
-// older one.
+// The vector type of one instruction set and the few operations the kernels need. Included only by the kernels'
+// translation units, each of which defines MF_ISA (a namespace name) and is compiled for that instruction set.
+// Everything here is force-inlined and lives in that namespace, so that no body compiled for a newer CPU can be picked
+// by the linker for an older one.
 #pragma once
 
 #include <cstddef>
@@ -139,8 +139,8 @@ MF_INLINE V lane_sums(V* v) {
             const V a = v[i + 8 * j], b = v[i + 8 * j + 4];
             pair[j] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
         }
-        v[i] = _mm512_add_ps(_mm512_shuffle_f32x4(pair[0], pair[1], 0x88),
-                             _mm512_shuffle_f32x4(pair[0], pair[1], 0xDD));
+        v[i] =
+            _mm512_add_ps(_mm512_shuffle_f32x4(pair[0], pair[1], 0x88), _mm512_shuffle_f32x4(pair[0], pair[1], 0xDD));
     }
     const V ab = _mm512_add_ps(_mm512_unpacklo_ps(v[0], v[1]), _mm512_unpackhi_ps(v[0], v[1]));
     const V cd = _mm512_add_ps(_mm512_unpacklo_ps(v[2], v[3]), _mm512_unpackhi_ps(v[2], v[3]));

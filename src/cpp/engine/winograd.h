@@ -64,8 +64,8 @@ constexpr std::size_t winograd_workspace() {
 }
 
 // Convolves up to kMaxTiles tiles of m x m outputs.
-// pixel(t, i, j) points to the CI channels (readable up to a multiple of kLanes, finite) of the input pixel in row i and
-// column j of tile t; emit(t, channel, out) takes out[i][j], the sums of kLanes channels without bias.
+// pixel(t, i, j) points to the CI channels (readable up to a multiple of kLanes, finite) of the input pixel in row i
+// and column j of tile t; emit(t, channel, out) takes out[i][j], the sums of kLanes channels without bias.
 template <int M, int CI, int CO, int kMaxTiles, class Pixel, class Emit>
 MF_INLINE void winograd_block(int tiles, const float* weights, float* workspace, Pixel pixel, Emit emit) {
     static_assert(kMaxTiles % kTile == 0);

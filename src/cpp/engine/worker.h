@@ -12,7 +12,7 @@
 namespace mtcnn_fast::engine {
 
 class Worker {
-public:
+  public:
     explicit Worker(const KernelTable& kernels)
         : scratch(std::max({kernels.pnet_scratch, kernels.rnet_scratch, kernels.onet_scratch})),
           crops(std::size_t{kCropBlock} * 48 * 48 * 3 + kLine),
@@ -32,7 +32,7 @@ public:
     NmsScratch nms;
     std::vector<std::int32_t> keep;
 
-private:
+  private:
     static constexpr std::size_t kLine = 16;
     std::vector<std::uint32_t> vertical_;
 };

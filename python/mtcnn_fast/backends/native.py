@@ -1,0 +1,111 @@
+"""The ``cpu`` backend: the whole cascade in one call of the C++ engine, without the GIL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mtcnn_fast._native import find_native
+from mtcnn_fast.backends.stages import STAGES, STEPS, StageTrace
+from mtcnn_fast.errors import BackendUnavailableError, ConfigError
+from mtcnn_fast.faces import Faces
+
+if TYPE_CHECKING:
+    from mtcnn_fast._cpu import Engine
+    from mtcnn_fast.backends.base import Image
+    from mtcnn_fast.config import DetectorConfig
+    from mtcnn_fast.weights import Weights
+
+
+class NativeBackend:
+    """Runs the cascade in C++, on as many threads as the configuration allows.
+
+    The environment variable ``MTCNN_FAST_ISA`` names the instruction set to use instead of the best one that the
+    processor has; ``mtcnn-fast info`` lists them.
+
+    Parameters
+    ----------
+    config : DetectorConfig
+    weights : Weights
+
+    Raises
+    ------
+    BackendUnavailableError
+        If the native module is missing.
+    ConfigError
+        If ``MTCNN_FAST_ISA`` names an instruction set that is not there.
+    """
+
+    name = "cpu"
+
+    def __init__(self, config: DetectorConfig, weights: Weights) -> None:
+        self._num_threads = config.num_threads or 0
+        self._engine = make_engine(config, weights, isa=os.environ.get("MTCNN_FAST_ISA", ""))
+
+    @property
+    def isa(self) -> str:
+        """The instruction set in use."""
+        return self._engine.isa
+
+    def detect(self, images: Sequence[Image], *, profile: bool = False, trace: bool = False) -> list[Faces]:
+        """Detect the faces of each image, in the order of `images`; see `mtcnn_fast.backends.base.Backend`.
+
+        The seconds in `Faces.timings` are wall-clock time: that of a stage is shared out over its images, and over the two
+        stages that run as one (resizing and P-Net, cropping and R-Net or O-Net), in proportion to the work done for them.
+        """
+        results = []
+        found = self._engine.detect(list(images), self._num_threads, profile, trace)
+        for image, (boxes, scores, landmarks, seconds, steps) in zip(images, found, strict=True):
+            timings = dict(zip(STAGES, seconds, strict=True)) if seconds is not None else None
+            candidates = None
+            if steps is not None:
+                candidates = [StageTrace(step, *arrays) for step, arrays in zip(STEPS, steps, strict=True)]
+            size = (image.shape[1], image.shape[0])
+            results.append(Faces(boxes, scores, landmarks, size, timings=timings, trace=candidates))
+        return results
+
+    def warmup(self) -> None:
+        """Start the threads and allocate their memory."""
+        self.detect([np.zeros((64, 64, 3), np.uint8)])
+
+    def close(self) -> None:
+        """Do nothing: memory is freed with the backend, and the threads are those of the process."""
+
+
+def make_engine(config: DetectorConfig, weights: Weights, *, isa: str = "", direct: bool = False) -> Engine:
+    """Make the C++ engine for a configuration.
+
+    Parameters
+    ----------
+    config : DetectorConfig
+    weights : Weights
+    isa : str
+        Instruction set, or an empty string for the best that the processor has.
+    direct : bool
+        Compute every convolution directly: slower, and the reference for the algorithms that are used otherwise.
+    """
+    module, problem = find_native()
+    if module is None:
+        raise BackendUnavailableError(problem)
+    names = module.available_isas()
+    if isa and isa not in names:
+        raise ConfigError(f"MTCNN_FAST_ISA must be one of {', '.join(names)} on this machine, got {isa!r}")
+    engine: Engine = module.Engine(
+        dict(weights.pnet),
+        dict(weights.rnet),
+        dict(weights.onet),
+        min_face_size=config.min_face_size,
+        max_face_size=config.max_face_size,
+        factor=config.factor,
+        thresholds=config.thresholds,
+        nms_thresholds=config.nms_thresholds,
+        zero_border=config.border == "zero",
+        rcnn_coding=weights.box_coding == "rcnn",
+        max_faces=config.max_faces,
+        isa=isa,
+        direct=direct,
+    )
+    return engine
