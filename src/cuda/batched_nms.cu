@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "cuda/select_kernels.h"
+
 namespace mtcnn_fast::cuda {
 namespace {
 

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "common/hd.h"
 #include "cuda/errors.h"
 
 namespace mtcnn_fast::cuda {
@@ -13,8 +14,15 @@ namespace mtcnn_fast::cuda {
 inline constexpr int kWarp = 32;
 inline constexpr unsigned kWholeWarp = 0xffffffffu;
 
+// Before a loop whose body nvcc must not repeat.
+#ifdef __CUDACC__
+#define MF_NO_UNROLL _Pragma("unroll 1")
+#else
+#define MF_NO_UNROLL
+#endif
+
 template <typename T>
-constexpr T divide_up(T a, T b) {
+MF_HD T divide_up(T a, T b) {
     return (a + b - 1) / b;
 }
 

@@ -183,8 +183,8 @@ int64_t length_of(Call& call, const CandidateTuple& arrays) {
 }
 
 void py_filter_candidates(const CandidateTuple& in, const object& points, const object& valid, const object& count,
-                          float threshold, bool regress, bool rcnn_coding, const CandidateTuple& out,
-                          const object& out_count, const object& overflow, const object& workspace, uint64_t stream) {
+                          float threshold, const CandidateTuple& out, const object& out_count, const object& overflow,
+                          const object& workspace, uint64_t stream) {
     Call call(stream);
     FilterArguments a{};
     a.length = length_of(call, in);
@@ -193,11 +193,10 @@ void py_filter_candidates(const CandidateTuple& in, const object& points, const 
     a.valid = reinterpret_cast<const uint8_t*>(call.in<bool>("valid", valid, {a.length}));
     a.count = call.optional_in<int32_t>("count", count, {1});
     a.threshold = threshold;
-    a.regress = regress;
-    a.coding = rcnn_coding ? BoxCoding::kRcnn : BoxCoding::kCorner;
     a.output.capacity = length_of(call, out);
     a.out = read_candidates(call, out, a.output.capacity, true);
     require(a.out.scores != nullptr && a.out.images != nullptr, "out must have scores and images");
+    require(a.out.offsets == nullptr || a.in.offsets != nullptr, "in must have offsets if out has");
     require(a.points == nullptr || a.out.landmarks != nullptr, "out must have landmarks if points are given");
     a.output.count = call.out<int32_t>("out_count", out_count, {1});
     a.output.overflow = call.optional_out<int32_t>("overflow", overflow, {1});
@@ -218,9 +217,13 @@ void py_gather_candidates(const CandidateTuple& in, const object& kept, const ob
                           (a.out.landmarks == nullptr || a.in.landmarks != nullptr) &&
                           (a.out.images == nullptr || a.in.images != nullptr);
     require(complete, "in must have every array that out has");
-    const DeviceArray& indices = call.array("kept", kept);
-    a.kept = static_cast<const int64_t*>(indices.data("int64", {-1}, false));
-    a.capacity = std::min(a.capacity, indices.shape()[0]);
+    if (kept.is_none()) {
+        require(length_of(call, in) >= a.capacity, "out must not be longer than in");
+    } else {
+        const DeviceArray& indices = call.array("kept", kept);
+        a.kept = static_cast<const int64_t*>(indices.data("int64", {-1}, false));
+        a.capacity = std::min(a.capacity, indices.shape()[0]);
+    }
     a.count = call.in<int32_t>("count", count, {1});
     a.regress = regress;
     a.coding = rcnn_coding ? BoxCoding::kRcnn : BoxCoding::kCorner;
@@ -313,7 +316,7 @@ PYBIND11_MODULE(_cuda, m) {
           "offsets"_a, "segments"_a, "images"_a, "count"_a, "overflow"_a, "workspace"_a, py::kw_only(), "stream"_a);
     m.def("filter_workspace_size", filter_workspace_size, "length"_a);
     m.def("filter_candidates", py_filter_candidates, "candidates"_a, "points"_a, "valid"_a, "count"_a, "threshold"_a,
-          "regress"_a, "rcnn_coding"_a, "out"_a, "out_count"_a, "overflow"_a, "workspace"_a, py::kw_only(), "stream"_a);
+          "out"_a, "out_count"_a, "overflow"_a, "workspace"_a, py::kw_only(), "stream"_a);
     m.def("gather_candidates", py_gather_candidates, "candidates"_a, "kept"_a, "count"_a, "regress"_a, "rcnn_coding"_a,
           "extra"_a, "square"_a, "out"_a, py::kw_only(), "stream"_a);
     m.def("pack_faces", py_pack_faces, "candidates"_a, "count"_a, "boxes"_a, "scores"_a, "landmarks"_a, "counts"_a,

@@ -1,5 +1,7 @@
 #include "cuda/proposals.h"
 
+#include "cuda/select_kernels.h"
+
 namespace mtcnn_fast::cuda {
 namespace {
 

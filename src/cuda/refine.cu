@@ -1,5 +1,7 @@
 #include "cuda/refine.h"
 
+#include "cuda/select_kernels.h"
+
 namespace mtcnn_fast::cuda {
 namespace {
 
@@ -15,7 +17,7 @@ struct FilterSelector {
 
     __device__ void put(int64_t i, int64_t slot) const {
         const Box box = a.in.boxes[i];
-        a.out.boxes[slot] = a.regress ? regress(box, a.in.offsets[i], 1.0f, a.coding) : box;
+        a.out.boxes[slot] = box;
         a.out.scores[slot] = a.in.scores[i];
         a.out.images[slot] = a.in.images[i];
         if (a.out.offsets != nullptr) a.out.offsets[slot] = a.in.offsets[i];
@@ -32,7 +34,7 @@ struct FilterSelector {
 __global__ void __launch_bounds__(kThreads) gather_kernel(GatherArguments a) {
     const int64_t k = int64_t{blockIdx.x} * kThreads + threadIdx.x;
     if (k >= a.capacity || k >= *a.count) return;
-    const int64_t i = a.kept[k];
+    const int64_t i = a.kept == nullptr ? k : a.kept[k];
     Box box = a.in.boxes[i];
     if (a.regress) box = regress(box, a.in.offsets[i], a.extra, a.coding);
     a.out.boxes[k] = a.square ? square(box) : box;
@@ -89,9 +91,9 @@ size_t filter_workspace_size(int64_t length) {
 void filter_candidates(const FilterArguments& a, void* workspace, size_t workspace_size, cudaStream_t stream) {
     require(a.length >= 0 && a.output.capacity >= 0, "lists must not have a negative length");
     require(a.output.count != nullptr, "count must be device memory, got a null pointer");
-    require(a.length == 0 || (a.in.boxes != nullptr && a.in.scores != nullptr && a.in.images != nullptr &&
-                              a.in.offsets != nullptr && a.valid != nullptr),
-            "boxes, scores, images, offsets and valid must be device memory, got a null pointer");
+    require(a.length == 0 ||
+                (a.in.boxes != nullptr && a.in.scores != nullptr && a.in.images != nullptr && a.valid != nullptr),
+            "boxes, scores, images and valid must be device memory, got a null pointer");
     const size_t needed = filter_workspace_size(a.length);
     require(workspace != nullptr && workspace_size >= needed,
             "workspace must have at least " + std::to_string(needed) + " bytes, got " + std::to_string(workspace_size));
@@ -103,8 +105,8 @@ void filter_candidates(const FilterArguments& a, void* workspace, size_t workspa
 void gather_candidates(const GatherArguments& a, cudaStream_t stream) {
     require(a.capacity >= 0, "lists must not have a negative length");
     if (a.capacity == 0) return;
-    require(a.in.boxes != nullptr && a.out.boxes != nullptr && a.kept != nullptr && a.count != nullptr,
-            "boxes, kept and count must be device memory, got a null pointer");
+    require(a.in.boxes != nullptr && a.out.boxes != nullptr && a.count != nullptr,
+            "boxes and count must be device memory, got a null pointer");
     require(!a.regress || a.in.offsets != nullptr, "offsets must be device memory to regress by, got a null pointer");
     launch({"gather_candidates", std::to_string(a.capacity) + " candidates", dim3(blocks_for(a.capacity)), kThreads,
             stream},

@@ -25,21 +25,18 @@ struct FilterArguments {
     const int32_t* count;  // candidates in use, in device memory; null: all
     int64_t length;
     float threshold;  // kept above it
-    bool regress;     // move the boxes by the offsets, widths with 1 added
-    BoxCoding coding;
     Candidates out;
     SelectOutput output;
 };
 
 size_t filter_workspace_size(int64_t length);
 
-// Keeps the valid candidates above the threshold, in order. With `points`, landmarks come from the box before it is
-// regressed.
+// Keeps the valid candidates above the threshold, in order. With `points`, landmarks come with them.
 void filter_candidates(const FilterArguments& arguments, void* workspace, size_t workspace_size, cudaStream_t stream);
 
 struct GatherArguments {
     Candidates in;
-    const int64_t* kept;   // indices into `in`
+    const int64_t* kept;   // indices into `in`; null: all, in place or not
     const int32_t* count;  // how many, in device memory
     int64_t capacity;
     bool regress;
@@ -49,7 +46,7 @@ struct GatherArguments {
     Candidates out;
 };
 
-// out[k] = in[kept[k]], the boxes optionally regressed and squared.
+// out[k] = in[kept[k]], the boxes optionally regressed and squared. Without `kept`, `out` may be `in`.
 void gather_candidates(const GatherArguments& arguments, cudaStream_t stream);
 
 struct PackArguments {

@@ -81,7 +81,9 @@ def test_nan_never_survives_and_infinity_does(device):
 
 def test_both_zeros_tie(device):
     boxes = np.tile(np.array([0, 0, 10, 10], np.float32), (2, 1))
-    np.testing.assert_array_equal(check(device, boxes, np.array([-0.0, 0.0], np.float32), np.zeros(2, np.int32), 0.5), [0])
+    np.testing.assert_array_equal(
+        check(device, boxes, np.array([-0.0, 0.0], np.float32), np.zeros(2, np.int32), 0.5), [0]
+    )
 
 
 def test_boxes_without_area_or_inside_out(device):

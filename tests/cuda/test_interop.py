@@ -177,7 +177,7 @@ def test_objects_are_let_go(device, arrays):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda a: BOXES.tolist(), TypeError, "boxes must be an array in CUDA memory .* got list"),
+        (lambda a: BOXES.tolist(), TypeError, r"boxes must be an array in CUDA memory .* got list"),
         (lambda a: BOXES, ValueError, r"boxes must be in CUDA memory, got DLPack device type 1 \(CPU\)"),
         (
             lambda a: Interface(a, data=(BOXES.ctypes.data, False)),
@@ -212,14 +212,13 @@ def test_lengths_must_agree(device, arrays):
 
 def test_kernel_errors_name_kernel_and_shapes(device):
     """What the runtime refuses, rather than the checks before it."""
-    with pytest.raises(
-        BackendError, match=r"nms_reduce \(3 boxes, 200 segments; grid 200x1, block 256\): cudaErrorInvalidConfiguration"
-    ):
-        device.library.emulation_refuse_blocks(100)
-        try:
+    device.library.emulation_refuse_blocks(100)
+    message = r"nms_reduce \(3 boxes, 200 segments; grid 200x1, block 256\): cudaErrorInvalidConfiguration"
+    try:
+        with pytest.raises(BackendError, match=message):
             nms(device, BOXES, SCORES, None, 0.5, segment_count=200)
-        finally:
-            device.library.emulation_refuse_blocks(0)
+    finally:
+        device.library.emulation_refuse_blocks(0)
 
 
 def test_current_device_is_left_as_it_was(device, arrays):
@@ -254,7 +253,12 @@ def driver(device):
         (13000, 2, 2, ""),
         (13020, 1, 1, ""),
         (0, 0, 0, "there is no NVIDIA driver"),
-        (12080, 1, 0, "the NVIDIA driver is too old: it supports CUDA up to 12.8 and this build needs 13.0 (driver branch R580)"),
+        (
+            12080,
+            1,
+            0,
+            "the NVIDIA driver is too old: it supports CUDA up to 12.8 and this build needs 13.0 (driver branch R580)",
+        ),
         (13000, 0, 0, "the NVIDIA driver finds no device"),
     ],
 )

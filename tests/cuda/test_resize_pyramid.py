@@ -98,7 +98,9 @@ def test_arrays_are_checked(device):
     image = upload_image(device, picture(5, 5))
     plan = device.module.ResizePlan([image.entry], [(0, 3, 3)])
     table = device.bytes(plan.table)
-    with pytest.raises(ValueError, match=r"out must be a C-contiguous, writable array \(27,\) float32, got \(26,\) float32"):
+    with pytest.raises(
+        ValueError, match=r"out must be a C-contiguous, writable array \(27,\) float32, got \(26,\) float32"
+    ):
         device.module.resize_pyramid(plan, table, device.empty(26, np.float32), stream=0)
     with pytest.raises(ValueError, match="out must be float32 or float16, got float64"):
         device.module.resize_pyramid(plan, table, device.empty(27, np.float64), stream=0)

@@ -15,21 +15,30 @@ pytestmark = [
     pytest.mark.xdist_group("cuda_sanitizers"),
 ]
 
-FILES = ["test_resize_pyramid.py", "test_crop_pad_resize.py", "test_batched_nms.py", "test_proposals.py", "test_refine.py"]
+FILES = [
+    "test_resize_pyramid.py",
+    "test_crop_pad_resize.py",
+    "test_batched_nms.py",
+    "test_proposals.py",
+    "test_refine.py",
+]
 
 
-def runtime():
-    """The sanitizers' runtime, which has to be loaded before Python itself."""
+def runtimes():
+    """What has to be loaded before Python: the sanitizers' runtime, and the C++ library whose exceptions it watches."""
     compiler_name = compiler()
     assert compiler_name is not None
-    found = subprocess.run([compiler_name, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
-    return Path(found.stdout.strip())
+    paths = []
+    for library in ("libasan.so", "libstdc++.so"):
+        command = [compiler_name, f"-print-file-name={library}"]
+        paths.append(Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()))
+    return paths
 
 
 def run_python(*arguments):
     environment = {
         **os.environ,
-        "LD_PRELOAD": str(runtime()),
+        "LD_PRELOAD": " ".join(map(str, runtimes())),
         # Python itself never frees some of what it allocates.
         "ASAN_OPTIONS": "detect_leaks=0:halt_on_error=1",
         "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -40,7 +49,7 @@ def run_python(*arguments):
 
 @pytest.fixture(scope="module", autouse=True)
 def built():
-    if not runtime().is_absolute():
+    if not runtimes()[0].is_absolute():
         pytest.skip("the compiler has no address sanitizer (libasan)")
     build_module("asan")
 
@@ -48,7 +57,7 @@ def built():
 @pytest.mark.parametrize("name", FILES)
 def test_kernels_under_sanitizers(name):
     done = run_python(
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow"),
+        *("-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow"),
         str(ROOT / "tests" / "cuda" / name),
     )
     assert done.returncode == pytest.ExitCode.OK, done.stdout[-5000:] + done.stderr[-5000:]

@@ -15,7 +15,7 @@ import numpy as np
 
 from support.cuda_build import build_module
 
-#: Which build the tests in this process use; the sanitizers' build needs their runtime loaded first, so another process.
+#: Which build the tests in this process use. That of the sanitizers needs a process that loaded their runtime first.
 VARIANT = os.environ.get("MTCNN_FAST_EMULATION", "race")
 
 

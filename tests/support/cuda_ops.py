@@ -10,7 +10,6 @@ import numpy as np
 from support.cuda_device import DeviceArray, ModuleDevice
 
 
-
 class Picture(NamedTuple):
     """An image in device memory: the array that holds it, and its entry in the kernels' tables."""
 
@@ -18,8 +17,10 @@ class Picture(NamedTuple):
     entry: tuple[int, int, int, int, int, int]
 
 
-def upload_image(device: ModuleDevice, image: np.ndarray, layout: str = "hwc", pitch: int = 0, shift: int = 0) -> Picture:
-    """Upload ``(H, W, 3)`` as HWC or CHW rows that are `pitch` bytes longer than needed, `shift` bytes into the memory."""
+def upload_image(
+    device: ModuleDevice, image: np.ndarray, layout: str = "hwc", pitch: int = 0, shift: int = 0
+) -> Picture:
+    """Upload ``(H, W, 3)`` as HWC or CHW, rows `pitch` bytes longer than needed, `shift` bytes into the memory."""
     height, width = image.shape[:2]
     rows = image.reshape(height, -1) if layout == "hwc" else image.transpose(2, 0, 1).reshape(3 * height, width)
     padded = np.full((len(rows), rows.shape[1] + pitch), 255, np.uint8)
@@ -162,8 +163,6 @@ def filter_candidates(
     valid: np.ndarray,
     threshold: float,
     capacity: int,
-    regress: bool = False,
-    coding: str = "corner",
     count: int | None = None,
 ) -> tuple[Candidates, bool]:
     out, out_count, overflow = _room(device, capacity), device.empty(1, np.int32), device.array([0], np.int32)
@@ -174,8 +173,6 @@ def filter_candidates(
         device.array(valid, np.bool_),
         None if count is None else device.array([count], np.int32),
         threshold,
-        regress,
-        coding == "rcnn",
         out,
         out_count,
         overflow,
@@ -189,17 +186,18 @@ def filter_candidates(
 def gather_candidates(
     device: ModuleDevice,
     candidates: Candidates,
-    kept: np.ndarray,
+    kept: np.ndarray | None,
     extra: int | None = None,
     coding: str = "corner",
     square: bool = False,
 ) -> Candidates:
-    """Regress with `extra` unless it is None."""
-    out = _room(device, len(kept))
+    """Regress with `extra` unless it is None; without `kept`, in place."""
+    held = _upload(device, candidates)
+    out = held if kept is None else _room(device, len(kept))
     device.module.gather_candidates(
-        _upload(device, candidates),
-        device.array(kept, np.int64),
-        device.array([len(kept)], np.int32),
+        held,
+        None if kept is None else device.array(kept, np.int64),
+        device.array([len(candidates.boxes) if kept is None else len(kept)], np.int32),
         extra is not None,
         coding == "rcnn",
         float(extra or 0),
