@@ -2,15 +2,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
-# Further requirements for the tests, such as WITH=torch==2.13.0; and arguments for pytest, such as ARGS="-k nms".
+# A wheel to use in place of building one; further requirements for the tests, such as WITH=torch==2.13.0; and arguments for pytest, such as ARGS="-k nms".
+WHEEL ?=
 WITH ?=
 ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find python src -type f ! -name '*.pyc' ! -name '*.so')
-CXX_SOURCES = $(shell find src tests -type f -name '*.cpp' -o -type f -name '*.hpp' -o -type f -name '*.h' \
-	-o -type f -name '*.cu' -o -type f -name '*.cuh')
+CXX_SOURCES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.h' '*.inl' '*.cu' '*.cuh')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -66,7 +66,7 @@ $(VENV)/pyvenv.cfg:
 # One build serves the demo, the tests and the tools: the wheel is installed, then the extras of the purpose are added.
 $(VENV)/.package: $(VENV)/pyvenv.cfg $(SOURCES)
 	rm -rf $(VENV)/wheel
-	$(PIP) wheel --no-deps --wheel-dir $(VENV)/wheel .
+	$(if $(WHEEL),mkdir $(VENV)/wheel && cp $(WHEEL) $(VENV)/wheel,$(PIP) wheel --no-deps --wheel-dir $(VENV)/wheel .)
 	$(PIP) install --force-reinstall --no-deps $(VENV)/wheel/*.whl
 	$(PIP) install $(VENV)/wheel/*.whl
 	touch $@

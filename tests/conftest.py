@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+
+# A shell starts what it puts in the background deaf to Ctrl-C; some tests press it, here or in processes of their own.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Several test processes at once, each with BLAS threads that wait for one another, take many times as long.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,4 +1,5 @@
-# The README's test command, with coverage, on the wheel that the stage before has built.
+# The README's two commands, the tests with coverage. Those of the packaging look at the wheel that was built before.
+make demo
 export MTCNN_FAST_WHEEL
 MTCNN_FAST_WHEEL=$(echo "$PWD"/dist/*.whl)
 make coverage ARGS="--durations=10"

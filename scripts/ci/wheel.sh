@@ -1,5 +1,7 @@
-# Source distribution -> wheel built from it -> self-contained manylinux wheel in dist/.
-# The tests then install that wheel in a clean environment (tests/packaging).
+# Source distribution -> wheel built from it -> self-contained manylinux wheel in dist/, which the other stages use.
+# ccache, if there is or can be one, spares the builds for other Pythons most of the compiling.
+command -v ccache > /dev/null || { apt-get -qq update && apt-get -qq -y install ccache; } > /dev/null 2>&1 || true
+
 tools=build/ci/wheel-tools
 rm -rf build/ci/wheel dist
 "${PYTHON:-python3}" -m venv "$tools"

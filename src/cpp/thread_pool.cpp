@@ -16,7 +16,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kPollInterval = std::chrono::milliseconds(100);
+constexpr auto kPollInterval = std::chrono::milliseconds(50);
 // Shorter than waking a thread takes: the next run often follows at once.
 constexpr auto kSpin = std::chrono::microseconds(40);
 constexpr int kMaxWorkers = 1023;

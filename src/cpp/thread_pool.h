@@ -20,7 +20,7 @@ class ThreadPool {
   public:
     // Called with the number of a task and that of the thread, from 0 (the caller) to one below `num_threads`.
     using Task = std::function<void(std::int64_t task, int worker)>;
-    // Called by the caller of `run` about ten times a second.
+    // Called by the caller of `run` about twenty times a second.
     using Poll = std::function<void()>;
 
     // `busy_threads`: how many threads work at once, in all runs together, unless a run asks for more.
