@@ -57,6 +57,16 @@ __device__ __forceinline__ bool comes_before(const Candidates& list, int64_t i, 
     return i < j;
 }
 
+// A face whose regression left the finite numbers is no face.
+__device__ __forceinline__ bool is_face(const Candidates& list, int64_t i) {
+    const float* box = &list.boxes[i].x1;
+    float sum = 0.0f;
+    // Zero times a number is zero, and times NaN or infinity NaN.
+    for (int c = 0; c < 4; ++c) sum += 0.0f * box[c];
+    for (int c = 0; c < 2 * kLandmarks; ++c) sum += 0.0f * list.landmarks[i * 2 * kLandmarks + c];
+    return sum == 0.0f;
+}
+
 // A face's place is the number of faces of its image that come before it: quadratic, but for few faces.
 __global__ void __launch_bounds__(kThreads) pack_faces_kernel(PackArguments a) {
     const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
@@ -64,20 +74,24 @@ __global__ void __launch_bounds__(kThreads) pack_faces_kernel(PackArguments a) {
     if (i >= count) return;
     const int32_t image = a.in.images[i];
     if (image < 0 || image >= a.image_count) return;
-    int64_t rank = 0, before = 0, after = 0;
-    for (int64_t j = i - 1; j >= 0 && a.in.images[j] == image; --j, ++before) rank += comes_before(a.in, j, i);
-    for (int64_t j = i + 1; j < count && a.in.images[j] == image; ++j, ++after) rank += comes_before(a.in, j, i);
-    const int64_t total = before + 1 + after;
-    if (before == 0) {
+    int64_t first = i, rank = 0, total = 0;
+    while (first > 0 && a.in.images[first - 1] == image) --first;
+    for (int64_t j = first; j < count && a.in.images[j] == image; ++j) {
+        if (!is_face(a.in, j)) continue;
+        ++total;
+        rank += comes_before(a.in, j, i);
+    }
+    if (first == i) {
         a.counts[image] = static_cast<int32_t>(total < a.faces ? total : a.faces);
         if (a.overflow != nullptr && total > a.faces) atomicAdd(a.overflow, 1);
     }
-    if (rank >= a.faces) return;
+    if (rank >= a.faces || !is_face(a.in, i)) return;
     const int64_t to = image * a.faces + rank;
     a.boxes[to] = a.in.boxes[i];
     a.scores[to] = a.in.scores[i];
-    for (int c = 0; c < 2 * kLandmarks; ++c)
+    for (int c = 0; c < 2 * kLandmarks; ++c) {
         a.landmarks[to * 2 * kLandmarks + c] = a.in.landmarks[i * 2 * kLandmarks + c];
+    }
 }
 
 unsigned blocks_for(int64_t items) { return static_cast<unsigned>(divide_up<int64_t>(items, kThreads)); }

@@ -128,6 +128,22 @@ def test_pack_keeps_the_best_where_there_is_no_room(device):
     assert not boxes[2].any()
 
 
+def test_pack_leaves_out_what_is_not_finite(device):
+    candidates = make(40, 7, images=2)
+    candidates.scores[np.isnan(candidates.scores)] = 0.5
+    candidates.boxes[0, 2] = np.nan
+    candidates.boxes[9, 0] = np.inf
+    candidates.landmarks[20, 4, 1] = -np.inf
+    boxes, _, _, counts, overflow = pack_faces(device, candidates, 2, 40)
+    usable = np.delete(np.arange(40), [0, 9, 20])
+    assert overflow == 0
+    for image in (0, 1):
+        mine = usable[candidates.images[usable] == image]
+        mine = mine[numpy_ops.final_order(candidates.boxes[mine], candidates.scores[mine])]
+        assert counts[image] == len(mine)
+        np.testing.assert_array_equal(boxes[image, : len(mine)], candidates.boxes[mine])
+
+
 def test_missing_arrays_are_named(device):
     candidates = make(3)
     module = device.module

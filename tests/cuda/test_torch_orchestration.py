@@ -1,0 +1,138 @@
+"""The cascade that runs on CUDA, with the real kernels on the emulated device and torch's networks on the CPU."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mtcnn_fast.backends.numpy import NumpyBackend
+from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.weights import load_weights
+from support.data import PHOTO
+
+torch = pytest.importorskip("torch", reason="the torch backend needs torch")
+
+from mtcnn_fast.backends.torch import TorchBackend  # noqa: E402
+from mtcnn_fast.backends.torch_cuda_ops import CudaOps  # noqa: E402
+from mtcnn_fast.backends.torch_ops import Capacities  # noqa: E402
+
+ROOM = Capacities(proposals=1024, rnet=128, onet=32, faces=16)
+SETTINGS = {"min_face_size": 30.0}
+
+
+@pytest.fixture
+def make(plain_device, monkeypatch):
+    """Make a backend whose steps between the networks run on the emulated device."""
+    plain_device.library.emulation_accept_host_memory(1)
+    weights = load_weights(None)
+
+    def make(room=ROOM, *, download_counts=False, weights=weights, **settings):
+        def make_ops(backend, config, own_weights):
+            return CudaOps(plain_device.module, torch.device("cpu"), lambda: 0, own_weights.box_coding, config.border)
+
+        monkeypatch.setattr(TorchBackend, "_make_ops", make_ops)
+        monkeypatch.setattr(
+            TorchBackend,
+            "_room",
+            lambda backend, plan: Capacities(*(backend._scale * value for value in dataclasses.astuple(room))),
+        )
+        config = DetectorConfig(**{**SETTINGS, **settings})
+        return TorchBackend(config, weights, download_counts=download_counts)
+
+    yield make
+    plain_device.library.emulation_accept_host_memory(0)
+
+
+@pytest.fixture(scope="module")
+def images():
+    photo = Image.open(PHOTO).convert("RGB")
+    face = np.asarray(photo.crop((130, 20, 330, 220)).resize((100, 100)))
+    pair = np.full((100, 170, 3), 90, np.uint8)
+    pair[:, :85], pair[:, 85:] = face[:, :85], face[:, 15:]
+    return [face, pair, np.zeros((40, 50, 3), np.uint8), np.zeros((5, 5, 3), np.uint8)]
+
+
+def assert_close(ours, reference):
+    assert len(ours) == len(reference)
+    np.testing.assert_allclose(ours.scores, reference.scores, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(ours.boxes, reference.boxes, rtol=0, atol=0.01)
+    np.testing.assert_allclose(ours.landmarks, reference.landmarks, rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("border", ["zero", "clip"])
+@pytest.mark.parametrize("download_counts", [False, True])
+def test_faces_are_those_of_numpy(make, images, border, download_counts):
+    backend = make(border=border, download_counts=download_counts)
+    reference = NumpyBackend(DetectorConfig(border=border, **SETTINGS), load_weights(None)).detect(images)
+    assert sum(map(len, reference)) >= 2
+    for ours, expected in zip(backend.detect(images), reference, strict=True):
+        assert_close(ours, expected)
+
+
+def test_boxes_coded_as_centre_and_size(make, images):
+    weights = dataclasses.replace(load_weights(None), box_coding="rcnn")
+    config = DetectorConfig(thresholds=(0.6, 0.3, 0.3), **SETTINGS)
+    reference = NumpyBackend(config, weights).detect(images[:1])
+    ours = make(weights=weights, thresholds=(0.6, 0.3, 0.3)).detect(images[:1])
+    assert_close(ours[0], reference[0])
+
+
+@pytest.mark.parametrize(
+    "small",
+    [{"proposals": 8}, {"rnet": 2}, {"onet": 1}, {"faces": 1}],
+    ids=["proposals", "rnet", "onet", "faces"],
+)
+def test_too_little_room_is_tried_again_and_nothing_is_lost(make, images, caplog, small):
+    """Whichever list is too short, the flag says so, and the second or a later try has them all."""
+    caplog.set_level("INFO", logger="mtcnn_fast")
+    expected = make().detect(images)
+    assert caplog.messages == []
+    found = make(dataclasses.replace(ROOM, **small)).detect(images)
+    assert any("too little room" in message for message in caplog.messages)
+    for ours, reference in zip(found, expected, strict=True):
+        assert_close(ours, reference)
+
+
+def test_the_tensor_result_reports_the_overflow(make, images):
+    tensors = [torch.from_numpy(image) for image in images]
+    assert int(make().detect_tensor(tensors).overflow) == 0
+    short = make(dataclasses.replace(ROOM, rnet=2)).detect_tensor(tensors)
+    assert int(short.overflow) != 0
+
+
+def test_tensors_in_any_layout_are_used_where_they_are(make, images):
+    backend = make()
+    (expected,) = backend.detect(images[:1])
+    planes = torch.from_numpy(np.ascontiguousarray(images[0].transpose(2, 0, 1)))
+    wide = torch.zeros(100, 120, 3, dtype=torch.uint8)
+    wide[:, 7:107] = torch.from_numpy(images[0])
+    for tensor in (torch.from_numpy(images[0]), planes, wide[:, 7:107]):
+        faces = backend.detect_tensor([tensor])
+        count = int(faces.counts[0])
+        np.testing.assert_allclose(faces.boxes[0, :count].numpy(), expected.boxes, atol=0.01)
+        assert not faces.boxes[0, count:].any()
+
+
+def test_a_batch_equals_its_images(make, images):
+    backend = make()
+    alone = [backend.detect([image])[0] for image in images]
+    for ours, expected in zip(backend.detect(images[::-1]), alone[::-1], strict=True):
+        assert_close(ours, expected)
+
+
+def test_propose_and_refine(make, images):
+    backend = make()
+    (boxes, scores), *_ = backend.propose(images)
+    assert len(boxes) == len(scores) > 0
+    (ours,) = backend.refine(images[:1], [boxes])
+    assert_close(ours, backend.detect(images[:1])[0])
+
+
+def test_more_scales_than_a_launch_takes_are_refused(make):
+    backend = make(factor=0.99, min_face_size=12)
+    with pytest.raises(ConfigError, match="different sizes of levels in one batch; on CUDA at most 128 are accepted"):
+        backend.detect([np.zeros((400, 400, 3), np.uint8)])
