@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.cuda_build import compiler
-from support.cuda_device import ModuleDevice, load_device
+from support.cuda_device import VARIANT, ModuleDevice, load_device
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def plain_device() -> ModuleDevice:
     """The device without its checks, for work too large to watch."""
     if compiler() is None:
         pytest.skip("the emulated device needs a C++ compiler")
-    return load_device("plain")
+    return load_device("asan" if VARIANT == "asan" else "plain")
 
 
 @pytest.fixture

@@ -201,7 +201,7 @@ def test_unusable_arrays_are_refused(device, arrays, make, error, message):
 def test_outputs_must_be_writable(device, arrays):
     kept = device.empty(3, np.int64)
     for read_only in (Interface(kept, data=(kept.pointer, True)), DLPack(kept, versioned=True, read_only=True)):
-        with pytest.raises(ValueError, match="kept must be a C-contiguous, writable array .* got .*, read-only"):
+        with pytest.raises(ValueError, match=r"kept must be a C-contiguous, writable array .* got .*, read-only"):
             run_nms(device, *arrays, kept=read_only)
 
 

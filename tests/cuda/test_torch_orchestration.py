@@ -98,7 +98,7 @@ def test_too_little_room_is_tried_again_and_nothing_is_lost(make, images, caplog
 
 
 def test_the_tensor_result_reports_the_overflow(make, images):
-    tensors = [torch.from_numpy(image) for image in images]
+    tensors = [torch.from_numpy(image.copy()) for image in images]
     assert int(make().detect_tensor(tensors).overflow) == 0
     short = make(dataclasses.replace(ROOM, rnet=2)).detect_tensor(tensors)
     assert int(short.overflow) != 0
@@ -109,8 +109,8 @@ def test_tensors_in_any_layout_are_used_where_they_are(make, images):
     (expected,) = backend.detect(images[:1])
     planes = torch.from_numpy(np.ascontiguousarray(images[0].transpose(2, 0, 1)))
     wide = torch.zeros(100, 120, 3, dtype=torch.uint8)
-    wide[:, 7:107] = torch.from_numpy(images[0])
-    for tensor in (torch.from_numpy(images[0]), planes, wide[:, 7:107]):
+    wide[:, 7:107] = torch.from_numpy(images[0].copy())
+    for tensor in (torch.from_numpy(images[0].copy()), planes, wide[:, 7:107]):
         faces = backend.detect_tensor([tensor])
         count = int(faces.counts[0])
         np.testing.assert_allclose(faces.boxes[0, :count].numpy(), expected.boxes, atol=0.01)

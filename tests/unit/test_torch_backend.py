@@ -1,4 +1,4 @@
-"""What only the torch backend has: its own entry points, its devices' messages, memory that runs out, other processes."""
+"""What only the torch backend has: entry points, messages about devices, memory that runs out, other processes."""
 
 from __future__ import annotations
 

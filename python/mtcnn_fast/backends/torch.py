@@ -18,7 +18,7 @@ from mtcnn_fast.backends.stages import Record
 from mtcnn_fast.backends.torch_cascade import BatchSizes, Cascade, Observer, empty_candidates
 from mtcnn_fast.backends.torch_cuda_ops import CudaOps
 from mtcnn_fast.backends.torch_devices import cuda_module, cuda_problem
-from mtcnn_fast.backends.torch_ops import Batch, Candidates, Capacities, CpuOps, DeviceOps, FacesTensor
+from mtcnn_fast.backends.torch_ops import Candidates, Capacities, CpuOps, FacesTensor
 from mtcnn_fast.backends.torch_plan import Plan, make_plan
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.errors import BackendError, BackendUnavailableError, ImageError
@@ -90,7 +90,7 @@ class TorchBackend:
         #: By how much the usual room for candidates is multiplied: doubled whenever it was too little.
         self._scale = 1
 
-    def _make_ops(self, config: DetectorConfig, weights: Weights) -> DeviceOps:
+    def _make_ops(self, config: DetectorConfig, weights: Weights) -> CpuOps | CudaOps:
         if self._device.type == "cpu":
             return CpuOps(weights.box_coding, config.border)
         problem = cuda_problem(self._device.index or 0)
@@ -160,7 +160,7 @@ class TorchBackend:
         room = self._room(plan)
         with torch.inference_mode():
             if isinstance(self._ops, CudaOps):
-                batch: Batch = self._ops.adopt(pictures, plan)
+                batch: Any = self._ops.adopt(pictures, plan)
             else:
                 batch = self._ops.upload([np.ascontiguousarray(image.numpy()) for image in pictures], plan)
             return self._cascade.detect(batch, room, Observer())
@@ -188,7 +188,7 @@ class TorchBackend:
         most = max(1, len(candidates.boxes))
         room = dataclasses.replace(self._room(plan), rnet=most, onet=most, faces=most)
         with torch.inference_mode():
-            batch = self._ops.upload(images, plan)
+            batch: Any = self._ops.upload(images, plan)
             candidates = self._ops.gather(batch, candidates, None, most, None, True)
             tables = _download(self._cascade.refine(batch, candidates, room, Observer()))
         return self._faces(tables, plan)
@@ -267,8 +267,8 @@ class TorchBackend:
             if len(images) == 1:
                 height, width = images[0].shape[:2]
                 raise BackendError(
-                    f"{self.name}: the device's memory does not hold one image of {width}x{height}; a larger min_face_size or "
-                    f"another device needs less ({error})"
+                    f"{self.name}: the device's memory does not hold one image of {width}x{height}; a larger "
+                    f"min_face_size or another device needs less ({error})"
                 ) from error
         if self._device.type == "cuda":
             torch.cuda.empty_cache()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,7 +111,7 @@ class Cascade:
         self,
         config: DetectorConfig,
         networks: Mapping[str, nn.Module],
-        device_ops: DeviceOps,
+        device_ops: DeviceOps[Any],
         sizes: BatchSizes,
         *,
         dtype: torch.dtype = torch.float32,
@@ -167,7 +168,7 @@ class Cascade:
 
     def _scan(self, group: Tensor) -> tuple[Tensor, Tensor]:
         """Run P-Net over levels of one size."""
-        parts = [self._run("pnet", part) for part in group.split(self._sizes.pnet or len(group))]
+        parts = [self._run("pnet", part) for part in torch.split(group, self._sizes.pnet or len(group))]
         scores, offsets = (torch.cat(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True))
         return scores, offsets
 

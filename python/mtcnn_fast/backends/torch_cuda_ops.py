@@ -31,12 +31,13 @@ _TYPES = {
 
 
 class _View:
-    """A tensor's memory as the kernels take it; cheaper than torch's own property, which asks for more than is needed."""
+    """A tensor's memory as the kernels take it; torch's own property looks up more than is needed."""
 
-    __slots__ = ("__cuda_array_interface__",)
+    __slots__ = ("__cuda_array_interface__", "_tensor")
 
     def __init__(self, tensor: Tensor) -> None:
         assert tensor.is_contiguous()
+        self._tensor = tensor  # lives until the launch is queued; then the stream's order protects its memory
         self.__cuda_array_interface__: dict[str, Any] = {
             "shape": tuple(tensor.shape),
             "typestr": _TYPES[tensor.dtype],
@@ -110,7 +111,7 @@ class CudaOps:
 
     @staticmethod
     def _entries(images: Sequence[Any], places: Sequence[int], base: int) -> list[tuple[int, ...]]:
-        entries = []
+        entries: list[tuple[int, ...]] = []
         for image, place in zip(images, places, strict=False):
             height, width = image.shape[:2]
             if isinstance(image, np.ndarray):
@@ -135,8 +136,8 @@ class CudaOps:
     def _level_table(self, plan: Plan) -> tuple[int, bytes]:
         if len(plan.groups) > self._module.MAX_MAPS:
             raise ConfigError(
-                f"factor and min_face_size make {len(plan.groups)} different sizes of levels in one batch; on CUDA at most "
-                f"{self._module.MAX_MAPS} are accepted: choose a smaller factor"
+                f"factor and min_face_size make {len(plan.groups)} different sizes of levels in one batch; on CUDA "
+                f"at most {self._module.MAX_MAPS} are accepted: choose a smaller factor"
             )
         levels = []
         for segment, level in enumerate(plan.levels):
@@ -147,6 +148,7 @@ class CudaOps:
         return chunks, table
 
     def pyramid(self, batch: CudaBatch) -> list[Tensor]:
+        """Return each group of the plan as a view of one allocation."""
         packed = self._empty(batch.resize_plan.elements)
         self._module.resize_pyramid(batch.resize_plan, _view(batch.resize_table), _view(packed), stream=self._stream())
         groups, place = [], 0
@@ -160,6 +162,7 @@ class CudaOps:
     def propose(
         self, batch: CudaBatch, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, room: int
     ) -> Candidates:
+        """Turn the cells that reach the threshold into candidates."""
         found = self._room(room, segments=True)
         held = [(scores.contiguous(), offsets.contiguous()) for scores, offsets in maps]
         self._module.proposals(
@@ -177,6 +180,7 @@ class CudaOps:
     def suppress(
         self, candidates: Candidates, segments: Tensor, segment_count: int, threshold: float, mode: ops.Overlap
     ) -> tuple[Tensor, Tensor]:
+        """Return what survives, by segment."""
         capacity = len(candidates.boxes)
         kept, count = self._empty(capacity, torch.int64), self._empty(1, torch.int32)
         workspace = self._bytes(self._module.batched_nms_workspace_size(capacity, segment_count))
@@ -195,6 +199,7 @@ class CudaOps:
         self, batch: CudaBatch, candidates: Candidates, kept: tuple[Tensor, Tensor] | None, room: int,
         extra: int | None, square: bool,
     ) -> Candidates:  # fmt: skip
+        """Take, regress and square candidates."""
         if kept is None:
             indices, count, out = None, candidates.count, candidates
         else:
@@ -218,6 +223,7 @@ class CudaOps:
         return out
 
     def crop(self, batch: CudaBatch, candidates: Candidates, size: int) -> tuple[Tensor, Tensor]:
+        """Crop the candidates."""
         count = len(candidates.boxes)
         crops, valid = self._empty((count, 3, size, size)), self._empty(count, torch.bool)
         self._module.crop_pad_resize(
@@ -231,6 +237,7 @@ class CudaOps:
         self, batch: CudaBatch, candidates: Candidates, points: Tensor | None, valid: Tensor, threshold: float,
         room: int,
     ) -> Candidates:  # fmt: skip
+        """Keep what passes."""
         found = self._room(room, landmarks=points is not None)
         workspace = self._bytes(self._module.filter_workspace_size(len(candidates.boxes)))
         self._module.filter_candidates(
@@ -244,6 +251,7 @@ class CudaOps:
         return found
 
     def pack(self, batch: CudaBatch, candidates: Candidates, room: int) -> FacesTensor:
+        """Sort into tables."""
         images = len(batch.plan.sizes)
         faces = FacesTensor(
             self._empty((images, room, 4)),

@@ -26,8 +26,8 @@ def cuda_module() -> tuple[ModuleType | None, str]:
         if error.name != "mtcnn_fast._cuda":
             raise
         return None, (
-            "this installation has no CUDA kernels (mtcnn_fast._cuda); install a wheel that has them, or build from source "
-            "where nvcc is"
+            "this installation has no CUDA kernels (mtcnn_fast._cuda); install a wheel that has them, or build from "
+            "source where nvcc is"
         )
     except ImportError as error:
         return None, f"the CUDA kernels (mtcnn_fast._cuda) cannot be loaded ({error})"

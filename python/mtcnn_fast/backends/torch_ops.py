@@ -1,14 +1,14 @@
-"""The steps between the networks on torch tensors: what the cascade needs of a device, and the implementation for the CPU.
+"""The steps between the networks on torch tensors: what the cascade needs of a device, and how the CPU does it.
 
-Lists of candidates have a capacity and a count. On the CPU both are the number of candidates; on CUDA the count stays on
-the device (`mtcnn_fast.backends.torch_cuda_ops`).
+Lists of candidates have a capacity and a count. On the CPU both are the number of candidates; on CUDA the count stays
+on the device (`mtcnn_fast.backends.torch_cuda_ops`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -60,9 +60,6 @@ class Capacities:
     onet: int
     faces: int
 
-    def doubled(self) -> Capacities:
-        return Capacities(*(2 * value for value in dataclasses.astuple(self)))
-
 
 @dataclasses.dataclass(slots=True)
 class FacesTensor:
@@ -95,16 +92,19 @@ class Batch(Protocol):
     overflow: Tensor
 
 
-class DeviceOps(Protocol):
+BatchT = TypeVar("BatchT", bound=Batch)
+
+
+class DeviceOps(Protocol[BatchT]):
     """The steps of the cascade that are no network. Arguments and results are tensors on one device."""
 
-    def upload(self, images: Sequence[Image], plan: Plan) -> Batch:
+    def upload(self, images: Sequence[Image], plan: Plan) -> BatchT:
         """Bring a batch of images to the device."""
 
-    def pyramid(self, batch: Batch) -> list[Tensor]:
+    def pyramid(self, batch: BatchT) -> list[Tensor]:
         """Return each group of the plan as normalised ``(slots, 3, height, width)``."""
 
-    def propose(self, batch: Batch, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, room: int) -> Candidates:
+    def propose(self, batch: BatchT, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, room: int) -> Candidates:
         """Turn the cells of P-Net's maps that reach a threshold into candidates."""
 
     def suppress(
@@ -114,7 +114,7 @@ class DeviceOps(Protocol):
 
     def gather(
         self,
-        batch: Batch,
+        batch: BatchT,
         candidates: Candidates,
         kept: tuple[Tensor, Tensor] | None,
         room: int,
@@ -123,15 +123,15 @@ class DeviceOps(Protocol):
     ) -> Candidates:
         """Take some candidates (or all), regress them unless `extra` is None, and square them if asked."""  # fmt: skip
 
-    def crop(self, batch: Batch, candidates: Candidates, size: int) -> tuple[Tensor, Tensor]:
+    def crop(self, batch: BatchT, candidates: Candidates, size: int) -> tuple[Tensor, Tensor]:
         """Return crops ``(n, 3, size, size)`` and which of them are valid."""
 
     def filter(
-        self, batch: Batch, candidates: Candidates, points: Tensor | None, valid: Tensor, threshold: float, room: int
+        self, batch: BatchT, candidates: Candidates, points: Tensor | None, valid: Tensor, threshold: float, room: int
     ) -> Candidates:
         """Keep the valid candidates above a threshold."""
 
-    def pack(self, batch: Batch, candidates: Candidates, room: int) -> FacesTensor:
+    def pack(self, batch: BatchT, candidates: Candidates, room: int) -> FacesTensor:
         """Sort the faces of each image into padded tables."""
 
 
@@ -151,9 +151,11 @@ class CpuOps:
         self._coding, self._border = coding, border
 
     def upload(self, images: Sequence[Image], plan: Plan) -> CpuBatch:
+        """Keep the images."""
         return CpuBatch(plan, images, torch.zeros(1, dtype=torch.int32))
 
     def pyramid(self, batch: CpuBatch) -> list[Tensor]:
+        """Return each group of the plan."""
         plan = batch.plan
         groups = [torch.empty(len(group.images), 3, group.height, group.width) for group in plan.groups]
         for image, pixels in enumerate(batch.images):
@@ -166,6 +168,7 @@ class CpuOps:
     def propose(
         self, batch: CpuBatch, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, room: int
     ) -> Candidates:
+        """Turn the cells that reach the threshold into candidates."""
         parts = []
         for segment, level in enumerate(batch.plan.levels):
             scores, offsets = (part[level.slot].numpy() for part in maps[level.group])
@@ -183,6 +186,7 @@ class CpuOps:
     def suppress(
         self, candidates: Candidates, segments: Tensor, segment_count: int, threshold: float, mode: ops.Overlap
     ) -> tuple[Tensor, Tensor]:
+        """Return what survives, by segment."""
         del segment_count  # CUDA sorts by it
         kept = ops.batched_nms(candidates.boxes.numpy(), candidates.scores.numpy(), segments.numpy(), threshold, mode)
         return torch.from_numpy(kept), _count(len(kept))
@@ -191,6 +195,7 @@ class CpuOps:
         self, batch: CpuBatch, candidates: Candidates, kept: tuple[Tensor, Tensor] | None, room: int,
         extra: int | None, square: bool,
     ) -> Candidates:  # fmt: skip
+        """Take, regress and square candidates."""
         taken = candidates if kept is None else _map(candidates, lambda part: part[kept[0]])
         boxes = taken.boxes.numpy()
         with np.errstate(all="ignore"):
@@ -201,6 +206,7 @@ class CpuOps:
         return dataclasses.replace(taken, boxes=_tensor(boxes), count=_count(len(boxes)))
 
     def crop(self, batch: CpuBatch, candidates: Candidates, size: int) -> tuple[Tensor, Tensor]:
+        """Crop the candidates."""
         crops = torch.zeros(len(candidates.boxes), 3, size, size)
         valid = torch.zeros(len(candidates.boxes), dtype=torch.bool)
         index = candidates.images.numpy()
@@ -217,14 +223,18 @@ class CpuOps:
         self, batch: CpuBatch, candidates: Candidates, points: Tensor | None, valid: Tensor, threshold: float,
         room: int,
     ) -> Candidates:  # fmt: skip
+        """Keep what passes."""
         keep = valid & (candidates.scores > torch.tensor(threshold, dtype=torch.float32))
         taken = _map(candidates, lambda part: part[keep])
         if points is not None:
-            taken.landmarks = _tensor(numpy_ops.place_landmarks(taken.boxes.numpy(), points[keep].numpy()))
+            # Weights of the user's own may put a point at infinity: that face is dropped, and needs no warning.
+            with np.errstate(all="ignore"):
+                taken.landmarks = _tensor(numpy_ops.place_landmarks(taken.boxes.numpy(), points[keep].numpy()))
         taken.count = _count(len(taken.boxes))
         return taken
 
     def pack(self, batch: CpuBatch, candidates: Candidates, room: int) -> FacesTensor:
+        """Sort into tables."""
         assert candidates.landmarks is not None
         images = len(batch.plan.sizes)
         index = candidates.images.numpy()

@@ -1,4 +1,4 @@
-"""The three networks as torch modules (docs/semantics.md, "Networks"). Parameters have the names of the weights files."""
+"""The three networks as torch modules (docs/semantics.md, "Networks"); parameters are named as in the weights files."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 """TorchScript, and nothing else of this package knows of it.
 
-It is deprecated by torch. `torch.export` with AOTInductor takes its place where it can compile for the target: the modules
-in `mtcnn_fast.nets.modules` are written so that both accept them, and only this file would change.
+It is deprecated by torch. `torch.export` with AOTInductor takes its place where it can compile for the target: the
+modules in `mtcnn_fast.nets.modules` suit both, and only this file would change.
 """
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,15 @@ from mtcnn_fast.nets.networks import load_networks
 if TYPE_CHECKING:
     from mtcnn_fast.weights import Weights
 
+#: Torch gives this part of itself no types.
+_JIT: Any = torch.jit
+
 
 def script_network(network: nn.Module) -> torch.jit.ScriptModule:
     """Compile a network in eval mode and freeze its parameters into constants."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return cast("torch.jit.ScriptModule", torch.jit.freeze(torch.jit.script(network.eval())))
+        return cast("torch.jit.ScriptModule", _JIT.freeze(_JIT.script(network.eval())))
 
 
 def run_script(network: nn.Module, batch: Tensor) -> tuple[Tensor, ...]:
@@ -32,7 +35,7 @@ def run_script(network: nn.Module, batch: Tensor) -> tuple[Tensor, ...]:
     The profiling executor is off: it would compile anew for each image size, and a first call would round differently
     from a second one.
     """
-    with torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[no-untyped-call]
+    with torch.inference_mode(), _JIT.optimized_execution(False):
         return cast("tuple[Tensor, ...]", network(batch))
 
 
@@ -59,5 +62,5 @@ def export_torchscript(path: str | Path, weights: Weights | None = None) -> list
         files.append(folder / f"{name}.pt")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            torch.jit.save(script_network(network), str(files[-1]))  # type: ignore[no-untyped-call]
+            _JIT.save(script_network(network), str(files[-1]))
     return files
