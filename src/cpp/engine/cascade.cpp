@@ -388,10 +388,11 @@ Cascade::Cascade(const NetworkWeights& weights, const KernelTable& kernels, cons
 
 Cascade::~Cascade() = default;
 
+// Nobody waits for the mutex: another thread may have held it when this process was forked, and it stays locked then.
 std::unique_ptr<Worker> Cascade::take_worker() {
     {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (!idle_.empty()) {
+        const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+        if (lock && !idle_.empty()) {
             std::unique_ptr<Worker> worker = std::move(idle_.back());
             idle_.pop_back();
             return worker;
@@ -401,8 +402,8 @@ std::unique_ptr<Worker> Cascade::take_worker() {
 }
 
 void Cascade::give_worker(std::unique_ptr<Worker> worker) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    idle_.push_back(std::move(worker));
+    const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+    if (lock) idle_.push_back(std::move(worker));
 }
 
 std::vector<Detections> Cascade::detect(std::span<const ImageView> images, const CascadeSettings& settings,

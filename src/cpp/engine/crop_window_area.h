@@ -6,8 +6,6 @@
 namespace mtcnn_fast::engine {
 inline namespace MF_ISA {
 
-inline constexpr int kMaxCrop = 48;
-
 template <class Element>
 MF_INLINE void crop_columns(const Element* sums, const Bin* bins, const Span& x, std::int64_t rows, int size,
                             float* out) {
@@ -21,14 +19,15 @@ MF_INLINE void crop_columns(const Element* sums, const Bin* bins, const Span& x,
     }
 }
 
-MF_INLINE void crop_area(const ImageView& image, const CropWindow& window, int size, std::uint32_t* vertical,
-                         float* out) {
+// `size` is a constant, which spares the divisions.
+template <int size>
+MF_INLINE void crop_area(const ImageView& image, const CropWindow& window, std::uint32_t* vertical, float* out) {
     const std::int64_t width = window.x.size(), height = window.y.size();
     const bool inside = window.x.begin == window.x.inside_begin && window.x.end == window.x.inside_end;
-    std::int32_t begin[kMaxCrop];
-    std::uint64_t more[kMaxCrop + 1];
-    std::uint8_t more_of[kMaxCrop / 8] = {};
-    Bin columns[kMaxCrop];
+    std::int32_t begin[size];
+    std::uint64_t more[size + 1];
+    std::uint8_t more_of[size / 8] = {};
+    Bin columns[size];
     const int count = static_cast<int>((width + size - 1) / size);  // the fewest pixels a bin can have
     more[size] = 0;
     for (int i = 0; i < size; ++i) {

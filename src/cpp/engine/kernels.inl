@@ -15,7 +15,8 @@ int pnet_tile(const PNetTile& tile, const PNetWeights& weights, const Algorithms
 }
 
 void crop(const ImageView& image, const CropWindow& window, int size, std::uint32_t* vertical, float* out) {
-    crop_area(image, window, size, vertical, out);
+    if (size == 24) return crop_area<24>(image, window, vertical, out);
+    crop_area<48>(image, window, vertical, out);
 }
 
 void rnet(const CropNetWeights& net, const Algorithms& algorithms, const float* crops, int count, float* scratch,

@@ -172,8 +172,10 @@ struct Conv1 {
     }
 
     MF_INLINE void transform(int columns) const {
+        // The last vector of columns reads one column more, whose old content would otherwise show in the rounding.
+        const int last = round_up(columns, kLanes);
         for (int plane = 0; plane < 6; ++plane) {
-            for (int x = 0; x < columns + 1; x += kLanes) {
+            for (int x = 0; x <= last; x += kLanes) {
                 const int at = plane * ScaledRow::kPlane + x;
                 V d[6], o[6];
                 MF_UNROLL(6)
