@@ -1,24 +1,30 @@
-# The CUDA module compiled for two architectures and PTX, warnings and register spills being errors, and what the binary
-# holds and links. Fails where there is no nvcc.
+# A wheel with the CUDA module for two architectures and PTX, compiler warnings and register spills being errors; what
+# the compiler says of each kernel, what the binary holds and links, and that it imports where there is no driver.
+# Fails where there is no nvcc.
 venv=build/ci/cuda-venv
 build=build/ci/cuda
-"${PYTHON:-python3}" -m venv "$venv"
-"$venv/bin/pip" install --quiet pybind11 cmake ninja numpy nvidia-cuda-cuobjdump auditwheel
-export PATH="$PWD/$venv/bin:$PATH"
-
+"${PYTHON:-python3}" -m venv --clear "$venv"
+"$venv/bin/pip" install --quiet --upgrade pip
+"$venv/bin/pip" install --quiet auditwheel nvidia-cuda-cuobjdump
 rm -rf "$build"
-cmake -S . -B "$build" -G Ninja -DMTCNN_FAST_CUDA=on -DMTCNN_FAST_WERROR=ON "-DCMAKE_CUDA_ARCHITECTURES=75-real;90-real;90-virtual" \
-    -DPython_EXECUTABLE="$PWD/$venv/bin/python" -Dpybind11_DIR="$(python -m pybind11 --cmakedir)"
-cmake --build "$build" --target _cuda --parallel "${JOBS:-2}" 2>&1 | tee "$build/compile.log"
-module=$(echo "$build"/src/cuda/_cuda.*.so)
+mkdir -p "$build"
 
-python scripts/cuda_report.py --log "$build/compile.log" --module "$module" --architectures sm_75 sm_90 --check docs/cuda.md
-python - "$module" <<'END'
-import importlib.util
-import sys
-spec = importlib.util.spec_from_file_location("_cuda", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-print("status:", module.status())
-assert module.devices() == [] or module.status()["devices"] > 0
+MTCNN_FAST_CUDA=on CMAKE_BUILD_PARALLEL_LEVEL=${JOBS:-2} "$venv/bin/pip" wheel . --no-deps --verbose --wheel-dir "$build/wheel" \
+    -C "build-dir=$build/cmake" -C cmake.define.MTCNN_FAST_WERROR=ON \
+    -C "cmake.define.CMAKE_CUDA_ARCHITECTURES=75-real;90-real;90-virtual" > "$build/compile.log" 2>&1 ||
+    { tail -n 100 "$build/compile.log"; exit 1; }
+"$venv/bin/auditwheel" show "$build"/wheel/*.whl
+"$venv/bin/pip" install --quiet "$build"/wheel/*.whl
+
+module=$("$venv/bin/python" -c "import mtcnn_fast._cuda as module; print(module.__file__)")
+ldd "$module"
+"$venv/bin/python" scripts/cuda_report.py --log "$build/compile.log" --module "$module" --architectures sm_75 sm_90 \
+    --check docs/cuda.md
+"$venv/bin/python" - <<'END'
+from mtcnn_fast import _cuda
+
+status = _cuda.status()
+print("status:", status)
+assert len(_cuda.devices()) == status["devices"]
+assert bool(status["problem"]) == (status["devices"] == 0)
 END

@@ -1,30 +1,43 @@
-"""The emulated device for every test here, watched: a test fails if the device has anything to complain of."""
+"""The device that the kernels' tests run on: the emulated one, watched, or with MTCNN_FAST_EMULATION=gpu a real one."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from mtcnn_fast.backends.torch_devices import cuda_problem
 from support.cuda_build import compiler
-from support.cuda_device import VARIANT, ModuleDevice, load_device
+from support.cuda_device import VARIANT, load_device
+from support.cuda_real import RealDevice
 
 
-@pytest.fixture(scope="session")
-def loaded_device() -> ModuleDevice:
+def load(variant: str) -> Any:
+    if VARIANT == "gpu":
+        problem = cuda_problem()
+        if problem is not None:
+            pytest.skip(f"no CUDA device: {problem}")
+        return RealDevice()
     if compiler() is None:
         pytest.skip("the emulated device needs a C++ compiler")
-    return load_device()
+    return load_device("asan" if VARIANT == "asan" else variant)
 
 
 @pytest.fixture(scope="session")
-def plain_device() -> ModuleDevice:
+def loaded_device() -> Any:
+    return load("race")
+
+
+@pytest.fixture(scope="session")
+def plain_device() -> Any:
     """The device without its checks, for work too large to watch."""
-    if compiler() is None:
-        pytest.skip("the emulated device needs a C++ compiler")
-    return load_device("asan" if VARIANT == "asan" else "plain")
+    return load("plain")
 
 
 @pytest.fixture
-def device(loaded_device: ModuleDevice) -> Iterator[ModuleDevice]:
+def device(loaded_device: Any) -> Iterator[Any]:
+    """The device; a test fails if it has anything to complain of."""
     loaded_device.seed(1)
     loaded_device.reports()
     yield loaded_device
