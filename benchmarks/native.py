@@ -64,7 +64,7 @@ class Prototype:
 
     def __init__(self, source: Path, folder: Path, faces: list[int]) -> None:
         if not (source / "full.cpp").is_file():
-            raise FileNotFoundError(f"no speed prototype in {source}")
+            raise FileNotFoundError("its sources are not at hand")
         self.times: dict[tuple[str, str, int], list[PrototypeTimes]] = defaultdict(list)
         self._programs = {}
         for lanes, name in ((8, "prototype, AVX2"), (16, "prototype, AVX-512")):

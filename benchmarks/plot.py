@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from contenders import FACENET, OURS
-from report import peak_of, size
+from report import number, peak_of, size
 
 ABOUT = "Times faster than facenet-pytorch, shares of the stages, rates of the networks, and time by size"
 
@@ -22,7 +22,9 @@ def draw(data: dict, path: Path) -> None:
     for panel, axis in zip(panels, axes[:, 0], strict=True):
         panel(data, axis)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"{data['machine']['processor']}, {max(data['settings']['threads'])} threads", fontsize=10)
+    figure.suptitle(
+        f"{data['machine']['processor']}, {number(max(data['settings']['threads']), 'thread')}", fontsize=10
+    )
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -33,7 +35,7 @@ def most_threads(data: dict, rows: list[dict]) -> list[dict]:
 
 
 def label(row: dict) -> str:
-    return f"{size(row)}\n{row['faces']} faces"
+    return f"{size(row)}\n{number(row['faces'], 'face')}"
 
 
 def speedups(data: dict, axis) -> None:
@@ -48,8 +50,8 @@ def speedups(data: dict, axis) -> None:
 def shares(data: dict, axis) -> None:
     rows = most_threads(data, data["detect"]["stages"])
     bottom = [0.0] * len(rows)
-    for stage in rows[0]["stages"]:
-        heights = [100 * row["stages"][stage] / row["total"] for row in rows]
+    for stage in rows[0]["shares"]:
+        heights = [100 * row["shares"][stage] for row in rows]
         axis.bar([label(row) for row in rows], heights, bottom=bottom, label=stage)
         bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
     axis.legend(fontsize=6, ncols=1, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from contenders import FACENET, OURS
 from engines import ENGINES
 
-NETWORK_STAGES = ("pnet", "rnet", "onet")
-
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]], left: int = 1) -> str:
     header = list(header)
@@ -38,6 +36,10 @@ def size(row: dict) -> str:
     return f"{row['width']}x{row['height']}"
 
 
+def number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def columns(rows: list[dict]) -> list[str]:
     """Return the contenders of some rows, in the order of their appearance."""
     return list(dict.fromkeys(name for row in rows for name in row["times"]))
@@ -63,8 +65,8 @@ def machine(data: dict) -> str:
         f"Load before the run: {m['load'][0]:.1f}.",
     ]
     if peaks:
-        counts = " and ".join(str(threads) for threads in data["settings"]["threads"])
-        lines.append(f"Peak of fused multiply-adds with {counts} threads, in GFLOP/s: {peaks}.")
+        counts = " / ".join(str(threads) for threads in data["settings"]["threads"])
+        lines.append(f"Peak of fused multiply-adds, threads {counts}, in GFLOP/s: {peaks}.")
     if data["missing"]:
         lines.append("Left out: " + "; ".join(f"{name} ({why})" for name, why in data["missing"].items()) + ".")
     return " ".join(lines)
@@ -82,7 +84,11 @@ def headline(data: dict) -> str:
         shown = (f"{ms(times[name]['median'])} ms" if name in times else "-" for name in (OURS, FACENET))
         rows.append([size(row), str(row["faces"]), *shown, f"**{ratio(times, FACENET)}**", ratio(one, FACENET)])
     header = ["image", "faces", OURS, FACENET, "faster", "faster, 1 thread"]
-    return table(header, rows) + f"\n\nMedians, {most} threads but for the last column. " + machine(data)
+    m, known = data["machine"], data["versions"]
+    peers = ", ".join(f"{name} {known[name]}" for name in (FACENET, "torch") if name in known)
+    about = f"{m['processor']}, {m['cores']} cores, {data['isa']}; {peers}; {data['date']}."
+    settings = "min_face_size 20, border clip, the usual thresholds."
+    return table(header, rows) + f"\n\nMedians with {number(most, 'thread')}; {settings} {about}"
 
 
 def aims(data: dict) -> str:
@@ -102,12 +108,12 @@ def aims(data: dict) -> str:
         runs, counted = data["detect"]["runs"], data["detect"]["stages"]
         for faces in sorted({row["faces"] for row in runs}):
             same = [row for row in runs if row["faces"] == faces]
-            add(f"whole detection, faster than {FACENET}, {faces} faces", "10x", over(same, FACENET), "x", 1)
+            add(f"whole detection, faster than {FACENET}, {number(faces, 'face')}", "10x", over(same, FACENET), "x", 1)
         for name in columns(runs):
             if name.startswith("prototype"):
                 shares = [1 / value for value in over(runs, name)]
                 add(f"whole detection, of the {name}'s time", "at most 1.00", shares, "", 2)
-        add("all but the networks, of the whole", "under 15 %", (100 * glue(row) for row in counted), " %", 1)
+        add("all but the networks, of the whole", "under 15 %", (100 * row["glue"] for row in counted), " %", 1)
         add("gain of the threads, of the peak's", "90 %", (100 * share for *_, share in gains(data) if share), " %", 0)
     if "nets" in data:
         for network, wanted, faster in (("pnet", 70, 2), ("rnet", 60, 1.5), ("onet", 60, 1.5)):
@@ -116,11 +122,6 @@ def aims(data: dict) -> str:
             add(f"{name}, of the peak", f"{wanted} %", (share_of_peak(data, row) for row in same), " %", 0)
             add(f"{name}, faster than the best other", f"{faster}x", (best_other(row) for row in same), "x", 1)
     return table(["", "aim", "measured"], rows, 2)
-
-
-def glue(row: dict) -> float:
-    """Return the share of a detection that is not spent in the networks."""
-    return 1 - sum(row["stages"][name] for name in NETWORK_STAGES) / row["total"]
 
 
 def share_of_peak(data: dict, row: dict) -> float | None:
@@ -143,7 +144,7 @@ def gains(data: dict) -> list[tuple[str, float, float, float | None]]:
     for (faces, pixels, count), times in runs.items():
         if count == 1 and most > 1 and OURS in times:
             many = runs[faces, pixels, most][OURS]["median"]
-            pairs.append((f"{pixels}, {faces} faces", times[OURS]["median"], many))
+            pairs.append((f"{pixels}, {number(faces, 'face')}", times[OURS]["median"], many))
     batches = {(row["images"], row["threads"]): row["median"] for row in data["detect"]["batches"]}
     for (images, count), seconds in batches.items():
         if count == 1 and images > 1 and most > 1:
@@ -178,7 +179,7 @@ def agreement(data: dict) -> str:
         counts = [str(result.get(key, "-")) for key in ("ours", "theirs", "matched", "ties")]
         largest = [f"{result[key]:.1g}" if result else "-" for key in ("pixels", "score")]
         others = (f"{name} {count}" for name, count in row["found"].items() if name not in (OURS, FACENET))
-        rows.append([f"{size(row)}, {row['faces']} faces", *counts, *largest, ", ".join(others) or "-"])
+        rows.append([f"{size(row)}, {number(row['faces'], 'face')}", *counts, *largest, ", ".join(others) or "-"])
     header = ["image", "ours", FACENET, "matched", "ties", "max px", "max score", "faces that others find"]
     note = (
         "A face matches facenet-pytorch's within 0.5 px (box and landmarks) and 0.001 of the score; ties are those of "
@@ -190,14 +191,13 @@ def agreement(data: dict) -> str:
 def stages(data: dict) -> str:
     rows = []
     for row in data["detect"]["stages"]:
-        total, parts = row["total"], row["stages"]
         counts = [str(row["crops"][name]) for name in ("rnet", "onet")]
-        shares = [f"{100 * seconds / total:.1f}" for seconds in parts.values()]
-        start = [size(row), str(row["faces"]), str(row["threads"]), *counts, ms(total)]
-        rows.append([*start, *shares, f"**{100 * glue(row):.1f}**"])
-    names = list(data["detect"]["stages"][0]["stages"])
+        shares = [f"{100 * share:.1f}" for share in row["shares"].values()]
+        start = [size(row), str(row["faces"]), str(row["threads"]), *counts, ms(row["total"])]
+        rows.append([*start, *shares, f"**{100 * row['glue']:.1f}**"])
+    names = list(data["detect"]["stages"][0]["shares"])
     header = ["image", "faces", "threads", "R crops", "O crops", "ms", *names, "all but the networks"]
-    note = "Shares of the stages in per cent of the whole, which includes the call from Python."
+    note = "Medians of the stages' shares in per cent of the whole, which includes the call from Python."
     return f"{note}\n\n" + table(header, rows)
 
 
@@ -237,6 +237,8 @@ def networks(data: dict) -> str:
 def threads(data: dict) -> str:
     """What more threads gain, beside what they gain the bare multiply-adds."""
     most, gain = max(data["settings"]["threads"]), peak_gain(data)
+    if not gains(data):
+        return "Only one number of threads was measured."
     rows = [
         [name, ms(one), ms(many), f"{one / many:.2f}x", f"{100 * share:.0f} %" if share else "-"]
         for name, one, many, share in gains(data)
@@ -288,13 +290,13 @@ def rates(data: dict) -> str:
     for row in data["detect"]["runs"]:
         if size(row) == "640x480":
             for name, time in row["times"].items():
-                what = f"{name}, {row['faces']} faces, {row['threads']} threads"
+                what = f"{name}, {number(row['faces'], 'face')}, {number(row['threads'], 'thread')}"
                 rows.append([what, f"{1 / time['median']:.0f}"])
     for row in data["detect"]["batches"]:
-        what = f"{OURS}, 1 face, batch of {row['images']}, {row['threads']} threads"
+        what = f"{OURS}, 1 face, batch of {row['images']}, {number(row['threads'], 'thread')}"
         rows.append([what, f"{row['images'] / row['median']:.0f}"])
-    rows.append(["the paper, 2.60 GHz CPU (its settings are not told)", "16"])
-    rows.append(["the paper, Nvidia Titan Black (its settings are not told)", "99"])
+    rows.append(["the paper, 2.60 GHz CPU", "16"])
+    rows.append(["the paper, Nvidia Titan Black", "99"])
     settings = "min_face_size 20, factor 0.709, thresholds 0.6, 0.7, 0.7, border clip, from a decoded image of 640x480"
     return f"Images a second: {settings}.\n\n" + table(["", "images/s"], rows)
 

@@ -37,6 +37,11 @@ class Bench:
         return scene.files(self.folder)
 
     @property
+    def pair(self) -> list[str]:
+        """Ours and the one it is measured by, if that is wanted."""
+        return [OURS, *(name for name in self.peers if name == FACENET)]
+
+    @property
     def scenes(self) -> list[Scene]:
         counts, sizes = ((1, 54), SIZES[:1]) if self.quick else ((1, 6, 54), SIZES)
         return [Scene(faces, *size) for faces in counts for size in sizes]
@@ -101,13 +106,21 @@ def detect(bench: Bench) -> dict:
 
 def stage_row(case: Case, bench: Bench) -> dict:
     scene = next(scene for scene in bench.scenes if scene.key == case.name)
-    stages = [stage for answer in case.extra for stage in answer["stages"]]
+    runs = [
+        (stages, seconds)
+        for answer in case.extra
+        for stages, seconds in zip(answer["stages"], answer["seconds"], strict=True)
+    ]
+    # Shares of each run, so that they belong to the same whole.
+    shares = {name: statistics.median(stages[name] / seconds for stages, seconds in runs) for name in runs[0][0]}
+    glue = statistics.median(1 - sum(stages[name] for name in NETWORKS) / seconds for stages, seconds in runs)
     return {
         **dataclasses.asdict(scene),
         "threads": case.request["threads"],
         "crops": case.extra[0]["crops"],
         "total": case.median,
-        "stages": {name: statistics.median(stage[name] for stage in stages) for name in stages[0]},
+        "shares": shares,
+        "glue": glue,
     }
 
 
@@ -249,7 +262,7 @@ def scaling(bench: Bench) -> dict:
     middle, large = Scene(1, *SIZES[1]), Scene(1, *SIZES[2])
     heights = (240, 480, 960) if bench.quick else (240, 480, 720, 960, 1440, 1920)
     series: dict[str, list[tuple[float, Case]]] = {"pixels": [], "faces": [], "threads": [], "min_face_size": []}
-    for name in (OURS, FACENET):
+    for name in bench.pair:
         for height in heights:
             scene = Scene(1, height * 4 // 3, height)
             series["pixels"].append((scene.width * scene.height, bench.case(name, scene, "detect", most)))
@@ -272,7 +285,7 @@ def latency(bench: Bench) -> dict:
     files = []
     scenes = [scene for scene in bench.scenes if scene.faces == 1]
     for scene in scenes:
-        cases = [bench.case(name, scene, "path", most) for name in (OURS, FACENET)]
+        cases = [bench.case(name, scene, "path", most) for name in bench.pair]
         decode = Case(OURS, "decode", {"task": "decode", "files": bench.files(scene)})
         bench.arena.compete([*cases, decode])
         row = {**dataclasses.asdict(scene), "threads": most, "times": times([case for case in cases if case.seconds])}
@@ -280,7 +293,8 @@ def latency(bench: Bench) -> dict:
     calls = []
     small = Scene(1, *SIZES[0])
     for callers in (1, 4) if bench.quick else (1, 2, 4, 8):
-        for name, count in ((OURS, 48), (FACENET, 12)):
+        for name in bench.pair:
+            count = 48 if name == OURS else 12
             case = bench.case(name, small, "callers", most, callers=callers, count=-(-count // callers))
             answers = []
             with contextlib.suppress(UnavailableError):

@@ -85,7 +85,7 @@ py::array_t<std::int64_t> py_batched_nms(const py::array& boxes, const py::array
 }  // namespace
 }  // namespace mtcnn_fast
 
-PYBIND11_MODULE(_cpu, m, pybind11::mod_gil_not_used()) {
+PYBIND11_MODULE(_cpu, m) {
     namespace py = pybind11;
     using namespace mtcnn_fast;
     m.doc() = "Native code of mtcnn_fast for the CPU. Private: see mtcnn_fast.ops.";

@@ -1,0 +1,138 @@
+// Networks of random weights and images of random pixels, the same on every run and machine.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cpp/engine/network_weights.h"
+#include "cpp/image_view.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(data, size) (static_cast<void>(data), static_cast<void>(size))
+#define ASAN_UNPOISON_MEMORY_REGION(data, size) (static_cast<void>(data), static_cast<void>(size))
+#endif
+
+namespace mtcnn_fast {
+
+// Splitmix64: the standard's distributions differ between libraries.
+class Random {
+  public:
+    explicit Random(std::uint64_t seed) : state_(seed) {}
+
+    std::uint64_t bits() {
+        std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+        return z ^ (z >> 31);
+    }
+
+    float uniform(float low, float high) { return low + (high - low) * static_cast<float>(bits() >> 40) / 16777216.0f; }
+
+  private:
+    std::uint64_t state_;
+};
+
+// Three networks with the tensors of the shipped ones. Signals keep about their size from layer to layer; slopes are
+// negative and above 1 too, as the shipped ones.
+class RandomNetworks {
+  public:
+    explicit RandomNetworks(std::uint64_t seed) : random_(seed) {
+        layer(pnet, "conv1", {10, 3, 3, 3}, "prelu1");
+        layer(pnet, "conv2", {16, 10, 3, 3}, "prelu2");
+        layer(pnet, "conv3", {32, 16, 3, 3}, "prelu3");
+        head(pnet, "conv4_1", {2, 32, 1, 1}, 1.0f);
+        head(pnet, "conv4_2", {4, 32, 1, 1}, 0.05f);
+        layer(rnet, "conv1", {28, 3, 3, 3}, "prelu1");
+        layer(rnet, "conv2", {48, 28, 3, 3}, "prelu2");
+        layer(rnet, "conv3", {64, 48, 2, 2}, "prelu3");
+        layer(rnet, "dense4", {128, 576}, "prelu4");
+        head(rnet, "dense5_1", {2, 128}, 1.0f);
+        head(rnet, "dense5_2", {4, 128}, 0.05f);
+        layer(onet, "conv1", {32, 3, 3, 3}, "prelu1");
+        layer(onet, "conv2", {64, 32, 3, 3}, "prelu2");
+        layer(onet, "conv3", {64, 64, 3, 3}, "prelu3");
+        layer(onet, "conv4", {128, 64, 2, 2}, "prelu4");
+        layer(onet, "dense5", {256, 1152}, "prelu5");
+        head(onet, "dense6_1", {2, 256}, 1.0f);
+        head(onet, "dense6_2", {4, 256}, 0.05f);
+        head(onet, "dense6_3", {10, 256}, 0.2f);
+    }
+
+    // The elements of a tensor, to be changed.
+    float* data(engine::TensorMap& net, const std::string& name) { return const_cast<float*>(net.at(name).data); }
+
+    engine::NetworkWeights pack() const { return engine::NetworkWeights(pnet, rnet, onet); }
+
+    engine::TensorMap pnet;
+    engine::TensorMap rnet;
+    engine::TensorMap onet;
+
+  private:
+    using Shape = std::vector<std::size_t>;
+
+    void tensor(engine::TensorMap& net, const std::string& name, const Shape& shape, float low, float high) {
+        std::size_t n = 1;
+        for (const std::size_t side : shape) n *= side;
+        std::vector<float>& values = storage_.emplace_back(n);
+        for (float& value : values) value = random_.uniform(low, high);
+        net[name] = {values.data(), shape};
+    }
+
+    void head(engine::TensorMap& net, const std::string& name, const Shape& shape, float gain) {
+        std::size_t inputs = 1;
+        for (std::size_t i = 1; i < shape.size(); ++i) inputs *= shape[i];
+        const float bound = gain * std::sqrt(6.0f / static_cast<float>(inputs));
+        tensor(net, name + ".weight", shape, -bound, bound);
+        tensor(net, name + ".bias", {shape[0]}, -0.1f * gain, 0.1f * gain);
+    }
+
+    void layer(engine::TensorMap& net, const std::string& name, const Shape& shape, const std::string& prelu) {
+        head(net, name, shape, 1.0f);
+        tensor(net, prelu + ".weight", {shape[0]}, -0.3f, 1.2f);
+    }
+
+    Random random_;
+    std::deque<std::vector<float>> storage_;
+};
+
+// Random pixels in memory that ends with the last one. With a gap, rows are further apart than they are wide; the gap
+// may not be read, which the address sanitizer checks and which its random content betrays without.
+class RandomImage {
+  public:
+    RandomImage(std::int64_t height, std::int64_t width, std::uint64_t seed, std::int64_t gap = 0)
+        : height_(height), width_(width), pitch_(3 * width + gap) {
+        const std::int64_t size = (height - 1) * pitch_ + 3 * width;
+        data_ = std::make_unique<std::uint8_t[]>(static_cast<std::size_t>(size));
+        Random pixels(seed), fill(seed ^ static_cast<std::uint64_t>(gap));
+        for (std::int64_t y = 0; y < height; ++y) {
+            std::uint8_t* const row = data_.get() + y * pitch_;
+            for (std::int64_t x = 0; x < 3 * width; ++x) row[x] = static_cast<std::uint8_t>(pixels.bits() >> 56);
+            if (y + 1 == height) break;
+            for (std::int64_t x = 3 * width; x < pitch_; ++x) row[x] = static_cast<std::uint8_t>(fill.bits() >> 56);
+            ASAN_POISON_MEMORY_REGION(row + 3 * width, static_cast<std::size_t>(gap));
+        }
+    }
+    ~RandomImage() {
+        if (data_) ASAN_UNPOISON_MEMORY_REGION(data_.get(), static_cast<std::size_t>((height_ - 1) * pitch_));
+    }
+    RandomImage(RandomImage&&) = default;
+
+    ImageView view() const { return {data_.get(), pitch_, height_, width_}; }
+    std::uint8_t* pixels() { return data_.get(); }
+
+  private:
+    std::int64_t height_;
+    std::int64_t width_;
+    std::int64_t pitch_;
+    std::unique_ptr<std::uint8_t[]> data_;
+};
+
+}  // namespace mtcnn_fast
