@@ -261,7 +261,7 @@ void note_access(const void* pointer, size_t bytes, Access access) {
         touch_global(static_cast<size_t>(address - m.arena), bytes, access);
     } else if (address >= m.shared.begin && address < m.shared.end) {
         touch_shared(static_cast<size_t>(address - m.shared.begin), bytes, access);
-    } else if (access != Access::kRead) {
+    } else if (access != Access::kRead && !is_device_memory(pointer)) {
         report("write to memory that is not the device's");
     } else {
         return;
