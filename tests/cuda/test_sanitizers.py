@@ -79,5 +79,5 @@ def test_sanitizer_sees_a_write_past_the_end():
         "device.module.resize_pyramid(plan, table, device.empty(48, np.float32), stream=0)\n",
     )
     assert done.returncode != 0
-    assert "heap-buffer-overflow" in done.stderr
+    assert "AddressSanitizer" in done.stderr
     assert "resize_pyramid" in done.stderr

@@ -11,6 +11,10 @@
 #include <new>
 #include <set>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include "control.h"
 #include "machine.h"
 
@@ -196,10 +200,11 @@ void* device_allocate(size_t bytes) {
     bytes = std::max<size_t>(bytes, 1);
     Memory& m = memory();
 #if defined(__SANITIZE_ADDRESS__)
-    // The sanitizer's own allocator watches the ends.
-    char* pointer = static_cast<char*>(std::aligned_alloc(256, (bytes + 255) / 256 * 256));
-    pointer = static_cast<char*>(std::realloc(pointer, bytes));
+    // Aligned as on the device; what the rounding up adds must not be touched.
+    const size_t rounded = (bytes + 255) / 256 * 256;
+    char* pointer = static_cast<char*>(std::aligned_alloc(256, rounded));
     std::memset(pointer, kPoison, bytes);
+    __asan_poison_memory_region(pointer + bytes, rounded - bytes);
     m.heap[pointer] = bytes;
     return pointer;
 #else
@@ -219,10 +224,14 @@ void* device_allocate(size_t bytes) {
 void device_release(void* pointer) {
     Memory& m = memory();
     const char* address = static_cast<const char*>(pointer);
-    if (m.heap.erase(address) != 0) {
+#if defined(__SANITIZE_ADDRESS__)
+    if (const auto block = m.heap.find(address); block != m.heap.end()) {
+        __asan_unpoison_memory_region(pointer, (block->second + 255) / 256 * 256);
+        m.heap.erase(block);
         std::free(pointer);
         return;
     }
+#endif
     if (m.blocks.erase(static_cast<size_t>(address - m.arena)) == 0) report("release of memory that was not allocated");
 }
 
