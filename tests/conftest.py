@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator
 import hypothesis
 import pytest
 
-from mtcnn_fast.backends import available_backends, create_backend
+from mtcnn_fast.backends import available_backends
 from mtcnn_fast.backends.base import Backend
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import Weights, load_weights
 from support import golden_report
+from support.variants import create_variant, variants
 
 BACKENDS = available_backends()
 
@@ -32,7 +33,7 @@ hypothesis.settings.load_profile("mtcnn_fast")
 
 def pytest_report_header() -> list[str]:
     missing = [f"no tests of backend {name!r}: {reason}" for name, reason in BACKENDS.items() if reason]
-    return [f"backends under test: {', '.join(name for name, reason in BACKENDS.items() if not reason)}", *missing]
+    return [f"backends under test: {', '.join(variants())}", *missing]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -50,9 +51,9 @@ def weights() -> Weights:
     return load_weights(None)
 
 
-@pytest.fixture(scope="session", params=[name for name, reason in BACKENDS.items() if not reason])
+@pytest.fixture(scope="session", params=variants())
 def backend_name(request: pytest.FixtureRequest) -> str:
-    """Each backend that can be used here."""
+    """Each backend that can be used here, in each of its forms."""
     return str(request.param)
 
 
@@ -62,7 +63,7 @@ def make_backend(backend_name: str, weights: Weights) -> Iterator[Callable[..., 
     made: list[Backend] = []
 
     def make(config: DetectorConfig | None = None, weights: Weights = weights, **settings: object) -> Backend:
-        made.append(create_backend(backend_name, config or DetectorConfig(**settings), weights))
+        made.append(create_variant(backend_name, config or DetectorConfig(**settings), weights))
         return made[-1]
 
     yield make

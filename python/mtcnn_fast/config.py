@@ -6,7 +6,7 @@ import dataclasses
 import math
 import numbers
 from collections.abc import Iterable, Mapping, Set
-from typing import Literal
+from typing import Any, Literal
 
 from mtcnn_fast.errors import ConfigError
 
@@ -122,3 +122,11 @@ def _probabilities(name: str, values: object, count: int) -> tuple[float, ...]:
 
 #: The settings of a detector that was told none.
 DEFAULTS = DetectorConfig()
+
+#: Settings for those who want less time or more faces than the default, on the frontier of speed and accuracy that
+#: ``benchmarks/frontier.py`` measures.
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "fast": {"min_face_size": 40, "thresholds": (0.7, 0.8, 0.3), "factor": 0.6},
+    "accurate": {"min_face_size": 10, "thresholds": (0.5, 0.5, 0.3), "factor": 0.709},
+}

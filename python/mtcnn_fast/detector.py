@@ -12,7 +12,7 @@ from mtcnn_fast.backends import batch_size as best_batch_size
 from mtcnn_fast.backends import create_backend, parse_device
 from mtcnn_fast.backends.shared import SharedBackend
 from mtcnn_fast.batching import gather
-from mtcnn_fast.config import DEFAULTS, Border, DetectorConfig, _count
+from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, _count
 from mtcnn_fast.errors import ConfigError, ImageError, WeightsError
 from mtcnn_fast.images import Color, Layout, load_image, split_batch
 
@@ -108,6 +108,29 @@ class Detector:
             raise ConfigError(f"config must be a DetectorConfig, got {config!r} ({type(config).__name__})")
         settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
         return cls(device, weights=weights, **settings)
+
+    @classmethod
+    def from_preset(cls, name: str, device: str = "auto", **settings: Any) -> Detector:
+        """Make a detector with settings that were chosen by measurement, see ``docs/evaluation.md``.
+
+        Parameters
+        ----------
+        name : {"default", "fast", "accurate"}
+            ``fast`` looks for faces from 40 pixels on; ``accurate`` from 10 pixels on, and gives more uncertain faces
+            with low scores too. A preset is a key of `mtcnn_fast.config.PRESETS`, which has the numbers.
+        device : str
+            As for the class.
+        **settings
+            Further settings of the class; they take the place of the preset's own.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such preset, or as the class raises it.
+        """
+        if not isinstance(name, str) or name not in PRESETS:
+            raise ConfigError(f"name must be one of {', '.join(map(repr, PRESETS))}, got {name!r}")
+        return cls(device, **{**PRESETS[name], **settings})
 
     @property
     def config(self) -> DetectorConfig:

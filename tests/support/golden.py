@@ -105,7 +105,7 @@ def compare_images(make: MakeBackend, golden: Golden, paths: Iterable[str]) -> T
     for path in paths:
         image = read_image(golden.root / path)
         faces = backend.detect([image], trace=True)[0]
-        total += _compare(make, golden.config, image, faces, golden.images[path], f"{golden.name}: {path}")
+        total += compare(make, golden.config, image, faces, golden.images[path], f"{golden.name}: {path}")
     return total
 
 
@@ -135,9 +135,10 @@ def overlap_min(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return np.prod(np.maximum(size, 0), axis=1) / np.minimum(areas, np.prod(box[2:] - box[:2] + 1))
 
 
-def _compare(
+def compare(
     make: MakeBackend, config: DetectorConfig, image: np.ndarray, ours: Faces, reference: Faces, where: str
 ) -> Tally:
+    """Compare the faces, with trace, that a backend finds in an image with others; `where` begins each description."""
     pairs, extra, missing = match(ours, reference)
     tally = Tally(faces=len(reference), matched=len(pairs))
     for j in list(missing):

@@ -14,7 +14,7 @@ import pytest
 from support.golden import LEAST_MATCHED, MOST_TIES, Tally
 
 PROPERTY = "golden"
-HEADER = "backend     file               faces  matched  ties  near t.  near i.  misses  extras         %"
+HEADER = "backend        file               faces  matched  ties  near t.  near i.  misses  extras         %"
 
 
 def attach(record_property, backend: str, name: str, tests: int, tally: Tally) -> None:
@@ -30,7 +30,7 @@ def passes(tally: Tally) -> bool:
 def row(backend: str, name: str, tally: Tally) -> str:
     """Return a line of the table."""
     counts = f"{tally.faces:8}{tally.matched:9}{tally.ties:6}{tally.near_threshold:9}{tally.near_integer:9}"
-    return f"{backend:12}{name:16}{counts}{len(tally.misses):8}{len(tally.extras):8}{100 * tally.share_matched:10.3f}"
+    return f"{backend:15}{name:16}{counts}{len(tally.misses):8}{len(tally.extras):8}{100 * tally.share_matched:10.3f}"
 
 
 def write(reporter: pytest.TerminalReporter) -> None:

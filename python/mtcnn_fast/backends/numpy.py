@@ -50,7 +50,7 @@ class NumpyBackend:
         """
         results = []
         for image in images:
-            record = Record()
+            record = Record(tracing=trace)
             # Weights of the user's own may regress a box to infinity: it is dropped, and needs no warning.
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 boxes, scores, landmarks = self._cascade(image, record)
@@ -88,7 +88,7 @@ class NumpyBackend:
         with record.time("proposals"):
             boxes, scores, offsets = (np.concatenate(part) for part in zip(*parts, strict=True))
             record.candidates("pnet", boxes, scores)
-            kept = ops.nms(boxes, scores, self._config.nms_thresholds[1])
+            kept = _suppress(boxes, scores, self._config.nms_thresholds[1], record)
             boxes = ops.square(ops.regress(boxes[kept], offsets[kept], self._coding, extra=0))
             return self._croppable(integral, boxes, scores[kept], "proposals", record)
 
@@ -103,7 +103,7 @@ class NumpyBackend:
             rows, columns = np.nonzero(score_map >= np.float32(self._config.thresholds[0]))
             boxes = ops.map_cells(rows, columns, scale)
             scores, offsets = score_map[rows, columns], offset_map[:, rows, columns].T
-            kept = ops.nms(boxes, scores, self._config.nms_thresholds[0])
+            kept = _suppress(boxes, scores, self._config.nms_thresholds[0], record)
             return boxes[kept], scores[kept], offsets[kept]
 
     def _refine(self, integral: npt.NDArray[Any], boxes: Floats, record: Record) -> Floats:
@@ -111,9 +111,10 @@ class NumpyBackend:
         scores, offsets = self._look("rnet", integral, boxes, record)
         with record.time("refinement"):
             accepted = scores > np.float32(self._config.thresholds[1])
+            record.drop(boxes, scores, ~accepted, "threshold")
             boxes, scores, offsets = boxes[accepted], scores[accepted], offsets[accepted]
             record.candidates("rnet", boxes, scores)
-            kept = ops.nms(boxes, scores, self._config.nms_thresholds[2])
+            kept = _suppress(boxes, scores, self._config.nms_thresholds[2], record)
             boxes = ops.square(ops.regress(boxes[kept], offsets[kept], self._coding, extra=1))
             return self._croppable(integral, boxes, scores[kept], "refinement", record)
 
@@ -122,16 +123,22 @@ class NumpyBackend:
         scores, offsets, points = self._look("onet", integral, boxes, record)
         with record.time("output"):
             accepted = scores > np.float32(self._config.thresholds[2])
+            record.drop(boxes, scores, ~accepted, "threshold")
             boxes, scores = boxes[accepted], scores[accepted]
             record.candidates("onet", boxes, scores)
             landmarks = ops.place_landmarks(boxes, points[accepted])
             boxes = ops.regress(boxes, offsets[accepted], self._coding, extra=1)
-            kept = ops.nms(boxes, scores, self._config.nms_thresholds[3], "iomin")
-            kept = kept[np.isfinite(boxes[kept]).all(axis=1) & np.isfinite(landmarks[kept]).all(axis=(1, 2))]
+            kept = _suppress(boxes, scores, self._config.nms_thresholds[3], record, "iomin")
+            finite = np.isfinite(boxes[kept]).all(axis=1) & np.isfinite(landmarks[kept]).all(axis=(1, 2))
+            record.drop(boxes[kept], scores[kept], np.logical_not(finite), "degenerate")
+            kept = kept[finite]
+            kept = kept[ops.final_order(boxes[kept], scores[kept])]
             boxes, scores, landmarks = boxes[kept], scores[kept], landmarks[kept]
+            count = len(kept) if self._config.max_faces is None else self._config.max_faces
+            record.drop(boxes, scores, np.arange(len(kept)) >= count, "limit")
+            boxes, scores, landmarks = boxes[:count], scores[:count], landmarks[:count]
             record.candidates("output", boxes, scores)
-            order = ops.final_order(boxes, scores)[: self._config.max_faces]
-            return boxes[order], scores[order], landmarks[order]
+            return boxes, scores, landmarks
 
     def _look(self, name: str, integral: npt.NDArray[Any], boxes: Floats, record: Record) -> tuple[Floats, ...]:
         """Crop the boxes and run R-Net or O-Net on them: its outputs, one row a box."""
@@ -151,5 +158,17 @@ class NumpyBackend:
     ) -> Floats:
         """Drop the boxes that the next stage cannot crop: without area, or with no pixel inside the image."""
         valid = ops.crop_valid(boxes, integral.shape[1] - 1, integral.shape[2] - 1)
+        record.drop(boxes, scores, ~valid, "degenerate")
         record.candidates(step, boxes[valid], scores[valid])
         return boxes[valid]
+
+
+def _suppress(
+    boxes: Floats, scores: Floats, threshold: float, record: Record, mode: ops.Overlap = "iou"
+) -> npt.NDArray[np.int64]:
+    """Run `numpy_ops.nms`, and record what it drops and in favour of which box."""
+    by = np.full(len(boxes), -1, np.int64) if record.tracing else None
+    kept = ops.nms(boxes, scores, threshold, mode, by)
+    if by is not None:
+        record.drop(boxes, scores, by >= 0, "overlap", by)
+    return kept

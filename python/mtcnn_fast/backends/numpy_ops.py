@@ -222,7 +222,13 @@ def crop(integral: npt.NDArray[Any], boxes: Floats, size: int, border: Border) -
 # --- Non-maximum suppression ------------------------------------------------------------------------------------------
 
 
-def nms(boxes: Floats, scores: Floats, threshold: float, mode: Overlap = "iou") -> Indices:
+def nms(
+    boxes: Floats,
+    scores: Floats,
+    threshold: float,
+    mode: Overlap = "iou",
+    suppressed_by: Indices | None = None,
+) -> Indices:
     """Greedy non-maximum suppression: return the indices of the boxes that survive, by descending score.
 
     The best box is kept and suppresses those that overlap it by more than `threshold`; the best of the rest follows.
@@ -237,6 +243,8 @@ def nms(boxes: Floats, scores: Floats, threshold: float, mode: Overlap = "iou") 
     mode : {"iou", "iomin"}
         ``iou``: intersection over union. ``iomin``: intersection over the smaller area, with boxes that include their
         last column and row (``+ 1`` in widths and heights, of the intersection too).
+    suppressed_by : (N,) int64, optional
+        Receives, for each box that does not survive, the index of the box that suppressed it; the rest is left as is.
     """
     order = np.argsort(-scores, kind="stable")
     order = order[~np.isnan(scores[order])]
@@ -258,7 +266,10 @@ def nms(boxes: Floats, scores: Floats, threshold: float, mode: Overlap = "iou") 
                 overlap = shared / (areas[rest] + areas[i] - shared)
             else:
                 overlap = shared / np.minimum(areas[rest], areas[i])
-            alive[rest] &= ~(overlap > limit)
+            above = overlap > limit
+            if suppressed_by is not None:
+                suppressed_by[order[rest][above & alive[rest]]] = order[i]
+            alive[rest] &= ~above
     return order[alive]
 
 

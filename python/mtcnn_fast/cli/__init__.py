@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mtcnn_fast import __version__
-from mtcnn_fast.cli import detect, info
+from mtcnn_fast.cli import compare, detect, evaluate, explain, info
 
 app = typer.Typer(
     name="mtcnn-fast",
@@ -19,6 +19,9 @@ app = typer.Typer(
     epilog="Example: [bold]mtcnn-fast detect photo.jpg[/]",
 )
 app.command("detect", epilog=detect.EXAMPLES)(detect.detect)
+app.add_typer(evaluate.app, name="evaluate")
+app.command("compare", epilog=compare.EXAMPLES)(compare.compare_systems)
+app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
 app.command("info", epilog=info.EXAMPLES)(info.info)
 
 

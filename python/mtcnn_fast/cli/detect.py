@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -14,15 +13,12 @@ import typer
 from rich.cells import cell_len
 from rich.console import Console
 
-from mtcnn_fast.backends import DEVICES
 from mtcnn_fast.cli.exits import FAILED, clean_exit
 from mtcnn_fast.cli.inputs import STDIN, Inputs
 from mtcnn_fast.cli.output import Csv, Emit, JsonLines, JsonList, Output, Table, printable
 from mtcnn_fast.cli.pictures import Pictures
 from mtcnn_fast.cli.run import Run
-from mtcnn_fast.config import DEFAULTS
-from mtcnn_fast.detector import Detector
-from mtcnn_fast.errors import BackendUnavailableError, ConfigError, WeightsError
+from mtcnn_fast.cli.settings import make_detector, takes_settings
 from mtcnn_fast.progress import progress_bar
 
 EXAMPLES = """[bold]Examples[/]
@@ -38,9 +34,9 @@ curl -s https://example.com/photo.jpg | mtcnn-fast detect - --csv
 
 RESULTS = "Results"
 PICTURES = "Pictures"
-DETECTION = "Detection"
 
 
+@takes_settings
 def detect(
     paths: Annotated[
         list[str],
@@ -82,53 +78,8 @@ def detect(
             show_default=False,
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(rich_help_panel=DETECTION, metavar="NAME", help=f"One of {', '.join(DEVICES)}.")
-    ] = "auto",
-    min_face_size: Annotated[
-        float, typer.Option(rich_help_panel=DETECTION, metavar="PIXELS", help="Side of the smallest face to look for.")
-    ] = DEFAULTS.min_face_size,
-    max_face_size: Annotated[
-        float | None,
-        typer.Option(rich_help_panel=DETECTION, metavar="PIXELS", help="Side of the largest face to look for."),
-    ] = DEFAULTS.max_face_size,
-    thresholds: Annotated[
-        tuple[float, float, float],
-        typer.Option(rich_help_panel=DETECTION, metavar="P R O", help="Least score after each of the three networks."),
-    ] = DEFAULTS.thresholds,
-    factor: Annotated[
-        float, typer.Option(rich_help_panel=DETECTION, metavar="RATIO", help="Step between the scales searched.")
-    ] = DEFAULTS.factor,
-    nms_thresholds: Annotated[
-        tuple[float, float, float, float],
-        typer.Option(
-            rich_help_panel=DETECTION,
-            metavar="S A R O",
-            help="Overlap allowed within a scale, over all scales, after the second and the third network.",
-        ),
-    ] = DEFAULTS.nms_thresholds,
-    border: Annotated[
-        str,
-        typer.Option(
-            rich_help_panel=DETECTION, metavar="zero|clip", help="How faces cut by the image's edge are completed."
-        ),
-    ] = DEFAULTS.border,
-    max_faces: Annotated[
-        int | None, typer.Option(rich_help_panel=DETECTION, metavar="N", help="Keep the N best faces of an image.")
-    ] = DEFAULTS.max_faces,
-    max_pixels: Annotated[
-        int, typer.Option(rich_help_panel=DETECTION, metavar="N", help="Refuse images with more pixels.")
-    ] = DEFAULTS.max_pixels,
-    num_threads: Annotated[
-        int | None,
-        typer.Option(rich_help_panel=DETECTION, metavar="N", help="Threads of the cpu device; all cores if not given."),
-    ] = DEFAULTS.num_threads,
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            rich_help_panel=DETECTION, metavar="PATH", help="Networks of your own: a folder or a safetensors file."
-        ),
-    ] = None,
+    *,
+    settings: dict[str, Any],
 ) -> None:
     """Find the faces in images, print them, and write pictures of them.
 
@@ -138,19 +89,7 @@ def detect(
         inputs = Inputs(_checked_paths(paths), recursive)
         output = _output(inputs, {"--json": as_json, "--jsonl": as_jsonl, "--csv": as_csv})
         pictures = _pictures(inputs, out, draw=draw, crops=crops, align=align)
-        detector = _detector(
-            device=device,
-            min_face_size=min_face_size,
-            max_face_size=max_face_size,
-            thresholds=thresholds,
-            factor=factor,
-            nms_thresholds=nms_thresholds,
-            border=border,
-            max_faces=max_faces,
-            max_pixels=max_pixels,
-            num_threads=num_threads,
-            weights=weights,
-        )
+        detector = make_detector(settings)
         with detector:
             run = Run(detector, inputs, pictures)
             try:
@@ -193,19 +132,6 @@ def _pictures(inputs: Inputs, out: Path | None, *, draw: bool, crops: bool, alig
     if out.exists() and not out.is_dir():
         raise typer.BadParameter(f"{str(out)!r} is not a folder", param_hint="--out")
     return Pictures(out, inputs.common_folder(), draw=draw, crops=crops, align=align)
-
-
-def _detector(**settings: Any) -> Detector:
-    try:
-        return Detector(**settings)
-    except ConfigError as error:
-        # The message begins with the setting's name, which is also the option's.
-        setting = re.split(r"\W", str(error), maxsplit=1)[0]
-        raise typer.BadParameter(str(error), param_hint=f"--{setting.replace('_', '-')}") from error
-    except BackendUnavailableError as error:
-        raise typer.BadParameter(str(error), param_hint="--device") from error
-    except WeightsError as error:
-        raise typer.BadParameter(str(error), param_hint="--weights") from error
 
 
 def _print_all(run: Run, output: Output) -> None:

@@ -1,0 +1,75 @@
+"""``mtcnn-fast compare``: this package's backends and other packages' detectors on the same images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mtcnn_fast.cli.exits import clean_exit
+from mtcnn_fast.evaluation.comparison import Benchmark, compare, plot_comparison, table
+from mtcnn_fast.evaluation.extras import require
+from mtcnn_fast.evaluation.peers import SYSTEMS, Options
+
+EXAMPLES = """[bold]Examples[/]
+
+mtcnn-fast compare --widerface WIDER_val/images eval_tools/ground_truth --out comparison
+
+mtcnn-fast compare --landmarks data data/net_7876.txt --system cpu --system facenet-pytorch --out comparison
+"""
+
+Pair = tuple[Path, Path] | None
+
+
+def _pair(text: str) -> Any:
+    return typer.Option(metavar="DIR PATH", help=f"Images and annotation of {text}.", show_default=False)
+
+
+def compare_systems(
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where results go; continues there.", show_default=False)
+    ],
+    widerface: Annotated[Pair, _pair("WIDER FACE")] = None,
+    fddb: Annotated[Pair, _pair("FDDB")] = None,
+    landmarks: Annotated[Pair, _pair("a list of landmarks")] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help=f"Only this one; repeat for more: {', '.join(SYSTEMS)}.", show_default=False),
+    ] = None,
+    yunet: Annotated[Path | None, typer.Option(metavar="FILE", help="Model of YuNet.", show_default=False)] = None,
+    scrfd: Annotated[Path | None, typer.Option(metavar="FILE", help="Model of SCRFD.", show_default=False)] = None,
+    border: Annotated[
+        str, typer.Option(metavar="zero|clip", help="Setting of our backends; clip is what facenet-pytorch does.")
+    ] = "zero",
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="At most so many images of each set.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compare detectors on the same images, in the same order, in one run.
+
+    A detector whose package or model is not there is named with what it needs. Images that are missing are left out,
+    and the table says how many were scored.
+    """
+    with clean_exit():
+        unknown = [name for name in system or () if name not in SYSTEMS]
+        if unknown:
+            raise typer.BadParameter(f"must be one of {', '.join(SYSTEMS)}, got {unknown[0]!r}", param_hint="--system")
+        if widerface is None and fddb is None and landmarks is None:
+            raise typer.BadParameter("give at least one", param_hint="--widerface, --fddb or --landmarks")
+        require("matplotlib.figure", "plotting")
+        out.mkdir(parents=True, exist_ok=True)
+        options = Options(
+            None if yunet is None else str(yunet), None if scrfd is None else str(scrfd), {"border": border}
+        )
+        benchmark = Benchmark(widerface, fddb, landmarks, limit)
+        rows, missing = compare(system or list(SYSTEMS), benchmark, options, out)
+        report = {"systems": rows, "missing": missing}
+        (out / "comparison.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        (out / "comparison.md").write_text(table(rows, missing), encoding="utf-8")
+        if rows:
+            plot_comparison(out / "comparison.png", rows)
+        typer.echo(json.dumps(report, indent=2) if as_json else table(rows, missing))

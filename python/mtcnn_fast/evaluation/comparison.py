@@ -1,0 +1,196 @@
+"""Several systems on the same images in the same order: one row of figures each."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mtcnn_fast.errors import DataError, MissingExtraError
+from mtcnn_fast.evaluation.extras import require
+from mtcnn_fast.evaluation.fddb import score_fddb
+from mtcnn_fast.evaluation.fddb_data import read_fddb
+from mtcnn_fast.evaluation.landmarks import choose_face, read_landmarks, score_landmarks
+from mtcnn_fast.evaluation.peers import SYSTEMS, Options
+from mtcnn_fast.evaluation.reports import as_markdown
+from mtcnn_fast.evaluation.runs import Found, RunRecord, run_system
+from mtcnn_fast.evaluation.systems import System
+from mtcnn_fast.evaluation.widerface import score_widerface
+from mtcnn_fast.evaluation.widerface_data import read_widerface
+
+#: False positives at which a point of FDDB's discrete ROC is told.
+FDDB_POINT = 100
+
+COLUMNS = {
+    "easy": "AP easy",
+    "medium": "AP medium",
+    "hard": "AP hard",
+    "all": "AP all",
+    "fddb": f"FDDB at {FDDB_POINT} FP",
+    "landmarks": "landmark error",
+    "not_found": "not found",
+    "ms": "ms an image",
+    "p95": "p95 ms",
+    "memory": "memory MB",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Benchmark:
+    """The images that systems are compared on; each pair may be left out.
+
+    Attributes
+    ----------
+    widerface, fddb, landmarks : (Path, Path) or None
+        Folder of images, and annotation. Images of WIDER FACE and FDDB that are missing are left out.
+    limit : int or None
+        At most so many images of each.
+    """
+
+    widerface: tuple[Path, Path] | None = None
+    fddb: tuple[Path, Path] | None = None
+    landmarks: tuple[Path, Path] | None = None
+    limit: int | None = None
+
+
+def compare(
+    names: Sequence[str], benchmark: Benchmark, options: Options, out: str | os.PathLike[str]
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Evaluate systems one after the other, each in a process of its own so that memory is told apart.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Keys of `mtcnn_fast.evaluation.peers.SYSTEMS`.
+    benchmark : Benchmark
+    options : Options
+    out : path-like or str
+        Folder where runs are recorded, so that a comparison that was interrupted continues.
+
+    Returns
+    -------
+    rows : dict of str to dict
+        For each system that could be used, its figures by the keys of `COLUMNS`, and ``label``: what was scored.
+    missing : dict of str to str
+        For each that could not, why.
+
+    Raises
+    ------
+    DataError
+        If the annotation or an image cannot be read.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    missing: dict[str, str] = {}
+    context = multiprocessing.get_context("spawn")
+    for name in names:
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+            try:
+                title, figures = pool.submit(evaluate_system, name, benchmark, options, os.fspath(out)).result()
+                rows[title] = figures
+            except MissingExtraError as error:
+                missing[name] = str(error)
+    return rows, missing
+
+
+def evaluate_system(name: str, benchmark: Benchmark, options: Options, out: str) -> tuple[str, dict[str, Any]]:
+    """Evaluate one system in this process; return its title and its row."""
+    system = SYSTEMS[name](options)
+    folder = Path(out) / name.replace(":", "-")
+    row: dict[str, Any] = {"label": []}
+    if benchmark.widerface is not None:
+        row |= _widerface(system, benchmark, folder / "widerface", row["label"])
+    if benchmark.fddb is not None:
+        row |= _fddb(system, benchmark, folder / "fddb", row["label"])
+    if benchmark.landmarks is not None:
+        row |= _landmarks(system, benchmark, folder / "landmarks", row["label"])
+    return system.name, row
+
+
+def _run(
+    system: System, folder: Path, files: Mapping[str, Path], limit: int | None, speed_of: dict[str, Any]
+) -> dict[str, Found]:
+    present = [(key, path) for key, path in files.items() if path.is_file()][:limit]
+    if not present:
+        raise DataError(f"none of {len(files)} annotated images is there, such as {next(iter(files.values()))}")
+    settings = {"system": system.name, "settings": system.settings}
+    found, speed = run_system(system, present, RunRecord(folder, settings))
+    if speed is not None:
+        memory = speed_of.get("memory") if speed.peak_memory_mb is None else speed.peak_memory_mb
+        speed_of |= {"ms": speed.mean_ms, "p95": speed.p95_ms, "memory": memory}
+    return found
+
+
+def _widerface(system: System, benchmark: Benchmark, folder: Path, label: list[str]) -> dict[str, Any]:
+    images_folder, annotation = benchmark.widerface or (Path(), Path())
+    images = read_widerface(annotation)
+    row: dict[str, Any] = {}
+    files = {image.key: images_folder / f"{image.key}.jpg" for image in images}
+    found = _run(system, folder, files, benchmark.limit, row)
+    scored = [image for image in images if image.key in found]
+    result = score_widerface(scored, {key: item.detections for key, item in found.items()}, of_images=len(images))
+    label.append(result.label)
+    return {**result.average_precision, **row}
+
+
+def _fddb(system: System, benchmark: Benchmark, folder: Path, label: list[str]) -> dict[str, Any]:
+    images_folder, annotation = benchmark.fddb or (Path(), Path())
+    images = read_fddb(annotation)
+    row: dict[str, Any] = {}
+    files = {image.name: images_folder / f"{image.name}.jpg" for image in images}
+    found = _run(system, folder, files, benchmark.limit, row)
+    scored = [image for image in images if image.name in found]
+    detections = {name: item.detections for name, item in found.items()}
+    result = score_fddb(scored, detections, sizes={name: item.size for name, item in found.items()})
+    label.append(result.label)
+    # Time and memory are told of the first set that was run.
+    return {"fddb": float(result.discrete.at(FDDB_POINT)), **({} if benchmark.widerface else row)}
+
+
+def _landmarks(system: System, benchmark: Benchmark, folder: Path, label: list[str]) -> dict[str, Any]:
+    images_folder, annotation = benchmark.landmarks or (Path(), Path())
+    faces = {face.path: face for face in read_landmarks(annotation)}
+    row: dict[str, Any] = {}
+    found = _run(system, folder, {path: images_folder / path for path in faces}, benchmark.limit, row)
+    points = {path: choose_face(item.detections, faces[path].box) for path, item in found.items()}
+    result = score_landmarks([faces[path] for path in found], points)
+    label.append(f"landmarks: {result.faces:,} of {len(faces):,} faces of {annotation.stem}")
+    without = result.missed == result.faces
+    error = None if without else result.to_dict()["inter_ocular"]["mean"]
+    first = benchmark.widerface is None and benchmark.fddb is None
+    return {"landmarks": error, "not_found": None if without else result.missed, **(row if first else {})}
+
+
+def table(rows: Mapping[str, Mapping[str, Any]], missing: Mapping[str, str]) -> str:
+    """Return the comparison in Markdown, with what was scored and which systems are missing."""
+    columns = [key for key in COLUMNS if any(key in row for row in rows.values())]
+    body = [[name, *(row.get(key) for key in columns)] for name, row in rows.items()]
+    labels = list(dict.fromkeys(label for row in rows.values() for label in row["label"]))
+    parts = [*labels, "", as_markdown(["system", *(COLUMNS[key] for key in columns)], body)]
+    parts += [f"- not compared: {name}: {reason}" for name, reason in missing.items()]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def plot_comparison(path: str | os.PathLike[str], rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Draw a bar for each system and figure, a panel a figure.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    columns = [key for key in COLUMNS if any(row.get(key) is not None for row in rows.values())]
+    names = list(rows)
+    size = (3.0 * len(columns) + 1.5, 0.45 * len(names) + 1.6)
+    figure = require("matplotlib.figure", "plotting").Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    for key, ax in zip(columns, axes, strict=True):
+        values = [row.get(key) for row in rows.values()]
+        ax.barh(names, [0 if value is None else value for value in values])
+        ax.set(title=COLUMNS[key])
+    # The axis is shared: turning one turns all, so that the first system is on top.
+    axes[0].invert_yaxis()
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,198 @@
+"""Detectors of other packages behind the call of `mtcnn_fast.evaluation.systems.System`, each optional.
+
+Every adapter asks its package for as low a score as it gives, where that is a setting, so that its curves are complete;
+all else is the package's default. Boxes are what the package draws around a face, which differs between them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from mtcnn_fast.backends import available_backends
+from mtcnn_fast.backends.base import Image
+from mtcnn_fast.detector import Detector
+from mtcnn_fast.errors import MissingExtraError
+from mtcnn_fast.evaluation.extras import require
+from mtcnn_fast.evaluation.records import Detections, Floats, widths_to_corners
+from mtcnn_fast.evaluation.systems import DetectorSystem, System
+from mtcnn_fast.weights import load_weights
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Options:
+    """What adapters are told.
+
+    Attributes
+    ----------
+    yunet, scrfd : str or None
+        Model files of the detectors that do not come with their packages.
+    settings : mapping
+        Settings of `Detector`, which facenet-pytorch is given too where it has the same.
+    """
+
+    yunet: str | None = None
+    scrfd: str | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Peer:
+    """A detector of another package.
+
+    Parameters
+    ----------
+    name : str
+    settings : dict
+        What its results depend on.
+    find : callable
+        Returns the detections in an image.
+    """
+
+    def __init__(self, name: str, settings: dict[str, Any], find: Callable[[Image], Detections]) -> None:
+        self.name = name
+        self.settings = settings
+        self._find = find
+
+    def find(self, image: Image, key: str) -> tuple[Detections, Mapping[str, float]]:
+        """Return what is found in an image; other packages do not tell their stages."""
+        return self._find(image), {}
+
+
+def _ours(device: str) -> Callable[[Options], System]:
+    def make(options: Options) -> System:
+        reason = available_backends()[device]
+        if reason is not None:
+            raise MissingExtraError(f"backend {device!r} is not available: {reason}")
+        return DetectorSystem(Detector(device, **options.settings), load_weights())
+
+    return make
+
+
+def _facenet(options: Options) -> System:
+    package = require("facenet_pytorch", "comparing with facenet-pytorch", "pip install facenet-pytorch")
+    chosen = {
+        name: options.settings[name] for name in ("min_face_size", "thresholds", "factor") if name in options.settings
+    }
+    network = package.MTCNN(keep_all=True, device="cpu", **chosen)
+
+    def find(image: Image) -> Detections:
+        boxes, scores, points = network.detect(image, landmarks=True)
+        return Detections.none() if boxes is None else _detections(boxes, scores, points)
+
+    return Peer("facenet-pytorch", {"version": version("facenet-pytorch"), **chosen}, find)
+
+
+def _ipazc(options: Options) -> System:
+    package = require("mtcnn", "comparing with ipazc's mtcnn", "pip install mtcnn")
+    network = package.MTCNN()
+    names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+
+    def find(image: Image) -> Detections:
+        faces = network.detect_faces(image)
+        boxes = widths_to_corners(np.array([face["box"] for face in faces], np.float64).reshape(-1, 4))
+        points = [[face["keypoints"][name] for name in names] for face in faces]
+        return _detections(boxes, [face["confidence"] for face in faces], points)
+
+    return Peer("ipazc mtcnn", {"version": version("mtcnn")}, find)
+
+
+def _opencv() -> Any:
+    return require("cv2", "comparing with OpenCV", "pip install opencv-python-headless")
+
+
+def _haar(options: Options) -> System:
+    cv2 = _opencv()
+    if not hasattr(cv2, "CascadeClassifier") or not hasattr(cv2, "data"):
+        raise MissingExtraError(
+            f"OpenCV {cv2.__version__} has no CascadeClassifier: pip install 'opencv-python-headless<5'"
+        )
+    model = os.path.join(cv2.data.haarcascades, "haarcascade_frontalface_default.xml")  # noqa: PTH118
+    cascade = cv2.CascadeClassifier(model)
+
+    def find(image: Image) -> Detections:
+        gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        rows, _, weights = cascade.detectMultiScale3(gray, minNeighbors=1, outputRejectLevels=True)
+        boxes = widths_to_corners(np.asarray(rows, np.float64).reshape(-1, 4))
+        return _detections(boxes, np.asarray(weights, np.float64).reshape(-1))
+
+    return Peer("OpenCV Haar cascade", {"version": cv2.__version__}, find)
+
+
+def _yunet(options: Options) -> System:
+    cv2 = _opencv()
+    if options.yunet is None:
+        raise MissingExtraError("no model of YuNet is given: --yunet face_detection_yunet_….onnx")
+    network = cv2.FaceDetectorYN.create(options.yunet, "", (320, 320), 0.02, 0.3, 5000)
+
+    def find(image: Image) -> Detections:
+        network.setInputSize((image.shape[1], image.shape[0]))
+        _, faces = network.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        rows = np.empty((0, 15)) if faces is None else np.asarray(faces, np.float64)
+        # Its points are named from the person's own side: the right eye, first, is the viewer's left one.
+        return _detections(widths_to_corners(rows), rows[:, 14], rows[:, 4:14])
+
+    return Peer("OpenCV YuNet", {"version": cv2.__version__, "model": options.yunet}, find)
+
+
+def _dlib(options: Options) -> System:
+    dlib = require("dlib", "comparing with dlib", "pip install dlib (built from source)")
+    detector = dlib.get_frontal_face_detector()
+
+    def find(image: Image) -> Detections:
+        found, scores, _ = detector.run(image, 1, -0.5)
+        boxes = [[box.left(), box.top(), box.right(), box.bottom()] for box in found]
+        return _detections(boxes, scores)
+
+    return Peer("dlib HOG", {"version": dlib.__version__}, find)
+
+
+def _scrfd(options: Options) -> System:
+    zoo = require("insightface.model_zoo", "comparing with SCRFD", "pip install insightface onnxruntime")
+    if options.scrfd is None:
+        raise MissingExtraError("no model of SCRFD is given: --scrfd det_10g.onnx")
+    network = zoo.get_model(options.scrfd)
+    network.prepare(ctx_id=-1, input_size=(640, 640), det_thresh=0.02)
+
+    def find(image: Image) -> Detections:
+        rows, points = network.detect(np.ascontiguousarray(image[:, :, ::-1]))
+        return _detections(rows[:, :4], rows[:, 4], points)
+
+    return Peer("insightface SCRFD", {"model": options.scrfd}, find)
+
+
+def _cascade_cnn(options: Options) -> System:
+    module = require(
+        "mtcnn_fast.training.cascade_cnn", "comparing with CascadeCNN", "a version of mtcnn-fast that trains it"
+    )
+    system: System = module.make_system(options)
+    return system
+
+
+#: Every system by the name that the command takes.
+SYSTEMS: dict[str, Callable[[Options], System]] = {
+    "cpu": _ours("cpu"),
+    "numpy": _ours("numpy"),
+    "torch:cpu": _ours("torch:cpu"),
+    "cuda": _ours("cuda"),
+    "facenet-pytorch": _facenet,
+    "mtcnn": _ipazc,
+    "haar": _haar,
+    "yunet": _yunet,
+    "dlib": _dlib,
+    "scrfd": _scrfd,
+    "cascadecnn": _cascade_cnn,
+}
+
+
+def _detections(boxes: Any, scores: Any, points: Any = None) -> Detections:
+    """Convert whatever a package returns."""
+
+    def numbers(values: Any, *shape: int) -> Floats:
+        return np.asarray(values, np.float64).reshape(shape)
+
+    return Detections(numbers(boxes, -1, 4), numbers(scores, -1), None if points is None else numbers(points, -1, 5, 2))

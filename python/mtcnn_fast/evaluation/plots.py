@@ -1,0 +1,161 @@
+"""Plots of the metrics, drawn with matplotlib."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mtcnn_fast.evaluation.curves import Curve
+from mtcnn_fast.evaluation.extras import require
+from mtcnn_fast.evaluation.fddb_data import Roc
+from mtcnn_fast.evaluation.landmarks import CURVE, FAILURE, LandmarkResult
+
+_DPI = 120
+
+
+def _figure(columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
+    """Make a figure that no window belongs to, and its axes."""
+    figure = require("matplotlib.figure", "plotting").Figure(figsize=(width, height), layout="constrained")
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+
+
+def plot_precision_recall(
+    path: str | os.PathLike[str],
+    curves: Mapping[str, Mapping[str, Curve]],
+    title: str,
+    published: Mapping[str, Mapping[str, Curve]] | None = None,
+) -> None:
+    """Draw precision over recall, a panel for each sub-set of faces.
+
+    Parameters
+    ----------
+    path : path-like or str
+        The picture, PNG or whatever its ending says.
+    curves : mapping of str to mapping of str to Curve
+        For each detector, its curves by sub-set.
+    title : str
+        Says which images and faces were scored.
+    published : mapping or None
+        Further curves, drawn thin; only for the whole set, which they belong to.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    subsets = list(next(iter(curves.values())))
+    figure, axes = _figure(len(subsets), 5 * len(subsets), 4.6)
+    for subset, ax in zip(subsets, axes, strict=True):
+        for group, style in ((published or {}, {"linewidth": 1, "linestyle": "--"}), (curves, {"linewidth": 2})):
+            for name, by_subset in group.items():
+                if subset in by_subset:
+                    curve = by_subset[subset]
+                    ax.plot(curve.recall, curve.precision, label=f"{name} {curve.area:.3f}", **style)
+        ax.set(title=subset, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+        ax.grid(alpha=0.3)
+        ax.legend(loc="lower left", fontsize="small")
+    figure.suptitle(title, fontsize="medium")
+    figure.savefig(path, dpi=_DPI)
+
+
+def plot_roc(
+    path: str | os.PathLike[str], curves: Mapping[str, tuple[Roc, Roc]], title: str, most: float | None = None
+) -> None:
+    """Draw FDDB's discrete and continuous ROC of detectors.
+
+    Parameters
+    ----------
+    path : path-like or str
+    curves : mapping of str to (Roc, Roc)
+        Discrete and continuous curve of each detector; the first is drawn wide, so that it shows where another one
+        covers it.
+    title : str
+        Says which images and faces were scored.
+    most : float or None
+        False positives that the axis ends at; by default all.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    figure, axes = _figure(2, 10, 4.6)
+    for i, (kind, ax) in enumerate(zip(("discrete", "continuous"), axes, strict=True)):
+        for order, (name, pair) in enumerate(curves.items()):
+            style = {"linewidth": 1.2} if order else {"linewidth": 5, "alpha": 0.4}
+            ax.plot(pair[i].false_positives, pair[i].true_positive_rate, label=name, **style)
+        ax.set(title=f"{kind} score", xlabel="false positives", ylabel="true-positive rate", ylim=(0, 1))
+        ax.set_xlim(0, most)
+        ax.grid(alpha=0.3)
+        ax.legend(loc="lower right", fontsize="small")
+    figure.suptitle(title, fontsize="medium")
+    figure.savefig(path, dpi=_DPI)
+
+
+def plot_cumulative_errors(path: str | os.PathLike[str], results: Mapping[str, LandmarkResult], title: str) -> None:
+    """Draw the part of faces with at most an error, a panel for each way of measuring it.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    measures = list(next(iter(results.values())).errors)
+    figure, axes = _figure(len(measures), 5 * len(measures), 4.6)
+    for measure, ax in zip(measures, axes, strict=True):
+        for name, result in results.items():
+            ax.plot(CURVE, result.cumulative(measure), label=name)
+        ax.axvline(FAILURE, color="gray", linewidth=1, linestyle=":")
+        ax.set(title=f"divided by {measure}", xlabel="mean error of five points", ylabel="part of all faces")
+        ax.set(xlim=(0, CURVE[-1]), ylim=(0, 1))
+        ax.grid(alpha=0.3)
+        ax.legend(loc="lower right", fontsize="small")
+    figure.suptitle(title, fontsize="medium")
+    figure.savefig(path, dpi=_DPI)
+
+
+def plot_frontier(path: str | os.PathLike[str], points: Sequence[Mapping[str, Any]], subset: str, title: str) -> None:
+    """Draw average precision over time an image, with the settings that nothing beats joined by a line.
+
+    Parameters
+    ----------
+    path : path-like or str
+    points : sequence of mapping
+        Each with ``label``, ``milliseconds``, ``average_precision`` (by sub-set) and ``named`` (whether to label it).
+    subset : str
+        Sub-set of faces to draw.
+    title : str
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    figure, (ax,) = _figure(1, 8, 5)
+    times = np.array([point["milliseconds"] for point in points])
+    values = np.array([point["average_precision"][subset] for point in points])
+    best = frontier(times.tolist(), values.tolist())
+    ax.scatter(times, values, s=16, color="tab:gray")
+    ax.plot(times[best], values[best], color="tab:blue", marker="o", markersize=4)
+    for i, point in enumerate(points):
+        if point["named"]:
+            ax.annotate(
+                point["label"], (times[i], values[i]), textcoords="offset points", xytext=(6, -10), fontsize="small"
+            )
+            ax.scatter(times[i], values[i], s=40, color="tab:red", zorder=3)
+    ax.set(xlabel="milliseconds of one thread, an image", ylabel=f"average precision, {subset}", xscale="log")
+    ax.set_title(title, fontsize="medium")
+    ax.grid(alpha=0.3, which="both")
+    figure.savefig(path, dpi=_DPI)
+
+
+def frontier(costs: Sequence[float], values: Sequence[float]) -> list[int]:
+    """Return the indices of the points that no other is cheaper and at least as good as, by rising cost."""
+    best: list[int] = []
+    for i in sorted(range(len(costs)), key=lambda i: (costs[i], -values[i])):
+        if not best or values[i] > values[best[-1]]:
+            best.append(i)
+    return best

@@ -1,0 +1,124 @@
+"""Stored detections: the official folder of WIDER FACE and the files of FDDB, read and written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mtcnn_fast.errors import DataError
+from mtcnn_fast.evaluation.records import Detections, corners_to_widths, widths_to_corners
+from mtcnn_fast.evaluation.textfiles import TextFile
+
+
+def read_widerface_predictions(folder: str | os.PathLike[str], known: Collection[str]) -> dict[str, Detections]:
+    """Read a folder of detections as the evaluation server of WIDER FACE takes it.
+
+    Parameters
+    ----------
+    folder : path-like or str
+        It holds ``EVENT/NAME.txt`` for each image: the image's name, the number of boxes, then for each box
+        ``x y width height score``, the highest score first.
+    known : collection of str
+        The images of the annotation, as ``EVENT/NAME``.
+
+    Returns
+    -------
+    detections : dict of str to Detections
+        By ``EVENT/NAME``; not every known image need be there.
+
+    Raises
+    ------
+    DataError
+        If the folder is empty, a file belongs to no known image or is not of this form.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError("is no folder", folder)
+    known = frozenset(known)
+    found = {}
+    for path in sorted(folder.glob("*/*.txt")):
+        key = f"{path.parent.name}/{path.stem}"
+        if key not in known:
+            raise DataError(f"the annotation has no image {key!r}", path)
+        found[key] = _read_widerface_file(path)
+    if not found:
+        raise DataError("there is no EVENT/NAME.txt in it", folder)
+    return found
+
+
+def _read_widerface_file(path: Path) -> Detections:
+    file = TextFile(path)
+    name = file.take("the name of the image").rpartition("/")[2]
+    if path.stem not in (name, name.rpartition(".")[0]):
+        raise file.error(f"the first line must name the image {path.stem!r}, got {name!r}")
+    rows = file.scored_boxes(file.count("the number of boxes"))
+    if not file.at_end:
+        file.take("a further row")
+        raise file.error(f"there are more rows than the {len(rows)} that line 2 announces")
+    return Detections(widths_to_corners(rows), rows[:, 4])
+
+
+def write_widerface_predictions(folder: str | os.PathLike[str], detections: Mapping[str, Detections]) -> None:
+    """Write detections as `read_widerface_predictions` reads them; files of the same name are replaced.
+
+    Numbers are written in full, so that reading them back changes a corner by a rounding of float64 at most.
+    """
+    for key, found in detections.items():
+        path = Path(folder) / f"{key}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([path.stem, *_block(found)]) + "\n", encoding="utf-8")
+
+
+def read_fddb_detections(path: str | os.PathLike[str], known: Collection[str]) -> dict[str, Detections]:
+    """Read detections in the form of the FDDB evaluation.
+
+    Parameters
+    ----------
+    path : path-like or str
+        A text file, or a folder of them, one a fold: for each image its name, the number of boxes, then for each box
+        ``x y width height score``, the highest score first.
+    known : collection of str
+        The images of the annotation, such as ``2002/08/11/big/img_591``.
+
+    Returns
+    -------
+    detections : dict of str to Detections
+        By image; not every known image need be there.
+
+    Raises
+    ------
+    DataError
+        If an image is unknown or comes twice, or a file is not of this form.
+    """
+    path = Path(path)
+    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    if not files:
+        raise DataError("there is no .txt file in it", path)
+    known = frozenset(known)
+    found: dict[str, Detections] = {}
+    for text_file in files:
+        file = TextFile(text_file)
+        while not file.at_end:
+            name = file.take("the name of an image")
+            if name not in known:
+                raise file.error(f"the annotation has no image {name!r}")
+            if name in found:
+                raise file.error(f"the image {name!r} comes twice")
+            rows = file.scored_boxes(file.count("the number of boxes"))
+            found[name] = Detections(widths_to_corners(rows), rows[:, 4])
+    return found
+
+
+def write_fddb_detections(path: str | os.PathLike[str], detections: Mapping[str, Detections]) -> None:
+    """Write detections as one file that `read_fddb_detections` reads."""
+    lines = [line for name, found in detections.items() for line in (name, *_block(found))]
+    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _block(found: Detections) -> list[str]:
+    ordered = found.by_score()
+    rows = np.concatenate([corners_to_widths(ordered.boxes), ordered.scores[:, None]], axis=1)
+    return [str(len(ordered)), *(" ".join(f"{value:.17g}" for value in row) for row in rows.tolist())]

@@ -1,0 +1,72 @@
+"""Detectors behind one call: this package's, for evaluation; `peers` has those of other packages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from mtcnn_fast.backends.base import Image
+from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.detector import Detector
+from mtcnn_fast.evaluation.records import Detections
+from mtcnn_fast.faces import Faces
+from mtcnn_fast.weights import Weights
+
+
+class System(Protocol):
+    """Finds faces in images, in whatever way."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that its results depend on, as plain objects: a run is continued only with equal ones."""
+
+    def find(self, image: Image, key: str) -> tuple[Detections, Mapping[str, float]]:
+        """Return what is found in an image, and the seconds spent in each stage where they are known.
+
+        `key` is what the image is called, for a system that is told something about it.
+        """
+
+
+class DetectorSystem:
+    """The detector of this package.
+
+    Parameters
+    ----------
+    detector : Detector
+    weights : Weights
+        The networks it uses, which the settings name by their hash.
+    name : str or None
+        What it is called; by default after its backend.
+    """
+
+    def __init__(self, detector: Detector, weights: Weights, name: str | None = None) -> None:
+        self._detector = detector
+        self._weights = weights
+        self.name = name or f"mtcnn-fast, {detector.backend}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The detector's settings, its backend and the hash of its networks."""
+        config = {
+            field.name: getattr(self._detector.config, field.name) for field in dataclasses.fields(DetectorConfig)
+        }
+        # Threads change the speed, and no result.
+        del config["num_threads"]
+        return {**config, "backend": self._detector.backend, "sha256": dict(self._weights.sha256)}
+
+    def find(self, image: Image, key: str) -> tuple[Detections, Mapping[str, float]]:
+        """Detect with the time of each stage."""
+        faces = self._detector.detect(image, profile=True)
+        return from_faces(faces), faces.timings or {}
+
+
+def from_faces(faces: Faces) -> Detections:
+    """Turn what this package returns into what its metrics take."""
+    return Detections(*(array.astype(np.float64) for array in (faces.boxes, faces.scores, faces.landmarks)))

@@ -1,0 +1,152 @@
+"""WIDER FACE: the annotation as published, in MATLAB files or as text."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtcnn_fast.errors import DataError
+from mtcnn_fast.evaluation.extras import require
+from mtcnn_fast.evaluation.records import Bools, Floats, widths_to_corners
+from mtcnn_fast.evaluation.textfiles import TextFile
+
+#: The official sub-sets of faces, by how hard they are to find.
+DIFFICULTIES = ("easy", "medium", "hard")
+
+#: The only sub-set that the text annotation can tell: all faces that are not marked invalid.
+ALL = "all"
+
+_TEXT_ROW = "x y width height blur expression illumination invalid occlusion pose"
+_INVALID = 7
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class WiderImage:
+    """The annotated faces of one image.
+
+    Attributes
+    ----------
+    event : str
+        Folder of the image, such as ``0--Parade``.
+    name : str
+        File name without ending.
+    boxes : (N, 4) float64
+        Corners ``x1, y1, x2, y2`` in pixels, with ``x2 = x + width`` of the annotation.
+    subsets : dict of str to (N,) bool
+        For each sub-set of faces, which of `boxes` count; the others are ignored, neither wanted nor wrong.
+    """
+
+    event: str
+    name: str
+    boxes: Floats
+    subsets: dict[str, Bools]
+
+    @property
+    def key(self) -> str:
+        """Event and name, as detections are looked up by."""
+        return f"{self.event}/{self.name}"
+
+
+def read_widerface(path: str | os.PathLike[str]) -> list[WiderImage]:
+    """Read the annotation of WIDER FACE.
+
+    Parameters
+    ----------
+    path : path-like or str
+        The folder ``ground_truth`` of the official evaluation tools (``wider_face_val.mat`` and ``wider_easy_val.mat``,
+        ``wider_medium_val.mat``, ``wider_hard_val.mat``), which knows the sub-sets ``easy``, ``medium`` and ``hard``;
+        or a text file such as ``wider_face_val_bbx_gt.txt``, which knows only ``all``: every face not marked invalid.
+
+    Returns
+    -------
+    images : list of WiderImage
+        In the annotation's order.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or not of this form.
+    MissingExtraError
+        If it is a folder and scipy is not installed.
+    """
+    path = Path(path)
+    return _read_matlab(path) if path.is_dir() else _read_text(path)
+
+
+def _read_text(path: Path) -> list[WiderImage]:
+    if path.suffix == ".mat":
+        raise DataError("give the folder with the four .mat files, or a .txt file", path)
+    file = TextFile(path)
+    images = []
+    seen = set()
+    while not file.at_end:
+        text = file.take("the path of an image")
+        event, _, name = text.rpartition("/")
+        if not event or "." not in name:
+            raise file.error(f"the path of an image must be EVENT/NAME.jpg, got {text!r}")
+        if text in seen:
+            raise file.error(f"the image {text!r} is annotated twice")
+        seen.add(text)
+        count = file.count("the number of faces")
+        if not count and not file.at_end and "/" not in file.peek():
+            file.take("the row of zeros that the official files have for an image without faces")
+        faces = file.rows(count, 10, _TEXT_ROW, exact=False)
+        images.append(
+            WiderImage(event, name.rpartition(".")[0], widths_to_corners(faces), {ALL: faces[:, _INVALID] == 0})
+        )
+    if not images:
+        raise DataError("the file holds no annotation", path)
+    return images
+
+
+def _read_matlab(folder: Path) -> list[WiderImage]:
+    faces = _load(folder / "wider_face_val.mat", "event_list", "file_list", "face_bbx_list")
+    lists = {name: _load(folder / f"wider_{name}_val.mat", "gt_list")["gt_list"] for name in DIFFICULTIES}
+    images = []
+    for e, event in enumerate(faces["event_list"].ravel()):
+        names = faces["file_list"].ravel()[e].ravel()
+        boxes = faces["face_bbx_list"].ravel()[e].ravel()
+        for i, name in enumerate(names):
+            corners = widths_to_corners(np.asarray(boxes[i], np.float64).reshape(-1, 4))
+            subsets = {}
+            for subset, lists_of_events in lists.items():
+                chosen = np.zeros(len(corners), np.bool_)
+                # Indices count from 1.
+                chosen[np.asarray(lists_of_events.ravel()[e].ravel()[i], np.int64).ravel() - 1] = True
+                subsets[subset] = chosen
+            images.append(WiderImage(str(event.ravel()[0]), str(name.ravel()[0]), corners, subsets))
+    return images
+
+
+def _load(path: Path, *variables: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise DataError("is missing; the folder must have the four .mat files of the official evaluation tools", path)
+    try:
+        content: dict[str, Any] = require("scipy.io", "reading the .mat annotation").loadmat(path)
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise DataError(f"is no MATLAB file that can be read ({error})", path) from error
+    for variable in variables:
+        if variable not in content:
+            raise DataError(f"has no variable {variable}", path)
+    return content
+
+
+def select_events(images: Iterable[WiderImage], events: Collection[str]) -> list[WiderImage]:
+    """Return the images of some events; all if none are named.
+
+    Raises
+    ------
+    DataError
+        If the annotation has no such event.
+    """
+    images = list(images)
+    known = {image.event for image in images}
+    for event in events:
+        if event not in known:
+            raise DataError(f"the annotation has no event {event!r}; it has {', '.join(sorted(known))}")
+    return [image for image in images if not events or image.event in events]

@@ -1,0 +1,405 @@
+"""``mtcnn-fast evaluate``, ``compare`` and ``explain`` as one would type them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from mtcnn_fast.cli import app
+from mtcnn_fast.errors import MissingExtraError
+from mtcnn_fast.evaluation import Detections, peers
+from mtcnn_fast.evaluation.comparison import Benchmark, evaluate_system, plot_comparison, table
+from mtcnn_fast.evaluation.peers import SYSTEMS, Options
+from mtcnn_fast.evaluation.plots import plot_frontier
+from support.files import write
+from support.portrait import QUICK, portrait
+
+pytest.importorskip("scipy")
+pytest.importorskip("matplotlib")
+
+QUICKLY = ["--device", "numpy", "--min-face-size", "40", "--factor", "0.6"]
+
+
+def run(*arguments, ending=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == ending, f"{result.output}\n{result.exception!r}"
+    return result
+
+
+def problem(*arguments, ending=1):
+    """Return what the command says when it fails, on one line."""
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", run(*arguments, ending=ending).stderr).split())
+
+
+def pixels(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+@pytest.fixture
+def predictions(tmp_path, wider_folder):
+    """Perfect detections for the small WIDER FACE set."""
+    for event, name in (("0--Parade", "a"), ("0--Parade", "b"), ("1--Couple", "c")):
+        write(tmp_path / "predictions" / event / f"{name}.txt", name, "1", "40 30 60 70 0.9")
+    return tmp_path / "predictions"
+
+
+class TestWiderFace:
+    def test_stored_detections(self, wider_folder, predictions, tmp_path):
+        common = ["evaluate", "widerface", "--detections", predictions, "--annotations"]
+        figures = json.loads(run(*common, wider_folder / "ground_truth", "--json").stdout)
+        assert figures["average_precision"] == {"easy": 1, "medium": 1, "hard": 1}
+        assert (figures["subset"], figures["images"]) == (True, 3)
+        figures = json.loads(run(*common, wider_folder / "gt.txt", "--event", "1--Couple", "--json").stdout)
+        assert figures["average_precision"] == {"all": 1}
+        assert (figures["images"], figures["of_images"]) == (1, 3)
+        out = tmp_path / "out"
+        text = run(*common, wider_folder / "ground_truth", "--out", out).stdout
+        assert "subset of WIDER FACE val: 3 images of 2 events" in text
+        assert pixels(out / "precision_recall.png").shape[1] > 1000
+        assert json.loads((out / "result.json").read_text())["images"] == 3
+
+    def test_a_detector_runs_and_continues(self, wider_folder, tmp_path):
+        common = ["evaluate", "widerface", "--images", wider_folder / "images", *QUICKLY]
+        common += ["--annotations", wider_folder / "ground_truth", "--out", tmp_path / "out", "--json"]
+        figures = json.loads(run(*common).stdout)
+        assert figures["speed"]["images"] == 3
+        assert figures["speed"]["stages_ms"]["pnet"] > 0
+        assert figures["settings"]["min_face_size"] == 40
+        record = tmp_path / "out" / "run" / "images.jsonl"
+        lines = record.read_text().splitlines()
+        assert len(lines) == 3
+        record.write_text(lines[0] + "\n")
+        again = json.loads(run(*common).stdout)
+        assert again["average_precision"] == figures["average_precision"]
+        assert record.read_text().splitlines()[0] == lines[0]
+        stored = ["--detections", tmp_path / "out" / "predictions", "--annotations", wider_folder / "ground_truth"]
+        scored = json.loads(run("evaluate", "widerface", *stored, "--json").stdout)
+        assert scored["average_precision"] == figures["average_precision"]
+        assert "the folder holds a run with settings" in problem(*common, "--border", "clip")
+
+    def test_images_without_detections(self, wider_folder, predictions):
+        (predictions / "0--Parade" / "b.txt").unlink()
+        common = ["evaluate", "widerface", "--detections", predictions, "--annotations", wider_folder / "ground_truth"]
+        message = problem(*common)
+        assert "1 of 3 images have no detections, the first is '0--Parade/b'; --allow-partial scores" in message
+        figures = json.loads(run(*common, "--allow-partial", "--json").stdout)
+        assert (figures["images"], figures["of_images"]) == (2, 3)
+
+    def test_missing_images(self, wider_folder, tmp_path):
+        common = ["evaluate", "widerface", "--annotations", wider_folder / "ground_truth", "--out", tmp_path / "out"]
+        assert "3 of 3 images are missing" in problem(*common, "--images", tmp_path, "--allow-partial")
+
+    def test_bad_detections_are_told_with_file_and_line(self, wider_folder, predictions):
+        path = write(predictions / "0--Parade" / "a.txt", "a", "1", "1 2 nan 4 0.5")
+        message = problem(
+            "evaluate", "widerface", "--detections", predictions, "--annotations", wider_folder / "ground_truth"
+        )
+        assert f"mtcnn-fast: {path}:3: the numbers of a row must be finite" in message
+
+    def test_published_curves_are_drawn_beside_the_whole_set_alone(self, wider_folder, predictions, tmp_path):
+        common = ["evaluate", "widerface", "--detections", predictions, "--annotations", wider_folder / "ground_truth"]
+        message = run(*common, "--out", tmp_path / "out", "--published", tmp_path / "none").stderr
+        assert "published curves are of the whole set" in message
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ([], "Invalid value for --detections or --images: give one of them"),
+            (["--detections", "a", "--images", "b"], "give one of them"),
+            (["--images", "b"], "Invalid value for --out: a run needs a folder"),
+            (["--detections", "a", "--out", __file__], "is not a folder"),
+        ],
+    )
+    def test_options_that_do_not_go_together(self, options, message):
+        assert message in problem("evaluate", "widerface", "--annotations", "x", *options, ending=2)
+
+
+class TestFddb:
+    def test_stored_detections(self, fddb_folder, tmp_path):
+        found = write(
+            tmp_path / "found.txt",
+            *("2002/01/img_1", "2", "50 30 40 60 0.9", "100 5 9 9 0.2", "2002/02/img_2", "1", "50 30 40 60 0.8"),
+        )
+        common = ["evaluate", "fddb", "--annotations", fddb_folder / "FDDB-folds", "--detections", found]
+        out = tmp_path / "out"
+        text = run(*common, "--out", out, "--sizes-from", found, "--published", tmp_path).stdout
+        assert "subset of FDDB: 2 images, 3 faces" in text
+        assert (out / "DiscROC.txt").read_text() == "0.666667 1 0.2\n0.666667 0 0.8\n0.333333 0 0.9\n0 0 1.79769e+308\n"
+        assert len((out / "ContROC.txt").read_text().splitlines()) == 4
+        assert pixels(out / "roc.png").shape[1] > 500
+
+    def test_a_detector_runs(self, fddb_folder, tmp_path):
+        common = ["evaluate", "fddb", "--annotations", fddb_folder / "FDDB-folds", "--images", fddb_folder / "images"]
+        figures = json.loads(run(*common, *QUICKLY, "--out", tmp_path, "--json").stdout)
+        assert figures["images"] == 2
+        assert (tmp_path / "detections.txt").read_text().startswith("2002/01/img_1\n1\n")
+
+
+class TestLandmarks:
+    @pytest.fixture
+    def faces(self, tmp_path):
+        Image.fromarray(portrait()).save(tmp_path / "face.png")
+        return write(tmp_path / "list.txt", "face.png 30 82 15 80 45 41 70 42 56 57 43 63 68 64")
+
+    @pytest.mark.parametrize("boxes", ["detected", "given"])
+    def test_a_detector_runs(self, faces, tmp_path, boxes):
+        out = tmp_path / "out"
+        common = ["evaluate", "landmarks", "--annotations", faces, *QUICKLY]
+        figures = json.loads(run(*common, "--images", tmp_path, "--boxes", boxes, "--out", out, "--json").stdout)
+        assert figures["missed"] == 0
+        assert figures["inter_ocular"]["mean"] < 0.15
+        assert pixels(out / "errors.png").shape[1] > 500
+        scored = json.loads(run(*common, "--detections", out / "landmarks.txt", "--json").stdout)
+        assert scored["inter_ocular"] == figures["inter_ocular"]
+
+    def test_wrong_kind_of_boxes(self, faces):
+        message = problem(
+            "evaluate", "landmarks", "--annotations", faces, "--detections", faces, "--boxes", "all", ending=2
+        )
+        assert "must be detected or given, got 'all'" in message
+
+
+class TestExplain:
+    @pytest.fixture
+    def photo(self, tmp_path):
+        Image.fromarray(portrait()).save(tmp_path / "photo.png")
+        return tmp_path / "photo.png"
+
+    def test_steps_and_pictures(self, photo, tmp_path):
+        out = tmp_path / "steps"
+        text = run("explain", photo, *QUICKLY, "--out", out).stdout
+        assert "1 face" in text
+        assert re.search(r"rnet +\d+ kept +dropped: \d+ threshold", text)
+        assert "pnet" in text
+        assert sorted(path.name for path in out.iterdir()) == [
+            *("1_pnet.png", "2_proposals.png", "3_rnet.png", "4_refinement.png", "5_onet.png", "6_output.png")
+        ]
+        assert pixels(out / "6_output.png").shape == (112, 112, 3)
+        assert np.any(pixels(out / "6_output.png") != portrait())
+
+    def test_the_fate_of_a_point(self, photo):
+        found = json.loads(run("explain", photo, *QUICKLY, "--at", 56, 50, "--json").stdout)
+        assert found["at"]["verdict"] == "a face is found there"
+        assert {step["step"] for step in found["at"]["steps"]} == {step["step"] for step in found["steps"]}
+        dropped = [entry for step in found["at"]["steps"] for entry in step["dropped"]]
+        assert {entry[0] for entry in dropped} <= {"threshold", "overlap", "degenerate", "limit"}
+        assert all((entry[3] is None) == (entry[0] != "overlap") for entry in dropped)
+
+    def test_why_there_is_no_face(self, photo):
+        text = run("explain", photo, *QUICKLY, "--at", 56, 50, "--thresholds", 0.6, 0.7, 1).stdout
+        assert "the last candidates there are dropped in step 'onet': threshold, best score" in text
+        text = run("explain", photo, *QUICKLY, "--at", -50, -50).stdout
+        assert "P-Net proposes nothing there" in text
+
+    def test_auto_takes_the_backend_that_records_what_it_drops(self, photo):
+        steps = json.loads(run("explain", photo, "--json").stdout)["steps"]
+        assert sum(step["dropped"].get("threshold", 0) for step in steps) > 0
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--factor", "2"], "Invalid value for --factor"),
+            (["--device", "cuda:99"], "Invalid value for --device"),
+            (["--weights", "nowhere"], "Invalid value for --weights"),
+        ],
+    )
+    def test_settings_that_are_not_accepted(self, photo, options, message):
+        assert message in problem("explain", photo, *options, ending=2)
+
+    def test_unreadable_image(self, tmp_path):
+        assert "photo" in problem("explain", write(tmp_path / "photo.png", "nothing"))
+
+
+class TestCompare:
+    def test_one_table_of_what_is_there_and_names_of_what_is_not(self, wider_folder, fddb_folder, tmp_path):
+        common = ["compare", "--widerface", wider_folder / "images", wider_folder / "ground_truth"]
+        common += ["--fddb", fddb_folder / "images", fddb_folder / "FDDB-folds", "--out", tmp_path, "--limit", 2]
+        text = run(*common, "--system", "numpy", "--system", "cascadecnn").stdout
+        assert re.search(r"\| mtcnn-fast, numpy \| \d", text)
+        assert "subset of WIDER FACE val: 2 images" in text
+        assert "- not compared: cascadecnn: " in text
+        assert (tmp_path / "comparison.md").read_text() == text.removesuffix("\n")
+        assert pixels(tmp_path / "comparison.png").shape[1] > 500
+        again = json.loads(run(*common, "--system", "numpy", "--json").stdout)
+        assert list(again["systems"]) == ["mtcnn-fast, numpy"]
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--system", "gpu"], "must be one of cpu, numpy"),
+            (["--system", "numpy"], "give at least one"),
+        ],
+    )
+    def test_wrong_options(self, tmp_path, options, message):
+        assert message in problem("compare", "--out", tmp_path, *options, ending=2)
+
+    def test_landmarks(self, tmp_path):
+        Image.fromarray(portrait()).save(tmp_path / "face.png")
+        faces = write(tmp_path / "list.txt", "face.png 30 82 15 80 45 41 70 42 56 57 43 63 68 64")
+        benchmark = Benchmark(landmarks=(tmp_path, faces))
+        title, row = evaluate_system("numpy", benchmark, Options(settings=QUICK), str(tmp_path / "run"))
+        assert row["landmarks"] < 0.15
+        assert row["not_found"] == 0
+        assert row["ms"] > 0
+        assert "landmarks: 1 of 1 faces of list" in table({title: row}, {})
+
+    def test_figures_of_detection(self, tmp_path, wider_folder, fddb_folder):
+        benchmark = Benchmark(
+            (wider_folder / "images", wider_folder / "ground_truth"),
+            (fddb_folder / "images", fddb_folder / "FDDB-folds"),
+        )
+        for _ in range(2):
+            _, row = evaluate_system("numpy", benchmark, Options(settings=QUICK), str(tmp_path / "run"))
+            assert 0 <= row["easy"] <= 1
+            assert 0 <= row["fddb"] <= 1
+            assert len(row["label"]) == 2
+
+    def test_the_plot_of_the_frontier(self, tmp_path):
+        points = [
+            {"label": name, "named": name == "b", "milliseconds": cost, "average_precision": {"easy": value}}
+            for name, cost, value in (("a", 10.0, 0.5), ("b", 20.0, 0.7), ("c", 30.0, 0.6))
+        ]
+        plot_frontier(tmp_path / "frontier.png", points, "easy", "three settings")
+        assert pixels(tmp_path / "frontier.png").shape[1] > 500
+
+    def test_a_system_without_landmarks(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(SYSTEMS, "none", lambda options: peers.Peer("none", {}, lambda image: Detections.none()))
+        Image.fromarray(portrait()).save(tmp_path / "face.png")
+        faces = write(tmp_path / "list.txt", "face.png 30 82 15 80 45 41 70 42 56 57 43 63 68 64")
+        benchmark = Benchmark(landmarks=(tmp_path, faces))
+        title, row = evaluate_system("none", benchmark, Options(), str(tmp_path / "run"))
+        assert (row["landmarks"], row["not_found"]) == (None, None)
+        plot_comparison(tmp_path / "plot.png", {title: row})
+        assert (tmp_path / "plot.png").exists()
+
+    def test_no_images(self, tmp_path, wider_folder):
+        pair = tmp_path, wider_folder / "gt.txt"
+        message = problem("compare", "--widerface", *pair, "--system", "numpy", "--out", tmp_path / "out")
+        assert "none of 3 annotated images is there" in message
+
+
+class FakeModule:
+    """Stands in for a package that is not installed; its attributes are what it is made with."""
+
+    def __init__(self, **attributes):
+        self.__dict__.update(attributes)
+
+
+class TestPeers:
+    """Each adapter turns its package's conventions into ours."""
+
+    IMAGE = np.zeros((50, 60, 3), np.uint8)
+
+    def found(self, monkeypatch, name, modules, options=None):
+        for module, fake in modules.items():
+            monkeypatch.setitem(sys.modules, module, fake)
+        monkeypatch.setattr(peers, "version", lambda distribution: "1")
+        system = SYSTEMS[name](options or Options())
+        return system.find(self.IMAGE, "x")[0]
+
+    def test_facenet(self, monkeypatch):
+        given = {}
+
+        class Network:
+            def __init__(self, **settings):
+                given.update(settings)
+
+            def detect(self, image, landmarks):
+                return np.array([[1, 2, 3, 4]]), np.array([0.5]), np.ones((1, 5, 2))
+
+        modules = {"facenet_pytorch": FakeModule(MTCNN=Network)}
+        found = self.found(
+            monkeypatch, "facenet-pytorch", modules, Options(settings={"min_face_size": 30, "border": 0})
+        )
+        assert found.boxes.tolist() == [[1, 2, 3, 4]]
+        assert given == {"keep_all": True, "device": "cpu", "min_face_size": 30}
+        Network.detect = lambda self, image, landmarks: (None, [None], None)
+        assert len(self.found(monkeypatch, "facenet-pytorch", modules)) == 0
+
+    def test_ipazc(self, monkeypatch):
+        names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+        face = {"box": [1, 2, 10, 20], "confidence": 0.5, "keypoints": {n: (i, i) for i, n in enumerate(names)}}
+        network = FakeModule(detect_faces=lambda image: [face])
+        found = self.found(monkeypatch, "mtcnn", {"mtcnn": FakeModule(MTCNN=lambda: network)})
+        assert found.boxes.tolist() == [[1, 2, 11, 22]]
+        assert found.landmarks[0, :, 0].tolist() == [0, 1, 2, 3, 4]
+
+    def opencv(self, **more):
+        convert = lambda image, code: image  # noqa: E731
+        return FakeModule(cvtColor=convert, COLOR_RGB2GRAY=0, COLOR_RGB2BGR=1, __version__="4", **more)
+
+    def test_haar(self, monkeypatch):
+        def detect(gray, minNeighbors, outputRejectLevels):
+            return [[1, 2, 10, 20]], [5], [[0.25]]
+
+        cascade = FakeModule(detectMultiScale3=detect)
+        data = FakeModule(haarcascades="folder")
+        module = self.opencv(CascadeClassifier=lambda path: cascade, data=data)
+        found = self.found(monkeypatch, "haar", {"cv2": module})
+        assert (found.boxes.tolist(), found.scores.tolist()) == ([[1, 2, 11, 22]], [0.25])
+        assert found.landmarks is None
+        with pytest.raises(MissingExtraError, match="OpenCV 4 has no CascadeClassifier"):
+            self.found(monkeypatch, "haar", {"cv2": self.opencv()})
+
+    def test_yunet(self, monkeypatch):
+        row = [[1, 2, 10, 20, *range(10), 0.5]]
+        network = FakeModule(setInputSize=lambda size: None, detect=lambda image: (1, row))
+        module = self.opencv(FaceDetectorYN=FakeModule(create=lambda *arguments: network))
+        found = self.found(monkeypatch, "yunet", {"cv2": module}, Options(yunet="model.onnx"))
+        assert found.boxes.tolist() == [[1, 2, 11, 22]]
+        assert found.landmarks[0].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+        network.detect = lambda image: (0, None)
+        assert len(self.found(monkeypatch, "yunet", {"cv2": module}, Options(yunet="model.onnx"))) == 0
+        with pytest.raises(MissingExtraError, match="no model of YuNet"):
+            self.found(monkeypatch, "yunet", {"cv2": module})
+
+    def test_dlib(self, monkeypatch):
+        box = FakeModule(left=lambda: 1, top=lambda: 2, right=lambda: 11, bottom=lambda: 22)
+        detector = FakeModule(run=lambda image, upsampling, threshold: ([box], [0.75], [0]))
+        module = FakeModule(get_frontal_face_detector=lambda: detector, __version__="19")
+        found = self.found(monkeypatch, "dlib", {"dlib": module})
+        assert (found.boxes.tolist(), found.scores.tolist()) == ([[1, 2, 11, 22]], [0.75])
+
+    def test_scrfd(self, monkeypatch):
+        rows, points = np.array([[1, 2, 11, 22, 0.5]]), np.ones((1, 5, 2))
+        network = FakeModule(prepare=lambda **settings: None, detect=lambda image: (rows, points))
+        zoo = FakeModule(get_model=lambda path: network)
+        modules = {"insightface": FakeModule(model_zoo=zoo), "insightface.model_zoo": zoo}
+        found = self.found(monkeypatch, "scrfd", modules, Options(scrfd="det.onnx"))
+        assert (found.boxes.tolist(), found.scores.tolist()) == ([[1, 2, 11, 22]], [0.5])
+        with pytest.raises(MissingExtraError, match="no model of SCRFD"):
+            self.found(monkeypatch, "scrfd", modules)
+
+    def test_cascade_cnn(self, monkeypatch):
+        system = peers.Peer("CascadeCNN", {}, lambda image: Detections.none())
+        module = FakeModule(make_system=lambda options: system)
+        found = self.found(monkeypatch, "cascadecnn", {"mtcnn_fast.training.cascade_cnn": module})
+        assert len(found) == 0
+
+    def test_backends_and_packages_that_are_not_there(self, monkeypatch):
+        monkeypatch.setattr(peers, "available_backends", lambda: {"cuda": "no driver"})
+        with pytest.raises(MissingExtraError, match="backend 'cuda' is not available"):
+            SYSTEMS["cuda"](Options())
+        monkeypatch.setitem(sys.modules, "dlib", None)
+        with pytest.raises(MissingExtraError, match="comparing with dlib needs dlib"):
+            SYSTEMS["dlib"](Options())
+
+
+def test_help_has_examples():
+    for command in (
+        ["evaluate", "widerface"],
+        ["evaluate", "fddb"],
+        ["evaluate", "landmarks"],
+        ["compare"],
+        ["explain"],
+    ):
+        text = run(*command, "--help").stdout
+        assert "Examples" in text
+        assert f"mtcnn-fast {' '.join(command)}" in text

@@ -1,0 +1,51 @@
+"""The forms in which backends are tested: the engine with each instruction set of this machine and several threads."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from unittest import mock
+
+from mtcnn_fast._native import native_isas
+from mtcnn_fast.backends import available_backends, create_backend
+from mtcnn_fast.backends.base import Backend
+from mtcnn_fast.backends.native import NativeBackend, make_engine
+from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.weights import Weights, load_weights
+
+#: The instruction sets that the engine has here, best first; none without the native module.
+ISAS = tuple(native_isas())
+
+#: How many threads the engine is tested with: alone, as many as CI has processors, and one more.
+THREADS = (1, 2, 3)
+
+
+def variants() -> list[str]:
+    """List the usable backends: ``numpy``, and ``cpu[avx2,3]`` for each instruction set and number of threads."""
+    names = [name for name, reason in available_backends().items() if not reason]
+    engines = [f"cpu[{isa},{threads}]" for isa in ISAS for threads in THREADS]
+    return [variant for name in names for variant in (engines if name == "cpu" else [name])]
+
+
+def create_variant(variant: str, config: DetectorConfig, weights: Weights) -> Backend:
+    """Make a backend of `variants`. A number of threads in the configuration goes before that of the variant."""
+    device, _, form = variant.rstrip("]").partition("[")
+    if not form:
+        return create_backend(device, config, weights)
+    isa, threads = form.split(",")
+    if config.num_threads is None:
+        config = dataclasses.replace(config, num_threads=int(threads))
+    return engine(isa, config, weights)
+
+
+def engine(
+    isa: str, config: DetectorConfig | None = None, weights: Weights | None = None, *, direct: bool = False
+) -> NativeBackend:
+    """Make the engine's backend with an instruction set; with `direct`, every convolution as it is defined."""
+    config, weights = config or DetectorConfig(), weights or load_weights(None)
+    with mock.patch.dict(os.environ, MTCNN_FAST_ISA=isa):
+        backend = NativeBackend(config, weights)
+    if direct:
+        backend._engine = make_engine(config, weights, isa=isa, direct=True)
+    assert backend.isa == isa
+    return backend

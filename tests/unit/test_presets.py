@@ -1,0 +1,33 @@
+"""`Detector.from_preset`."""
+
+from __future__ import annotations
+
+import pytest
+
+from mtcnn_fast import ConfigError, Detector, DetectorConfig
+from mtcnn_fast.config import PRESETS
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_presets_are_accepted_settings(name: str) -> None:
+    assert Detector.from_preset(name, "numpy").config == DetectorConfig(**PRESETS[name])
+
+
+def test_the_default_is_the_reference() -> None:
+    assert Detector.from_preset("default", "numpy").config == Detector("numpy").config
+
+
+def test_fast_looks_for_larger_faces_than_accurate() -> None:
+    fast, accurate = (Detector.from_preset(name, "numpy").config for name in ("fast", "accurate"))
+    assert fast.min_face_size > DetectorConfig().min_face_size > accurate.min_face_size
+
+
+def test_further_settings_take_the_place_of_the_presets_own() -> None:
+    config = Detector.from_preset("fast", "numpy", min_face_size=50, border="clip").config
+    assert (config.min_face_size, config.border, config.factor) == (50, "clip", PRESETS["fast"]["factor"])
+
+
+@pytest.mark.parametrize("name", ["slow", "", None, ["fast"]])
+def test_unknown_presets_are_named(name: object) -> None:
+    with pytest.raises(ConfigError, match="name must be one of 'default', 'fast', 'accurate', got"):
+        Detector.from_preset(name, "numpy")  # type: ignore[arg-type]
