@@ -29,7 +29,7 @@ demo: $(VENV)/.package ## detect the face in the example photo and draw it
 
 test: $(VENV)/.test ## run every test that this machine can run
 	$(if $(WITH),$(PIP) install $(WITH))
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	MTCNN_FAST_WHEEL="$$(echo $(CURDIR)/$(VENV)/wheel/*.whl)" $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 coverage: ## the same, and fail when less than 95 % of python/ is covered
 	@$(MAKE) test ARGS="--cov=mtcnn_fast --cov-report=term-missing:skip-covered --cov-fail-under=95 $(ARGS)"

@@ -7,5 +7,5 @@ if [[ ! -d $data ]]; then
 fi
 make .venv/.test
 .venv/bin/mtcnn-fast evaluate fddb --annotations "$data/fddb/FDDB-folds" --detections "$data/fddb/published/MTCNN" \
-    --sizes-from "$data/fddb/published/pyface/Dets.txt" --published "$data/fddb/published" --out build/ci/fddb | head -17
+    --sizes-from "$data/fddb/published/pyface/Dets.txt" --published "$data/fddb/published" --out build/ci/fddb | sed -n '1,17p'
 .venv/bin/python benchmarks/evaluation_speed.py "$data/wider/eval_tools/ground_truth"

@@ -5,5 +5,5 @@ for sanitizers in address,undefined thread; do
     cmake -S . -B "$folder" -G Ninja -DMTCNN_FAST_WERROR=ON -DMTCNN_FAST_TESTS=ON -DMTCNN_FAST_PYTHON=OFF \
         "-DMTCNN_FAST_SANITIZE=$sanitizers"
     cmake --build "$folder" --parallel "$JOBS"
-    ctest --test-dir "$folder" --output-on-failure --no-tests=error
+    ctest --test-dir "$folder" --parallel "$JOBS" --output-on-failure --no-tests=error
 done

@@ -1,6 +1,4 @@
-# The README's two commands, the tests with coverage. Those of the packaging look at the wheel that was built before.
+# The README's two commands, the tests with coverage.
 make demo
-export MTCNN_FAST_WHEEL
-MTCNN_FAST_WHEEL=$(echo "$PWD"/dist/*.whl)
 make coverage ARGS="--durations=10"
 .venv/bin/python scripts/import_cost.py

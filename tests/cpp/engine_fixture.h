@@ -22,6 +22,15 @@
 
 namespace mtcnn_fast {
 
+// Of many similar cases, every so many-th is enough under an emulator or the address sanitizer.
+#if defined(MTCNN_FAST_EMULATED)
+inline constexpr int kEvery = 9;
+#elif defined(__SANITIZE_ADDRESS__)
+inline constexpr int kEvery = 3;
+#else
+inline constexpr int kEvery = 1;
+#endif
+
 // Splitmix64: the standard's distributions differ between libraries.
 class Random {
   public:

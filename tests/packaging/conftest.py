@@ -15,8 +15,9 @@ from support.data import ROOT
 
 
 def build_wheel(folder: Path, **environment: str) -> Path:
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT]
-    run(*command, cwd=folder, **environment)
+    # A build folder of its own, since another process may be building too.
+    options = ["--quiet", "--no-deps", "--wheel-dir", folder, f"--config-settings=build-dir={folder / 'build'}"]
+    run(sys.executable, "-m", "pip", "wheel", *options, ROOT, cwd=folder, **environment)
     (wheel,) = folder.glob("*.whl")
     return wheel
 

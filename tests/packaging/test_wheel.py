@@ -16,8 +16,7 @@ import pytest
 from support.commands import run
 from support.data import PHOTO
 
-# One worker builds each wheel once.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheels")]
+pytestmark = pytest.mark.slow
 
 ALWAYS = {
     "mtcnn_fast/__init__.py",
