@@ -81,6 +81,7 @@ def proposals(
     overflow: Any,
     workspace: Any,
     *,
+    append: bool = False,
     stream: int,
 ) -> None: ...
 def filter_workspace_size(length: int) -> int: ...

@@ -126,7 +126,7 @@ py::tuple py_proposal_table(const std::vector<LevelTuple>& levels) {
 void py_proposals(const std::vector<std::pair<object, object>>& maps, const object& levels, int64_t chunks,
                   float threshold, const object& boxes, const object& scores, const object& offsets,
                   const object& segments, const object& images, const object& count, const object& overflow,
-                  const object& workspace, uint64_t stream) {
+                  const object& workspace, bool append, uint64_t stream) {
     Call call(stream);
     ProposalArguments a{};
     require(maps.size() <= static_cast<size_t>(kMaxMaps),
@@ -152,8 +152,8 @@ void py_proposals(const std::vector<std::pair<object, object>>& maps, const obje
     a.offsets = call.boxes("offsets", offsets, capacity, true);
     a.segments = call.out<int32_t>("segments", segments, {capacity});
     a.images = call.out<int32_t>("images", images, {capacity});
-    a.output = {call.out<int32_t>("count", count, {1}), call.optional_out<int32_t>("overflow", overflow, {1}),
-                capacity};
+    a.output = {call.out<int32_t>("count", count, {1}), call.optional_out<int32_t>("overflow", overflow, {1}), capacity,
+                append};
     const DeviceArray& space = call.array("workspace", workspace);
     void* memory = space.data("uint8", {-1}, true);
     call.run([&] { proposals(a, memory, static_cast<size_t>(space.size()), call.stream()); });
@@ -313,7 +313,8 @@ PYBIND11_MODULE(_cuda, m) {
     m.def("proposal_table", py_proposal_table, "levels"_a);
     m.def("proposals_workspace_size", proposals_workspace_size, "chunks"_a);
     m.def("proposals", py_proposals, "maps"_a, "levels"_a, "chunks"_a, "threshold"_a, "boxes"_a, "scores"_a,
-          "offsets"_a, "segments"_a, "images"_a, "count"_a, "overflow"_a, "workspace"_a, py::kw_only(), "stream"_a);
+          "offsets"_a, "segments"_a, "images"_a, "count"_a, "overflow"_a, "workspace"_a, py::kw_only(),
+          "append"_a = false, "stream"_a);
     m.def("filter_workspace_size", filter_workspace_size, "length"_a);
     m.def("filter_candidates", py_filter_candidates, "candidates"_a, "points"_a, "valid"_a, "count"_a, "threshold"_a,
           "out"_a, "out_count"_a, "overflow"_a, "workspace"_a, py::kw_only(), "stream"_a);

@@ -47,7 +47,8 @@ struct ProposalArguments {
 size_t proposals_workspace_size(int64_t chunks);
 
 // Cells with score >= threshold, in the order (level, row, column), as boxes in pixels of the unscaled image. If more
-// than `capacity` pass, the first ones are kept and the overflow flag is set.
+// than `capacity` pass, the first ones are kept and the overflow flag is set. More maps than a launch takes are done by
+// several, of which all but the first append.
 void proposals(const ProposalArguments& arguments, void* workspace, size_t workspace_size, cudaStream_t stream);
 
 }  // namespace mtcnn_fast::cuda

@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(kScanThreads)
     scan_chunks_kernel(int32_t* counts, int64_t chunks, SelectOutput output) {
     __shared__ int64_t warp_sums[kScanThreads / kWarp];
     const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
-    int64_t carry = 0;
+    int64_t carry = output.append ? *output.count : 0;
     for (int64_t base = 0; base < chunks; base += kScanThreads) {
         const int64_t i = base + threadIdx.x;
         const int32_t count = i < chunks ? counts[i] : 0;

@@ -52,6 +52,7 @@ __global__ void __launch_bounds__(kSelectThreads)
 template <typename Selector>
 void select(const char* kernel, const std::string& shapes, const Selector& selector, int64_t items,
             int32_t* chunk_counts, const SelectOutput& output, cudaStream_t stream) {
+    if (output.append && items == 0) return;
     const int64_t chunks = select_chunks(items);
     const Launch how{kernel, shapes, dim3(static_cast<unsigned>(chunks)), kSelectThreads, stream};
     launch(how, select_count_kernel<Selector>, selector, chunk_counts);

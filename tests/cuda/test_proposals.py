@@ -28,7 +28,7 @@ def make_levels(shapes):
     levels = []
     for i, (slots, rows, columns) in enumerate(shapes):
         for slot in range(slots):
-            scale = 0.6 * 0.709 ** len(levels)
+            scale = 0.6 * 0.709 ** (len(levels) % 20)
             levels.append((i, slot, rows, columns, slot % 2, len(levels), float(np.float32(scale))))
     return levels
 
@@ -120,7 +120,29 @@ def test_more_chunks_than_one_scan_holds(device):
     assert_same(propose(device, maps, levels, 0.6, capacity=100), expected(maps, levels, 0.6))
 
 
+@pytest.mark.parametrize("capacity", [3, 300, 1 << 14])
+def test_more_maps_than_a_launch_takes(device, capacity):
+    """The launches after the first append to its list, and raise the flag if it is full."""
+    shapes = [(1, 3 + i % 5, 4 + i % 7) for i in range(2 * device.module.MAX_MAPS + 5)]
+    maps, levels = make_maps(shapes, 5), make_levels(shapes)
+    reference = expected(maps, levels, 0.5)
+    assert 300 < len(reference.scores) < 1 << 14
+    ours = propose(device, maps, levels, 0.5, capacity)
+    assert ours.overflow == (capacity < len(reference.scores))
+    assert_same(ours, reference, capacity)
+
+
+def test_appending_nothing_leaves_the_list_as_it_is(device):
+    count = device.array([7], np.int32)
+    out = [device.empty((9, 4), np.float32), device.empty(9, np.float32), device.empty((9, 4), np.float32)]
+    out += [device.empty(9, np.int32), device.empty(9, np.int32)]
+    table, chunks = device.module.proposal_table([])
+    workspace = device.empty(device.module.proposals_workspace_size(chunks), np.uint8)
+    device.module.proposals([], device.bytes(table), chunks, 0.6, *out, count, None, workspace, append=True, stream=0)
+    assert count.numpy().tolist() == [7]
+
+
 def test_too_many_maps_are_refused(device):
-    one = (np.zeros((1, 1, 1), np.float32), np.zeros((1, 4, 1, 1), np.float32))
+    one = (device.array(np.zeros((1, 1, 1), np.float32)), device.array(np.zeros((1, 4, 1, 1), np.float32)))
     with pytest.raises(ValueError, match="maps: at most 128 are accepted, got 129"):
-        propose(device, [one] * 129, [(0, 0, 1, 1, 0, 0, 0.5)], 0.6, capacity=1)
+        device.module.proposals([one] * 129, b"", 0, 0.6, *[None] * 8, stream=0)

@@ -10,7 +10,6 @@ from PIL import Image
 
 from mtcnn_fast.backends.numpy import NumpyBackend
 from mtcnn_fast.config import DetectorConfig
-from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.weights import load_weights
 from support.data import PHOTO
 
@@ -19,6 +18,9 @@ torch = pytest.importorskip("torch", reason="the torch backend needs torch")
 from mtcnn_fast.backends.torch import TorchBackend  # noqa: E402
 from mtcnn_fast.backends.torch_cuda_ops import CudaOps  # noqa: E402
 from mtcnn_fast.backends.torch_ops import Capacities  # noqa: E402
+from mtcnn_fast.backends.torch_plan import make_plan  # noqa: E402
+
+pytestmark = pytest.mark.torch
 
 ROOM = Capacities(proposals=1024, rnet=128, onet=32, faces=16)
 SETTINGS = {"min_face_size": 30.0}
@@ -132,7 +134,10 @@ def test_propose_and_refine(make, images):
     assert_close(ours, backend.detect(images[:1])[0])
 
 
-def test_more_scales_than_a_launch_takes_are_refused(make):
-    backend = make(factor=0.99, min_face_size=12)
-    with pytest.raises(ConfigError, match="different sizes of levels in one batch; on CUDA at most 128 are accepted"):
-        backend.detect([np.zeros((400, 400, 3), np.uint8)])
+def test_more_sizes_of_levels_than_a_launch_takes(make, images):
+    settings = {"factor": 0.99, "min_face_size": 12}
+    backend = make(dataclasses.replace(ROOM, proposals=16384, rnet=2048, onet=256), **settings)
+    assert len(make_plan([(100, 170)], backend._config).groups) > 128
+    (reference,) = NumpyBackend(DetectorConfig(**settings), load_weights(None)).detect(images[1:2])
+    assert len(reference) > 0
+    assert_close(backend.detect(images[1:2])[0], reference)

@@ -17,6 +17,8 @@ from mtcnn_fast.nets import TOLERANCES, export_onnx, export_torchscript, load_ne
 from mtcnn_fast.nets.networks import precision_dtype, tf32_allowed  # noqa: E402
 from mtcnn_fast.nets.script import run_script, script_network  # noqa: E402
 
+pytestmark = pytest.mark.torch
+
 NAMES = ("pnet", "rnet", "onet")
 
 

@@ -116,8 +116,8 @@ def propose(
     threshold: float,
     capacity: int,
 ) -> Proposals:
+    """Take the cells above a threshold, from `MAX_MAPS` maps a launch."""
     module = device.module
-    table, chunks = module.proposal_table(list(levels))
     out = [
         device.empty((capacity, 4), np.float32),
         device.empty(capacity, np.float32),
@@ -127,8 +127,16 @@ def propose(
     ]
     count, overflow = device.empty(1, np.int32), device.array([0], np.int32)
     held = [(device.array(scores, np.float32), device.array(offsets, np.float32)) for scores, offsets in maps]
-    workspace = device.empty(module.proposals_workspace_size(chunks), np.uint8)
-    module.proposals(held, device.bytes(table), chunks, threshold, *out, count, overflow, workspace, stream=0)
+    for first in range(0, max(len(held), 1), module.MAX_MAPS):
+        mine = [(level[0] - first, *level[1:]) for level in levels if 0 <= level[0] - first < module.MAX_MAPS]
+        table, chunks = module.proposal_table(mine)
+        workspace = device.empty(module.proposals_workspace_size(chunks), np.uint8)
+        module.proposals(
+            held[first : first + module.MAX_MAPS],
+            *(device.bytes(table), chunks, threshold, *out, count, overflow, workspace),
+            append=first > 0,
+            stream=0,
+        )
     used = count.numpy()[0]
     return Proposals(*(array.numpy()[:used] for array in out), overflow=bool(overflow.numpy()[0]))
 

@@ -20,6 +20,8 @@ torch = pytest.importorskip("torch", reason="the torch backend needs torch")
 
 from mtcnn_fast.backends.torch import TorchBackend  # noqa: E402
 
+pytestmark = pytest.mark.torch
+
 
 @pytest.fixture(scope="module")
 def face():

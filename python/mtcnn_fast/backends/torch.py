@@ -211,7 +211,7 @@ class TorchBackend:
     def _detect(self, images: Sequence[Image], profile: bool, trace: bool) -> list[Faces]:
         plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
         while True:
-            record = Record() if profile else None
+            record = Record(tracing=False) if profile else None
             observer = Observer(record, keep_steps=trace, synchronise=self._synchronise)
             with torch.inference_mode():
                 faces = self._cascade.detect(self._ops.upload(images, plan), self._room(plan), observer)

@@ -16,7 +16,6 @@ from mtcnn_fast.backends.base import Image
 from mtcnn_fast.backends.torch_ops import Candidates, FacesTensor
 from mtcnn_fast.backends.torch_plan import Plan
 from mtcnn_fast.config import Border
-from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.weights import BoxCoding
 
 _ALIGNMENT = 256
@@ -60,8 +59,8 @@ class CudaBatch:
     resize_plan: Any
     resize_table: Tensor
     image_table: Tensor
-    level_table: Tensor
-    chunks: int
+    #: For each launch of `proposals` the table of its levels, and its chunks of work.
+    level_tables: list[tuple[Tensor, int]]
     overflow: Tensor
 
 
@@ -94,20 +93,21 @@ class CudaOps:
     def _lay_out(self, images: Sequence[Any], plan: Plan) -> CudaBatch:
         sizes = [image.nbytes if isinstance(image, np.ndarray) else 0 for image in images]
         places = np.cumsum([0, *(-(-size // _ALIGNMENT) * _ALIGNMENT for size in sizes)]).tolist()
-        chunks, levels = self._level_table(plan)
+        levels = self._level_tables(plan)
         shapes = [(image, group.height, group.width) for group in plan.groups for image in group.images]
         # The tables' sizes do not depend on the images' addresses, which are known only with the allocation.
         tables = len(self._module.ResizePlan(self._entries(images, places, _ALIGNMENT), shapes).table)
-        total = places[-1] + sum(-(-n // _ALIGNMENT) * _ALIGNMENT for n in (tables, 40 * len(images), len(levels)))
+        extra = [tables, 40 * len(images), *(len(table) for table, _ in levels)]
+        total = places[-1] + sum(-(-n // _ALIGNMENT) * _ALIGNMENT for n in extra)
         memory = torch.empty(max(total, 1), dtype=torch.uint8, device=self._device)
         entries = self._entries(images, places, memory.data_ptr())
         resize_plan = self._module.ResizePlan(entries, shapes)
         content = [image.reshape(-1) for image in images if isinstance(image, np.ndarray)]
-        content += [np.frombuffer(t, np.uint8)
-                    for t in (resize_plan.table, self._module.image_table(entries), levels)]  # fmt: skip
-        parts = self._copy(memory, content)
-        return CudaBatch(plan, memory, resize_plan, parts[-3], parts[-2], parts[-1], chunks,
-                         torch.zeros(1, dtype=torch.int32, device=self._device))  # fmt: skip
+        texts = [resize_plan.table, self._module.image_table(entries), *(table for table, _ in levels)]
+        parts = self._copy(memory, content + [np.frombuffer(text, np.uint8) for text in texts])[len(content) :]
+        level_tables = [(part, chunks) for part, (_, chunks) in zip(parts[2:], levels, strict=True)]
+        overflow = torch.zeros(1, dtype=torch.int32, device=self._device)
+        return CudaBatch(plan, memory, resize_plan, parts[0], parts[1], level_tables, overflow)
 
     @staticmethod
     def _entries(images: Sequence[Any], places: Sequence[int], base: int) -> list[tuple[int, ...]]:
@@ -133,19 +133,17 @@ class CudaOps:
         memory.copy_(staging, non_blocking=True)
         return parts
 
-    def _level_table(self, plan: Plan) -> tuple[int, bytes]:
-        if len(plan.groups) > self._module.MAX_MAPS:
-            raise ConfigError(
-                f"factor and min_face_size make {len(plan.groups)} different sizes of levels in one batch; on CUDA "
-                f"at most {self._module.MAX_MAPS} are accepted: choose a smaller factor"
-            )
-        levels = []
+    def _level_tables(self, plan: Plan) -> list[tuple[bytes, int]]:
+        """Describe the levels to `proposals`, which takes the groups `MAX_MAPS` at a time."""
+        most = self._module.MAX_MAPS
+        launches: list[list[tuple[int, int, int, int, int, int, float]]] = [[]]
+        launches += [[] for _ in range(most, len(plan.groups), most)]
         for segment, level in enumerate(plan.levels):
             rows, columns = plan.groups[level.group].cells
+            launch, place = divmod(level.group, most)
             scale = float(np.float32(level.scale))
-            levels.append((level.group, level.slot, rows, columns, level.image, segment, scale))
-        table, chunks = self._module.proposal_table(levels)
-        return chunks, table
+            launches[launch].append((place, level.slot, rows, columns, level.image, segment, scale))
+        return [self._module.proposal_table(levels) for levels in launches]
 
     def pyramid(self, batch: CudaBatch) -> list[Tensor]:
         """Return each group of the plan as a view of one allocation."""
@@ -165,16 +163,20 @@ class CudaOps:
         """Turn the cells that reach the threshold into candidates."""
         found = self._room(room, segments=True)
         held = [(scores.contiguous(), offsets.contiguous()) for scores, offsets in maps]
-        self._module.proposals(
-            [(_view(scores), _view(offsets)) for scores, offsets in held],
-            _view(batch.level_table),
-            batch.chunks,
-            threshold,
-            *map(_view, (found.boxes, found.scores, found.offsets, found.segments, found.images, found.count)),
-            _view(batch.overflow),
-            _view(self._bytes(self._module.proposals_workspace_size(batch.chunks))),
-            stream=self._stream(),
-        )
+        most = self._module.MAX_MAPS
+        for launch, (table, chunks) in enumerate(batch.level_tables):
+            # The order of levels does not matter: what follows sorts by segment, and a segment is within one launch.
+            self._module.proposals(
+                [(_view(scores), _view(offsets)) for scores, offsets in held[launch * most : (launch + 1) * most]],
+                _view(table),
+                chunks,
+                threshold,
+                *map(_view, (found.boxes, found.scores, found.offsets, found.segments, found.images, found.count)),
+                _view(batch.overflow),
+                _view(self._bytes(self._module.proposals_workspace_size(chunks))),
+                append=launch > 0,
+                stream=self._stream(),
+            )
         return found
 
     def suppress(
