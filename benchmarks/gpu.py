@@ -72,14 +72,15 @@ def contenders(device: str) -> dict[str, Callable[[list[np.ndarray]], list[int]]
     """Return functions from images to the number of faces in each."""
     from mtcnn_fast.backends.torch import TorchBackend
 
-    config, weights = DetectorConfig(border="clip"), load_weights(None)
+    weights = load_weights(None)
     found: dict[str, Callable[[list[np.ndarray]], list[int]]] = {}
-    for name, options in {
-        "one wait": {},
-        "two counts": {"download_counts": True},
-        "one wait, float16": {"precision": "float16"},
-    }.items():
-        backend = TorchBackend(config, weights, device, **options)
+    for name, precision, options in (
+        ("one wait", "float32", {}),
+        ("two counts", "float32", {"download_counts": True}),
+        ("one wait, tf32", "tf32", {}),
+        ("one wait, float16", "float16", {}),
+    ):
+        backend = TorchBackend(DetectorConfig(border="clip", precision=precision), weights, device, **options)
         found[name] = lambda images, backend=backend: [len(faces) for faces in backend.detect(images)]
     try:
         from facenet_pytorch import MTCNN

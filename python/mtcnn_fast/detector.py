@@ -12,7 +12,7 @@ from mtcnn_fast.backends import batch_size as best_batch_size
 from mtcnn_fast.backends import create_backend, parse_device
 from mtcnn_fast.backends.shared import SharedBackend
 from mtcnn_fast.batching import gather
-from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, _count
+from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precision, _count
 from mtcnn_fast.errors import ConfigError, ImageError, WeightsError
 from mtcnn_fast.images import Color, Layout, load_image, split_batch
 
@@ -36,7 +36,8 @@ class Detector:
     ----------
     device : str
         ``auto`` (cuda, else cpu, else numpy), ``numpy``, ``cpu``, ``torch:cpu``, ``cuda`` or ``cuda:N``.
-    min_face_size, max_face_size, thresholds, factor, nms_thresholds, border, max_faces, max_pixels, num_threads
+    min_face_size, max_face_size, thresholds, factor, nms_thresholds, border, max_faces, max_pixels, num_threads, \
+precision
         Settings of the detection, see `DetectorConfig`.
     weights : path-like, str, Weights or None
         The networks: a folder with ``p.safetensors``, ``r.safetensors`` and ``o.safetensors``, or one safetensors file
@@ -45,7 +46,7 @@ class Detector:
     Raises
     ------
     ConfigError
-        If a setting or the device string is not accepted.
+        If a setting or the device string is not accepted, or the device cannot compute in `precision`.
     BackendUnavailableError
         If the device cannot be used here; the message says why and how to get it.
     WeightsError
@@ -75,6 +76,7 @@ class Detector:
         max_faces: int | None = DEFAULTS.max_faces,
         max_pixels: int = DEFAULTS.max_pixels,
         num_threads: int | None = DEFAULTS.num_threads,
+        precision: Precision = DEFAULTS.precision,
         weights: str | os.PathLike[str] | Weights | None = None,
     ) -> None:
         config = DetectorConfig(
@@ -87,6 +89,7 @@ class Detector:
             max_faces=max_faces,
             max_pixels=max_pixels,
             num_threads=num_threads,
+            precision=precision,
         )
         parse_device(device)
         # The package's own are not kept: a pickled detector finds them where it is restored.

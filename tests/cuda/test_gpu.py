@@ -118,9 +118,7 @@ def test_faces_equal_numpys(backend, photo, expected):
 
 @pytest.mark.parametrize("precision", ["tf32", "float16", "bfloat16"])
 def test_lower_precision_finds_the_face(photo, expected, precision):
-    from mtcnn_fast.backends.torch import TorchBackend
-
-    (faces,) = TorchBackend(DetectorConfig(), load_weights(None), "cuda", precision=precision).detect([photo])
+    (faces,) = create_backend("cuda", DetectorConfig(precision=precision), load_weights(None)).detect([photo])
     assert len(faces) == len(expected)
     np.testing.assert_allclose(faces.boxes, expected.boxes, atol=3)
 

@@ -14,7 +14,7 @@ from mtcnn_fast.weights import load_weights
 torch = pytest.importorskip("torch", reason="the networks need torch")
 
 from mtcnn_fast.nets import TOLERANCES, export_onnx, export_torchscript, load_networks  # noqa: E402
-from mtcnn_fast.nets.networks import precision_dtype, tf32_allowed  # noqa: E402
+from mtcnn_fast.nets.networks import DTYPES, tf32_allowed  # noqa: E402
 from mtcnn_fast.nets.script import run_script, script_network  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -51,7 +51,7 @@ def test_outputs_equal_numpys(name, scripted):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_lower_precision_stays_within_its_tolerance(name, precision):
-    dtype = precision_dtype(precision)
+    dtype = DTYPES[precision]
     batch = torch.from_numpy(inputs(name)).to(dtype)
     scores, *_ = run_script(script_network(load_networks()[name].to(dtype)), batch)
     assert scores.dtype == torch.float32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import pickle
 import types
@@ -12,13 +13,16 @@ from PIL import Image
 
 from mtcnn_fast.backends import create_backend, torch_devices
 from mtcnn_fast.config import DetectorConfig
-from mtcnn_fast.errors import BackendError, BackendUnavailableError, ConfigError, ImageError
+from mtcnn_fast.detector import Detector
+from mtcnn_fast.errors import BackendError, BackendUnavailableError, ImageError
 from mtcnn_fast.weights import load_weights
-from support.data import PHOTO
+from support.data import COPY, PHOTO
+from support.golden import load_golden, read_image
 
 torch = pytest.importorskip("torch", reason="the torch backend needs torch")
 
 from mtcnn_fast.backends.torch import TorchBackend  # noqa: E402
+from mtcnn_fast.nets import TOLERANCES  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -138,9 +142,24 @@ def test_max_faces_keeps_the_best(face):
     assert best.scores.tolist() == every.scores[:1].tolist()
 
 
-def test_unknown_precision_is_refused():
-    with pytest.raises(ConfigError, match="precision must be one of float32, tf32, float16, bfloat16, got 'int8'"):
-        TorchBackend(DetectorConfig(), load_weights(None), precision="int8")
+@pytest.mark.parametrize("precision", ["tf32", "float16", "bfloat16"])
+def test_lower_precision_finds_the_same_faces(precision):
+    """Within the tolerance of the scores, and of 1 % (bfloat16: 4 %) of a face's width in its box and landmarks."""
+    golden = load_golden("default", COPY)
+    images = [read_image(COPY / path) for path in golden.images]
+    exact, rounded = (
+        Detector.from_config(dataclasses.replace(golden.config, precision=name), "torch:cpu").detect_batch(images)
+        for name in ("float32", precision)
+    )
+    assert sum(map(len, exact)) > 0
+    assert (rounded == exact) == (precision == "tf32")
+    for ours, expected in zip(rounded, exact, strict=True):
+        assert len(ours) == len(expected)
+        np.testing.assert_allclose(ours.scores, expected.scores, rtol=0, atol=TOLERANCES[precision])
+        width = expected.boxes[:, 2:3] - expected.boxes[:, :1]
+        allowed = (0.04 if precision == "bfloat16" else 0.01) * width
+        assert (np.abs(ours.boxes - expected.boxes) <= allowed).all()
+        assert (np.abs(ours.landmarks - expected.landmarks) <= allowed[..., None]).all()
 
 
 @pytest.mark.parametrize(

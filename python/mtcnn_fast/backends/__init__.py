@@ -86,7 +86,7 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
     Raises
     ------
     ConfigError
-        If the string is not a device.
+        If the string is not a device, or the backend does not have the configuration's `precision`.
     BackendUnavailableError
         If the device cannot be used here; the message says why and how to get it.
     """
@@ -98,6 +98,11 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
     problem = _problem(kind, index)
     if problem is not None:
         raise BackendUnavailableError(f"device {device!r} is not available: {problem}")
+    if kind in ("numpy", "cpu") and config.precision != "float32":
+        raise ConfigError(
+            f"precision must be 'float32' on the backend {kind!r}, got {config.precision!r}; the devices torch:cpu and "
+            "cuda have others"
+        )
     if kind == "numpy":
         from mtcnn_fast.backends.numpy import NumpyBackend
 

@@ -23,7 +23,7 @@ from mtcnn_fast.backends.torch_plan import Plan, make_plan
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.errors import BackendError, BackendUnavailableError, ImageError
 from mtcnn_fast.faces import Faces
-from mtcnn_fast.nets.networks import Precision, load_networks, precision_dtype
+from mtcnn_fast.nets.networks import DTYPES, load_networks
 from mtcnn_fast.nets.script import script_network
 from mtcnn_fast.weights import Weights
 
@@ -46,8 +46,6 @@ class TorchBackend:
     weights : Weights
     device : str
         ``torch:cpu``, ``cuda`` or ``cuda:N``.
-    precision : {"float32", "tf32", "float16", "bfloat16"}
-        What the networks compute in; see `mtcnn_fast.nets.TOLERANCES`. Geometry is float32 always.
     download_counts : bool
         On CUDA, whether to wait for the numbers of candidates before R-Net and O-Net. Without, a detection waits once,
         for its result.
@@ -56,8 +54,6 @@ class TorchBackend:
     ------
     BackendUnavailableError
         If the device cannot be used here; the message says why.
-    ConfigError
-        If `precision` is unknown.
     """
 
     def __init__(
@@ -66,14 +62,13 @@ class TorchBackend:
         weights: Weights,
         device: str = "torch:cpu",
         *,
-        precision: Precision = "float32",
         download_counts: bool = False,
     ) -> None:
-        self._arguments = (config, weights, device, precision, download_counts)
+        self._arguments = (config, weights, device, download_counts)
         self._config = config
         self._name = "cuda:0" if device == "cuda" else device
         self._device = torch.device(self._name.removeprefix("torch:"))
-        dtype = precision_dtype(precision)
+        dtype = DTYPES[config.precision]
         self._ops = self._make_ops(config, weights)
         networks = {
             name: script_network(network.to(self._device, dtype)) for name, network in load_networks(weights).items()
@@ -84,7 +79,7 @@ class TorchBackend:
             self._ops,
             _CUDA_SIZES if self._device.type == "cuda" else _CPU_SIZES,
             dtype=dtype,
-            tf32=precision == "tf32",
+            tf32=config.precision == "tf32",
             download_counts=download_counts,
         )
         #: By how much the usual room for candidates is multiplied: doubled whenever it was too little.
@@ -108,8 +103,8 @@ class TorchBackend:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process makes its own networks and asks its own device.
-        config, weights, device, precision, download_counts = self._arguments
-        return _remake, (type(self), config, weights, device, precision, download_counts)
+        config, weights, device, download_counts = self._arguments
+        return _remake, (type(self), config, weights, device, download_counts)
 
     def __enter__(self) -> TorchBackend:
         return self
@@ -314,11 +309,6 @@ def _download(faces: FacesTensor) -> _Tables:
 
 
 def _remake(
-    kind: type[TorchBackend],
-    config: DetectorConfig,
-    weights: Weights,
-    device: str,
-    precision: Precision,
-    download_counts: bool,
+    kind: type[TorchBackend], config: DetectorConfig, weights: Weights, device: str, download_counts: bool
 ) -> TorchBackend:
-    return kind(config, weights, device, precision=precision, download_counts=download_counts)
+    return kind(config, weights, device, download_counts=download_counts)

@@ -4,45 +4,30 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
-from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.config import Precision
 from mtcnn_fast.nets.modules import ONet, PNet, RNet
 from mtcnn_fast.weights import load_weights
 
 if TYPE_CHECKING:
     from mtcnn_fast.weights import Weights
 
-Precision = Literal["float32", "tf32", "float16", "bfloat16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-
 #: Largest difference of a score from float32's over the reference inputs of the networks. tf32 keeps 10 bits of the
 #: factors of each product and exists only on CUDA devices from compute capability 8.0 on.
 TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "tf32": 5e-3, "float16": 5e-3, "bfloat16": 4e-2}
 
-_DTYPES: dict[Precision, torch.dtype] = {
+#: Types of a network's parameters.
+DTYPES: dict[Precision, torch.dtype] = {
     "float32": torch.float32,
     "tf32": torch.float32,
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
-
-
-def precision_dtype(precision: Precision) -> torch.dtype:
-    """Return the type of a network's parameters.
-
-    Raises
-    ------
-    ConfigError
-        If `precision` is not one of `PRECISIONS`.
-    """
-    if precision not in _DTYPES:
-        raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    return _DTYPES[precision]
 
 
 def load_networks(weights: Weights | None = None) -> dict[str, nn.Module]:
