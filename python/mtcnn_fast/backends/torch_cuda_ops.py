@@ -30,7 +30,7 @@ _TYPES = {
 
 
 class _View:
-    """A tensor's memory as the kernels take it; torch's own property looks up more than is needed."""
+    """Memory with ``__cuda_array_interface__``; torch's own property looks up more than is needed."""
 
     __slots__ = ("__cuda_array_interface__", "_tensor")
 
@@ -46,8 +46,16 @@ class _View:
         }
 
 
-def _view(tensor: Tensor | None) -> _View | None:
+def view(tensor: Tensor | None) -> _View | None:
+    """Return a tensor's memory as the kernels take it."""
     return None if tensor is None else _View(tensor)
+
+
+def workspace(count: int, device: torch.device) -> Tensor:
+    """Return so many bytes, aligned as the kernels want them."""
+    memory = torch.empty(max(count, 1) + _ALIGNMENT, dtype=torch.uint8, device=device)
+    start = -memory.data_ptr() % _ALIGNMENT
+    return memory[start : start + max(count, 1)]
 
 
 @dataclasses.dataclass(slots=True)
@@ -148,7 +156,7 @@ class CudaOps:
     def pyramid(self, batch: CudaBatch) -> list[Tensor]:
         """Return each group of the plan as a view of one allocation."""
         packed = self._empty(batch.resize_plan.elements)
-        self._module.resize_pyramid(batch.resize_plan, _view(batch.resize_table), _view(packed), stream=self._stream())
+        self._module.resize_pyramid(batch.resize_plan, view(batch.resize_table), view(packed), stream=self._stream())
         groups, place = [], 0
         for group in batch.plan.groups:
             shape = (len(group.images), 3, group.height, group.width)
@@ -167,13 +175,13 @@ class CudaOps:
         for launch, (table, chunks) in enumerate(batch.level_tables):
             # The order of levels does not matter: what follows sorts by segment, and a segment is within one launch.
             self._module.proposals(
-                [(_view(scores), _view(offsets)) for scores, offsets in held[launch * most : (launch + 1) * most]],
-                _view(table),
+                [(view(scores), view(offsets)) for scores, offsets in held[launch * most : (launch + 1) * most]],
+                view(table),
                 chunks,
                 threshold,
-                *map(_view, (found.boxes, found.scores, found.offsets, found.segments, found.images, found.count)),
-                _view(batch.overflow),
-                _view(self._bytes(self._module.proposals_workspace_size(chunks))),
+                *map(view, (found.boxes, found.scores, found.offsets, found.segments, found.images, found.count)),
+                view(batch.overflow),
+                view(workspace(self._module.proposals_workspace_size(chunks), self._device)),
                 append=launch > 0,
                 stream=self._stream(),
             )
@@ -185,14 +193,14 @@ class CudaOps:
         """Return what survives, by segment."""
         capacity = len(candidates.boxes)
         kept, count = self._empty(capacity, torch.int64), self._empty(1, torch.int32)
-        workspace = self._bytes(self._module.batched_nms_workspace_size(capacity, segment_count))
+        space = workspace(self._module.batched_nms_workspace_size(capacity, segment_count), self._device)
         self._module.batched_nms(
-            *map(_view, (candidates.boxes, candidates.scores, segments)),
+            *map(view, (candidates.boxes, candidates.scores, segments)),
             max(segment_count, 1),
-            _view(candidates.count),
+            view(candidates.count),
             threshold,
             mode == "iomin",
-            *map(_view, (kept, count, workspace)),
+            *map(view, (kept, count, space)),
             stream=self._stream(),
         )
         return kept, count
@@ -213,8 +221,8 @@ class CudaOps:
             out.count = count
         self._module.gather_candidates(
             _tuple(candidates),
-            _view(indices),
-            _view(count),
+            view(indices),
+            view(count),
             extra is not None,
             self._rcnn,
             float(extra or 0),
@@ -229,7 +237,7 @@ class CudaOps:
         count = len(candidates.boxes)
         crops, valid = self._empty((count, 3, size, size)), self._empty(count, torch.bool)
         self._module.crop_pad_resize(
-            *map(_view, (batch.image_table, candidates.boxes, candidates.images, candidates.count, crops, valid)),
+            *map(view, (batch.image_table, candidates.boxes, candidates.images, candidates.count, crops, valid)),
             zero_border=self._zero_border,
             stream=self._stream(),
         )
@@ -241,13 +249,13 @@ class CudaOps:
     ) -> Candidates:  # fmt: skip
         """Keep what passes."""
         found = self._room(room, landmarks=points is not None)
-        workspace = self._bytes(self._module.filter_workspace_size(len(candidates.boxes)))
+        space = workspace(self._module.filter_workspace_size(len(candidates.boxes)), self._device)
         self._module.filter_candidates(
             _tuple(candidates),
-            *map(_view, (points, valid, candidates.count)),
+            *map(view, (points, valid, candidates.count)),
             threshold,
             _tuple(found),
-            *map(_view, (found.count, batch.overflow, workspace)),
+            *map(view, (found.count, batch.overflow, space)),
             stream=self._stream(),
         )
         return found
@@ -264,19 +272,13 @@ class CudaOps:
         )
         self._module.pack_faces(
             _tuple(candidates),
-            *map(_view, (candidates.count, faces.boxes, faces.scores, faces.landmarks, faces.counts, faces.overflow)),
+            *map(view, (candidates.count, faces.boxes, faces.scores, faces.landmarks, faces.counts, faces.overflow)),
             stream=self._stream(),
         )
         return faces
 
     def _empty(self, shape: int | tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.empty(shape, dtype=dtype, device=self._device)
-
-    def _bytes(self, count: int) -> Tensor:
-        """Return an aligned workspace."""
-        memory = self._empty(max(count, 1) + _ALIGNMENT, torch.uint8)
-        start = -memory.data_ptr() % _ALIGNMENT
-        return memory[start : start + max(count, 1)]
 
     def _room(self, capacity: int, *, landmarks: bool = False, segments: bool = False) -> Candidates:
         return Candidates(
@@ -292,4 +294,4 @@ class CudaOps:
 
 def _tuple(candidates: Candidates) -> tuple[_View | None, ...]:
     parts = (candidates.boxes, candidates.scores, candidates.offsets, candidates.landmarks, candidates.images)
-    return tuple(map(_view, parts))
+    return tuple(map(view, parts))
