@@ -15,6 +15,7 @@ from mtcnn_fast.batching import gather
 from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precision, _count
 from mtcnn_fast.errors import ConfigError, ImageError, WeightsError
 from mtcnn_fast.images import Color, Layout, load_image, split_batch
+from mtcnn_fast.stagewise import Stagewise
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,7 +30,7 @@ ValueRange = tuple[float, float]
 _BATCH_PIXELS = 32_000_000
 
 
-class Detector:
+class Detector(Stagewise):
     """Finds faces and their five landmarks.
 
     Parameters
@@ -54,6 +55,9 @@ precision
 
     Notes
     -----
+    On the devices ``torch:cpu`` and ``cuda`` there are also `propose` and `refine`, the cascade in two parts, and
+    `detect_tensor`, for images and results that stay on the device.
+
     A detector can be used by several threads at once, serves as a context manager, and can be pickled: the copy makes a
     backend of its own when it is first used, and weights other than the package's travel with it.
 

@@ -14,7 +14,7 @@ from PIL import Image
 from mtcnn_fast.backends import create_backend, torch_devices
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.detector import Detector
-from mtcnn_fast.errors import BackendError, BackendUnavailableError, ImageError
+from mtcnn_fast.errors import BackendError, BackendUnavailableError, ConfigError, ImageError
 from mtcnn_fast.weights import load_weights
 from support.data import COPY, PHOTO
 from support.golden import load_golden, read_image
@@ -84,6 +84,24 @@ def test_refine_of_a_tracked_box(backend, face):
     assert backend.refine([], []) == []
     with pytest.raises(ImageError, match="boxes must have one entry for each of the 1 images, got 2"):
         backend.refine([face], [[], []])
+
+
+def test_the_detector_has_the_parts_too(backend, face):
+    with Detector("torch:cpu") as detector:
+        (expected,) = backend.detect([face])
+        boxes, scores = detector.propose(face[..., ::-1], color="bgr")
+        assert len(boxes) == len(scores) > 1
+        found = detector.refine(face.transpose(2, 0, 1), boxes, layout="chw")
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-3)
+        assert len(detector.refine(face, [])) == 0
+        faces = detector.detect_tensor(torch.from_numpy(face[None].copy()))
+        np.testing.assert_array_equal(faces.boxes[0].numpy(), expected.boxes)
+        with pytest.raises(ConfigError, match=r"boxes must be finite numbers of shape \(N, 4\), got nan"):
+            detector.refine(face, [[0, 0, 9, np.nan]])
+        with pytest.raises(ImageError):
+            detector.propose("no such file")
+    with pytest.raises(BackendError, match="this detector is closed"):
+        detector.propose(face)
 
 
 def test_memory_that_runs_out_splits_the_batch(face, monkeypatch, caplog):

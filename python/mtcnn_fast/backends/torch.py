@@ -173,7 +173,7 @@ class TorchBackend:
         boxes : sequence of (N, 4) array_like
             For each image, corners in pixels. The networks were trained on squares: others are enlarged to one.
         """
-        parts = [torch.from_numpy(np.asarray(part, np.float32).reshape(-1, 4)) for part in boxes]
+        parts = [torch.from_numpy(np.array(part, np.float32).reshape(-1, 4)) for part in boxes]
         if len(parts) != len(images):
             raise ImageError(f"boxes must have one entry for each of the {len(images)} images, got {len(parts)}")
         if not images:
