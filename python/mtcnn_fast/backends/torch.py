@@ -70,8 +70,12 @@ class TorchBackend:
         self._device = torch.device(self._name.removeprefix("torch:"))
         dtype = DTYPES[config.precision]
         self._ops = self._make_ops(config, weights)
+        # On a processor channels last take 0.3 (R-Net, O-Net) to 0.6 (P-Net) of the time; see docs/cuda.md.
+        memory_format = torch.channels_last if self._device.type == "cpu" else torch.contiguous_format
+        modules: dict[str, Any] = dict(load_networks(weights))
         networks = {
-            name: script_network(network.to(self._device, dtype)) for name, network in load_networks(weights).items()
+            name: script_network(network.to(self._device, dtype, memory_format=memory_format))
+            for name, network in modules.items()
         }
         self._cascade = Cascade(
             config,
@@ -79,6 +83,7 @@ class TorchBackend:
             self._ops,
             _CUDA_SIZES if self._device.type == "cuda" else _CPU_SIZES,
             dtype=dtype,
+            memory_format=memory_format,
             tf32=config.precision == "tf32",
             download_counts=download_counts,
         )

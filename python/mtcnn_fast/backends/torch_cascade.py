@@ -98,7 +98,7 @@ class Cascade:
         ``pnet``, ``rnet`` and ``onet`` on the device, in the type they compute in.
     device_ops : DeviceOps
     sizes : BatchSizes
-    dtype : torch.dtype
+    dtype, memory_format : torch.dtype, torch.memory_format
         Of the networks.
     tf32 : bool
         Whether CUDA may round the factors of products.
@@ -115,11 +115,13 @@ class Cascade:
         sizes: BatchSizes,
         *,
         dtype: torch.dtype = torch.float32,
+        memory_format: torch.memory_format = torch.contiguous_format,
         tf32: bool = False,
         download_counts: bool = False,
     ) -> None:
         self._config, self._networks, self._ops, self._sizes = config, networks, device_ops, sizes
-        self._dtype, self._tf32, self._download_counts = dtype, tf32, download_counts
+        self._dtype, self._memory_format = dtype, memory_format
+        self._tf32, self._download_counts = tf32, download_counts
 
     def detect(self, batch: Batch, room: Capacities, observer: Observer) -> FacesTensor:
         """Return the faces of a batch of images."""
@@ -164,7 +166,7 @@ class Cascade:
 
     def _run(self, name: str, batch: Tensor) -> tuple[Tensor, ...]:
         with tf32_allowed(self._tf32):
-            return run_script(self._networks[name], batch.to(self._dtype))
+            return run_script(self._networks[name], batch.to(self._dtype, memory_format=self._memory_format))
 
     def _scan(self, group: Tensor) -> tuple[Tensor, Tensor]:
         """Run P-Net over levels of one size."""
