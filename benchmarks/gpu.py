@@ -77,6 +77,7 @@ def contenders(device: str) -> dict[str, Callable[[list[np.ndarray]], list[int]]
     for name, precision, options in (
         ("one wait", "float32", {}),
         ("two counts", "float32", {"download_counts": True}),
+        ("one wait, graphs", "float32", {"graphs": 1}),
         ("one wait, tf32", "tf32", {}),
         ("one wait, float16", "float16", {}),
     ):

@@ -128,3 +128,35 @@ def test_every_device(photo, expected):
     for index in range(torch.cuda.device_count()):
         faces = create_backend(f"cuda:{index}", DetectorConfig(), load_weights(None)).detect([photo])[0]
         assert_close(faces.boxes, faces.scores, expected)
+
+
+def test_recorded_detections_equal_others(photo, expected):
+    from mtcnn_fast.backends.torch import TorchBackend
+
+    backend = TorchBackend(DetectorConfig(), load_weights(None), "cuda", graphs=2)
+    for _ in range(3):
+        faces, nothing = backend.detect([photo, np.zeros_like(photo)])
+        assert_close(faces.boxes, faces.scores, expected)
+        assert len(nothing) == 0
+        nothing, faces = backend.detect([np.zeros_like(photo), photo])
+        assert_close(faces.boxes, faces.scores, expected)
+        assert len(nothing) == 0
+
+
+def test_operators_on_the_device(photo):
+    from mtcnn_fast import ops
+
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(3)
+    boxes = np.concatenate([rng.uniform(-9, 400, (200, 2)), rng.uniform(100, 540, (200, 2))], 1).astype(np.float32)
+    scores, segments = rng.random(200, np.float32), rng.integers(-2, 2, 200)
+    image = torch.from_numpy(photo).cuda()
+    levels = zip(ops.resize_pyramid(image, [0.6, 0.1]), ops.resize_pyramid(photo, [0.6, 0.1]), strict=True)
+    for ours, reference in levels:
+        np.testing.assert_array_equal(ours.cpu().numpy(), reference)
+    crops, valid = ops.crop_pad_resize(image, torch.from_numpy(boxes).cuda(), 24)
+    expected_crops, expected_valid = ops.crop_pad_resize(photo, boxes, 24)
+    np.testing.assert_array_equal(crops.cpu().numpy(), expected_crops)
+    np.testing.assert_array_equal(valid.cpu().numpy(), expected_valid)
+    kept = ops.batched_nms(*(torch.from_numpy(part).cuda() for part in (boxes, scores, segments)), 0.5)
+    assert kept.tolist() == ops.batched_nms(boxes, scores, segments, 0.5).tolist()

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mtcnn_fast.backends.numpy import NumpyBackend
 from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.weights import load_weights
 from support.data import PHOTO
 
@@ -26,24 +27,37 @@ ROOM = Capacities(proposals=1024, rnet=128, onet=32, faces=16)
 SETTINGS = {"min_face_size": 30.0}
 
 
+def record(work):
+    """Stand for a CUDA Graph: what it does again writes to the memory of its first result."""
+    faces = work()
+
+    def replay():
+        again = work()
+        for field in dataclasses.fields(faces):
+            getattr(faces, field.name).copy_(getattr(again, field.name))
+
+    return faces, replay
+
+
 @pytest.fixture
 def make(plain_device, monkeypatch):
     """Make a backend whose steps between the networks run on the emulated device."""
     plain_device.library.emulation_accept_host_memory(1)
     weights = load_weights(None)
 
-    def make(room=ROOM, *, download_counts=False, weights=weights, **settings):
+    def make(room=ROOM, *, download_counts=False, graphs=0, weights=weights, **settings):
         def make_ops(backend, config, own_weights):
             return CudaOps(plain_device.module, torch.device("cpu"), lambda: 0, own_weights.box_coding, config.border)
 
         monkeypatch.setattr(TorchBackend, "_make_ops", make_ops)
+        monkeypatch.setattr(TorchBackend, "_recorder", lambda backend: record)
         monkeypatch.setattr(
             TorchBackend,
             "_room",
             lambda backend, plan: Capacities(*(backend._scale * value for value in dataclasses.astuple(room))),
         )
         config = DetectorConfig(**{**SETTINGS, **settings})
-        return TorchBackend(config, weights, download_counts=download_counts)
+        return TorchBackend(config, weights, download_counts=download_counts, graphs=graphs)
 
     yield make
     plain_device.library.emulation_accept_host_memory(0)
@@ -141,3 +155,41 @@ def test_more_sizes_of_levels_than_a_launch_takes(make, images):
     (reference,) = NumpyBackend(DetectorConfig(**settings), load_weights(None)).detect(images[1:2])
     assert len(reference) > 0
     assert_close(backend.detect(images[1:2])[0], reference)
+
+
+def test_recordings_give_the_same_and_the_oldest_goes(make, images):
+    backend, plain = make(graphs=2), make()
+    other = images[0][::-1, ::-1].copy()
+    mirrored = images[0][:, ::-1].copy()
+    for batch in ([images[0]], [mirrored], [other], [images[1]], [images[2]], [images[0]], [images[1], images[0]]):
+        for ours, expected in zip(backend.detect(batch), plain.detect(batch), strict=True):
+            assert_close(ours, expected)
+        assert 1 <= len(backend._graphs) <= 2
+    assert [key[:-1] for key in backend._graphs._recordings] == [((100, 100),), ((100, 170), (100, 100))]
+
+
+def test_a_recording_with_too_little_room_is_made_again(make, images):
+    backend = make(dataclasses.replace(ROOM, rnet=2), graphs=4)
+    expected = make().detect(images)
+    for _ in range(2):
+        for ours, reference in zip(backend.detect(images), expected, strict=True):
+            assert_close(ours, reference)
+    assert backend._scale > 1
+    # A flag that an earlier detection raised does not stay up.
+    assert all(len(faces) == 0 for faces in backend.detect([np.zeros_like(image) for image in images]))
+    assert len(backend._graphs) > 1
+
+
+def test_profile_and_trace_go_without_a_recording(make, images):
+    backend = make(graphs=1)
+    assert backend.detect(images[:1], profile=True)[0].timings
+    assert backend.detect(images[:1], trace=True)[0].trace
+    assert len(backend._graphs) == 0
+    backend.detect(images[:1])
+    backend.close()
+    assert backend._graphs is None
+
+
+def test_recordings_are_refused_with_counts(make):
+    with pytest.raises(ConfigError, match="graphs must be 0 on torch:cpu and with download_counts, got 1 on torch:cpu"):
+        make(graphs=1, download_counts=True)

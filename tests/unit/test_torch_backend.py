@@ -152,6 +152,11 @@ def test_context_manager_and_warmup():
     assert not hasattr(backend, "_cascade")
 
 
+def test_recordings_need_cuda():
+    with pytest.raises(ConfigError, match="graphs must be 0 on torch:cpu and with download_counts, got 3 on torch:cpu"):
+        TorchBackend(DetectorConfig(), load_weights(None), graphs=3)
+
+
 def test_max_faces_keeps_the_best(face):
     pair = np.concatenate([face, face], axis=1)
     every = TorchBackend(DetectorConfig(), load_weights(None)).detect([pair])[0]

@@ -18,10 +18,11 @@ from mtcnn_fast.backends.stages import Record
 from mtcnn_fast.backends.torch_cascade import BatchSizes, Cascade, Observer, empty_candidates
 from mtcnn_fast.backends.torch_cuda_ops import CudaOps
 from mtcnn_fast.backends.torch_devices import cuda_module, cuda_problem
+from mtcnn_fast.backends.torch_graphs import Graphs, Recorder, record_graph
 from mtcnn_fast.backends.torch_ops import Candidates, Capacities, CpuOps, FacesTensor
 from mtcnn_fast.backends.torch_plan import Plan, make_plan
 from mtcnn_fast.config import DetectorConfig
-from mtcnn_fast.errors import BackendError, BackendUnavailableError, ImageError
+from mtcnn_fast.errors import BackendError, BackendUnavailableError, ConfigError, ImageError
 from mtcnn_fast.faces import Faces
 from mtcnn_fast.nets.networks import DTYPES, load_networks
 from mtcnn_fast.nets.script import script_network
@@ -49,11 +50,16 @@ class TorchBackend:
     download_counts : bool
         On CUDA, whether to wait for the numbers of candidates before R-Net and O-Net. Without, a detection waits once,
         for its result.
+    graphs : int
+        On CUDA and without `download_counts`, how many detections to keep recorded as CUDA Graphs, one for the sizes of
+        a batch's images: for streams of equal images. 0 records none.
 
     Raises
     ------
     BackendUnavailableError
         If the device cannot be used here; the message says why.
+    ConfigError
+        If `graphs` is asked for where there are none.
     """
 
     def __init__(
@@ -63,13 +69,20 @@ class TorchBackend:
         device: str = "torch:cpu",
         *,
         download_counts: bool = False,
+        graphs: int = 0,
     ) -> None:
-        self._arguments = (config, weights, device, download_counts)
+        self._arguments = (config, weights, device, download_counts, graphs)
         self._config = config
         self._name = "cuda:0" if device == "cuda" else device
         self._device = torch.device(self._name.removeprefix("torch:"))
         dtype = DTYPES[config.precision]
         self._ops = self._make_ops(config, weights)
+        if graphs and (download_counts or not isinstance(self._ops, CudaOps)):
+            raise ConfigError(
+                f"graphs must be 0 on torch:cpu and with download_counts, got {graphs} on {self._name} with "
+                f"download_counts={download_counts}"
+            )
+        self._graphs = Graphs(graphs, self._recorder()) if graphs else None
         # On a processor channels last take 0.3 (R-Net, O-Net) to 0.6 (P-Net) of the time; see docs/cuda.md.
         memory_format = torch.channels_last if self._device.type == "cpu" else torch.contiguous_format
         modules: dict[str, Any] = dict(load_networks(weights))
@@ -106,10 +119,12 @@ class TorchBackend:
             config.border,
         )
 
+    def _recorder(self) -> Recorder:
+        return record_graph(self._device)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process makes its own networks and asks its own device.
-        config, weights, device, download_counts = self._arguments
-        return _remake, (type(self), config, weights, device, download_counts)
+        return _remake, (type(self), *self._arguments)
 
     def __enter__(self) -> TorchBackend:
         return self
@@ -200,6 +215,7 @@ class TorchBackend:
     def close(self) -> None:
         """Let go of the networks."""
         del self._cascade
+        self._graphs = None
 
     def _room(self, plan: Plan) -> Capacities:
         """Return the usual room for candidates: powers of two, so that few different sizes occur."""
@@ -214,8 +230,11 @@ class TorchBackend:
             record = Record(tracing=False) if profile else None
             observer = Observer(record, keep_steps=trace, synchronise=self._synchronise)
             with torch.inference_mode():
-                faces = self._cascade.detect(self._ops.upload(images, plan), self._room(plan), observer)
-                tables = _download(faces)
+                if self._graphs is None or profile or trace:
+                    tables = _download(self._cascade.detect(self._ops.upload(images, plan), self._room(plan), observer))
+                else:
+                    assert isinstance(self._ops, CudaOps)
+                    tables = self._graphs.detect(self._ops, self._cascade, images, plan, self._room(plan), _download)
             if not tables.overflow:
                 break
             self._scale *= 2
@@ -270,6 +289,8 @@ class TorchBackend:
                     f"{self.name}: the device's memory does not hold one image of {width}x{height}; a larger "
                     f"min_face_size or another device needs less ({error})"
                 ) from error
+        if self._graphs is not None:
+            self._graphs.clear()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         half = len(images) // 2
@@ -314,6 +335,11 @@ def _download(faces: FacesTensor) -> _Tables:
 
 
 def _remake(
-    kind: type[TorchBackend], config: DetectorConfig, weights: Weights, device: str, download_counts: bool
+    kind: type[TorchBackend],
+    config: DetectorConfig,
+    weights: Weights,
+    device: str,
+    download_counts: bool,
+    graphs: int,
 ) -> TorchBackend:
-    return kind(config, weights, device, download_counts=download_counts)
+    return kind(config, weights, device, download_counts=download_counts, graphs=graphs)

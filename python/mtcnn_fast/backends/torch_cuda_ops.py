@@ -98,6 +98,12 @@ class CudaOps:
         """Use images ``(H, W, 3)`` uint8, any strides, that are on the device already."""
         return self._lay_out(list(images), plan)
 
+    def refill(self, batch: CudaBatch, images: Sequence[Image]) -> None:
+        """Put other images of the same sizes in the place of those that `upload` brought."""
+        content = [np.ascontiguousarray(image).reshape(-1) for image in images]
+        end = sum(-(-array.size // _ALIGNMENT) * _ALIGNMENT for array in content)
+        self._copy(batch.memory[:end], content)
+
     def _lay_out(self, images: Sequence[Any], plan: Plan) -> CudaBatch:
         sizes = [image.nbytes if isinstance(image, np.ndarray) else 0 for image in images]
         places = np.cumsum([0, *(-(-size // _ALIGNMENT) * _ALIGNMENT for size in sizes)]).tolist()
