@@ -10,6 +10,9 @@ ARGS ?=
 # For `make dev`; RelWithDebInfo keeps the names that a profiler needs.
 BUILD_TYPE ?= Release
 
+# The CUDA module takes minutes to build: on, off, or auto where nvcc is.
+export MTCNN_FAST_CUDA ?= off
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find python src -type f ! -name '*.pyc' ! -name '*.so')
@@ -17,10 +20,10 @@ CXX_SOURCES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.h' '*.inl' 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage bench lint types format dev wheel clean
+.PHONY: help demo test coverage bench lint types format dev cuda test-gpu wheel clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: $(VENV)/.package ## detect the face in the example photo and draw it
 	$(BIN)/mtcnn-fast detect examples/astronaut.jpg --draw --out out
@@ -72,6 +75,15 @@ dev: $(if $(filter file,$(origin PYTHON)),$(VENV)/.dev) ## build the native modu
 		-DPython_EXECUTABLE=$(DEV_PYTHON) -Dpybind11_DIR="$$($(DEV_PYTHON) -m pybind11 --cmakedir)" > /dev/null
 	$(DEV_PATH) cmake --build build/dev --parallel $(JOBS)
 	cmake --install build/dev --prefix python > /dev/null
+
+cuda: ## build the CUDA module for two architectures and check what the compiler says
+	JOBS=$(JOBS) PYTHON=$(PYTHON) bash -euo pipefail scripts/ci/cuda.sh
+
+test-gpu: ## build with CUDA and run the tests that need a device, with WITH=torch (built with CUDA)
+	$(MAKE) $(VENV)/.test MTCNN_FAST_CUDA=on
+	$(if $(WITH),$(PIP) install $(WITH))
+	$(BIN)/python -m pytest -m gpu $(ARGS)
+	$(if $(shell command -v compute-sanitizer),compute-sanitizer --error-exitcode 1 $(BIN)/python -m pytest -m gpu -k "not waits" $(ARGS),@echo "compute-sanitizer is not installed: skipped")
 
 wheel: $(VENV)/pyvenv.cfg ## build a wheel into dist/
 	$(PIP) wheel --no-deps --wheel-dir dist .

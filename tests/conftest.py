@@ -22,7 +22,7 @@ from mtcnn_fast.backends.base import Backend
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import Weights, load_weights
 from support import golden_report
-from support.variants import create_variant, variants
+from support.variants import create_variant, parameters, variants
 
 BACKENDS = available_backends()
 
@@ -51,7 +51,7 @@ def weights() -> Weights:
     return load_weights(None)
 
 
-@pytest.fixture(scope="session", params=variants())
+@pytest.fixture(scope="session", params=parameters(variants()))
 def backend_name(request: pytest.FixtureRequest) -> str:
     """Each backend that can be used here, in each of its forms."""
     return str(request.param)

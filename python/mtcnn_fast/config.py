@@ -6,12 +6,15 @@ import dataclasses
 import math
 import numbers
 from collections.abc import Iterable, Mapping, Set
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mtcnn_fast.errors import ConfigError
 
 Border = Literal["zero", "clip"]
 BORDERS: tuple[Border, ...] = ("zero", "clip")
+
+Precision = Literal["float32", "tf32", "float16", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 #: Side of P-Net's receptive field in pixels: the smallest face that a scale of 1 can find.
 CELL = 12
@@ -45,6 +48,10 @@ class DetectorConfig:
         Images with more pixels are refused with `ImageError`.
     num_threads : int or None
         Threads used by the ``cpu`` backend; ``None`` takes as many as the process may use.
+    precision : {"float32", "tf32", "float16", "bfloat16"}
+        What the networks compute in on ``torch:cpu`` and ``cuda``, within `mtcnn_fast.nets.TOLERANCES`; the other
+        backends have float32 only. tf32 is float32 with rounded factors, which CUDA devices have from compute
+        capability 8.0 on, and is the same as float32 elsewhere. Geometry is float32 always.
 
     Raises
     ------
@@ -61,6 +68,7 @@ class DetectorConfig:
     max_faces: int | None = None
     max_pixels: int = 200_000_000
     num_threads: int | None = None
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -81,6 +89,8 @@ class DetectorConfig:
         put(self, "max_pixels", _count("max_pixels", self.max_pixels))
         if self.num_threads is not None:
             put(self, "num_threads", _count("num_threads", self.num_threads))
+        if not isinstance(self.precision, str) or self.precision not in PRECISIONS:
+            raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
 
 
 def _number(name: str, value: object, low: float = -math.inf) -> float:

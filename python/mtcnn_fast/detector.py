@@ -12,9 +12,10 @@ from mtcnn_fast.backends import batch_size as best_batch_size
 from mtcnn_fast.backends import create_backend, parse_device
 from mtcnn_fast.backends.shared import SharedBackend
 from mtcnn_fast.batching import gather
-from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, _count
+from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precision, _count
 from mtcnn_fast.errors import ConfigError, ImageError, WeightsError
 from mtcnn_fast.images import Color, Layout, load_image, split_batch
+from mtcnn_fast.stagewise import Stagewise
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,14 +30,15 @@ ValueRange = tuple[float, float]
 _BATCH_PIXELS = 32_000_000
 
 
-class Detector:
+class Detector(Stagewise):
     """Finds faces and their five landmarks.
 
     Parameters
     ----------
     device : str
         ``auto`` (cuda, else cpu, else numpy), ``numpy``, ``cpu``, ``torch:cpu``, ``cuda`` or ``cuda:N``.
-    min_face_size, max_face_size, thresholds, factor, nms_thresholds, border, max_faces, max_pixels, num_threads
+    min_face_size, max_face_size, thresholds, factor, nms_thresholds, border, max_faces, max_pixels, num_threads, \
+precision
         Settings of the detection, see `DetectorConfig`.
     weights : path-like, str, Weights or None
         The networks: a folder with ``p.safetensors``, ``r.safetensors`` and ``o.safetensors``, or one safetensors file
@@ -45,7 +47,7 @@ class Detector:
     Raises
     ------
     ConfigError
-        If a setting or the device string is not accepted.
+        If a setting or the device string is not accepted, or the device cannot compute in `precision`.
     BackendUnavailableError
         If the device cannot be used here; the message says why and how to get it.
     WeightsError
@@ -53,6 +55,9 @@ class Detector:
 
     Notes
     -----
+    On the devices ``torch:cpu`` and ``cuda`` there are also `propose` and `refine`, the cascade in two parts, and
+    `detect_tensor`, for images and results that stay on the device.
+
     A detector can be used by several threads at once, serves as a context manager, and can be pickled: the copy makes a
     backend of its own when it is first used, and weights other than the package's travel with it.
 
@@ -75,6 +80,7 @@ class Detector:
         max_faces: int | None = DEFAULTS.max_faces,
         max_pixels: int = DEFAULTS.max_pixels,
         num_threads: int | None = DEFAULTS.num_threads,
+        precision: Precision = DEFAULTS.precision,
         weights: str | os.PathLike[str] | Weights | None = None,
     ) -> None:
         config = DetectorConfig(
@@ -87,6 +93,7 @@ class Detector:
             max_faces=max_faces,
             max_pixels=max_pixels,
             num_threads=num_threads,
+            precision=precision,
         )
         parse_device(device)
         # The package's own are not kept: a pickled detector finds them where it is restored.

@@ -2,22 +2,27 @@
 
 Each runs in C++ where the native module is available and in numpy elsewhere, with equal results to the last bit. Their
 definitions are in ``docs/semantics.md``.
+
+Tensors of torch on the CPU or CUDA, and other arrays in CUDA memory (by DLPack or ``__cuda_array_interface__``), are
+taken where they are, all of them on one device, and give tensors there. On CUDA the side of a crop is at most 256.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import numbers
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from types import ModuleType
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._native import find_native, warn_slow
 from mtcnn_fast.config import BORDERS, Border
-from mtcnn_fast.errors import ConfigError, ImageError
+from mtcnn_fast.errors import ConfigError, ImageError, MissingExtraError
 
 __all__ = ["batched_nms", "crop_pad_resize", "resize_pyramid"]
 
@@ -29,10 +34,17 @@ MAX_CROP = 4096
 MAX_LEVEL = 2**30
 MAX_THREADS = 1024
 
+#: What DLPack calls CUDA memory (dlpack.h, DLDeviceType).
+_DLPACK_CUDA = 2
 
+
+@overload
 def resize_pyramid(
-    image: npt.NDArray[np.uint8], scales: Iterable[float], *, num_threads: int | None = None
-) -> list[Floats]:
+    image: npt.NDArray[np.uint8], scales: Iterable[float], *, num_threads: int | None = ...
+) -> list[Floats]: ...
+@overload
+def resize_pyramid(image: Any, scales: Iterable[float], *, num_threads: int | None = ...) -> list[Any]: ...
+def resize_pyramid(image: Any, scales: Iterable[float], *, num_threads: int | None = None) -> Any:
     """Resize an image to several scales and normalise it to P-Net's input.
 
     Each output pixel is the exact average of the input pixels in its area (rows ``floor(i * H / h)`` to
@@ -40,7 +52,7 @@ def resize_pyramid(
 
     Parameters
     ----------
-    image : (H, W, 3) uint8 ndarray
+    image : (H, W, 3) uint8 ndarray or tensor
     scales : iterable of float
         Each above 0. A level has ``floor(H * scale + 1)`` rows and ``floor(W * scale + 1)`` columns.
     num_threads : int, optional
@@ -48,7 +60,7 @@ def resize_pyramid(
 
     Returns
     -------
-    list of (3, h, w) float32 ndarray
+    list of (3, h, w) float32 ndarray, or tensor for a tensor
         One level for each scale, in order, channels as in `image`.
 
     Raises
@@ -57,28 +69,44 @@ def resize_pyramid(
         If the image is of another shape or type, or has no pixels.
     ConfigError
         If a scale or `num_threads` is out of range.
+    MissingExtraError
+        If the image is in CUDA memory and torch is not installed; the same holds for the other functions.
     """
+    if _is_tensor(image):
+        return _on_tensors().resize_pyramid(image, scales, num_threads)
     pixels = _checked_image(image)
     height, width = pixels.shape[:2]
-    sizes = [_scaled_size(height, width, scale) for scale in scales]
+    sizes = [scaled_size(height, width, scale) for scale in scales]
+    return resize_to_sizes(pixels, sizes, checked_threads(num_threads))
+
+
+def resize_to_sizes(pixels: npt.NDArray[np.uint8], sizes: Sequence[tuple[int, int]], num_threads: int) -> list[Floats]:
+    """Resize as `resize_pyramid` does, to levels of given height and width; nothing is checked."""
     native = _native()
-    threads = _checked_threads(num_threads, native)
     if native is not None:
-        return cast("list[Floats]", native.resize_pyramid(pixels, sizes, threads))
+        return cast("list[Floats]", native.resize_pyramid(pixels, list(sizes), num_threads))
     from mtcnn_fast.backends import numpy_ops
 
     integral = numpy_ops.integral_image(pixels)
     return [numpy_ops.resize(integral, *size) for size in sizes]
 
 
+@overload
 def crop_pad_resize(
     image: npt.NDArray[np.uint8],
     boxes: npt.ArrayLike,
     size: int,
-    border: Border = "zero",
+    border: Border = ...,
     *,
-    num_threads: int | None = None,
-) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    num_threads: int | None = ...,
+) -> tuple[Floats, npt.NDArray[np.bool_]]: ...
+@overload
+def crop_pad_resize(
+    image: Any, boxes: Any, size: int, border: Border = ..., *, num_threads: int | None = ...
+) -> tuple[Any, Any]: ...
+def crop_pad_resize(
+    image: Any, boxes: Any, size: int, border: Border = "zero", *, num_threads: int | None = None
+) -> Any:
     """Cut boxes out of an image, resize them to a network's input and normalise them.
 
     Corners are truncated toward zero and then mean, counted from 1, the first and last column and row of the crop, as
@@ -86,7 +114,7 @@ def crop_pad_resize(
 
     Parameters
     ----------
-    image : (H, W, 3) uint8 ndarray
+    image : (H, W, 3) uint8 ndarray or tensor
     boxes : (N, 4) array_like
         ``x1, y1, x2, y2`` in pixels, used as float32. They may leave the image, and may hold NaN and infinity.
     size : int
@@ -98,9 +126,9 @@ def crop_pad_resize(
 
     Returns
     -------
-    crops : (N, 3, size, size) float32 ndarray
+    crops : (N, 3, size, size) float32 ndarray, or tensor for a tensor
         All zeros where not valid.
-    valid : (N,) bool ndarray
+    valid : (N,) bool ndarray, or tensor
         False for boxes that have no area, no pixel inside the image, or a corner that is not finite.
 
     Raises
@@ -110,13 +138,15 @@ def crop_pad_resize(
     ConfigError
         If `boxes` is of another shape or not numeric, or a setting is out of range.
     """
-    pixels = _checked_image(image)
-    corners = _checked_floats("boxes", boxes, (None, 4))
     side = _checked_count("size", size, MAX_CROP)
     if border not in BORDERS:
         raise ConfigError(f"border must be 'zero' or 'clip', got {border!r}")
+    if _is_tensor(image):
+        return _on_tensors().crop_pad_resize(image, boxes, side, border, num_threads)
+    pixels = _checked_image(image)
+    corners = _checked_floats("boxes", boxes, (None, 4))
     native = _native()
-    threads = _checked_threads(num_threads, native)
+    threads = checked_threads(num_threads)
     if native is not None:
         result = native.crop_pad_resize(pixels, corners, side, border == "zero", threads)
         return cast("tuple[Floats, npt.NDArray[np.bool_]]", result)
@@ -125,9 +155,17 @@ def crop_pad_resize(
     return numpy_ops.crop(numpy_ops.integral_image(pixels), corners, side, border)
 
 
+@overload
 def batched_nms(
-    boxes: npt.ArrayLike, scores: npt.ArrayLike, segments: npt.ArrayLike, threshold: float, mode: Overlap = "iou"
-) -> npt.NDArray[np.int64]:
+    boxes: npt.NDArray[Any] | Sequence[Any],
+    scores: npt.ArrayLike,
+    segments: npt.ArrayLike,
+    threshold: float,
+    mode: Overlap = ...,
+) -> npt.NDArray[np.int64]: ...
+@overload
+def batched_nms(boxes: Any, scores: Any, segments: Any, threshold: float, mode: Overlap = ...) -> Any: ...
+def batched_nms(boxes: Any, scores: Any, segments: Any, threshold: float, mode: Overlap = "iou") -> Any:
     """Suppress, within each segment, boxes that overlap one with a higher score.
 
     Greedy: the best box is kept and suppresses those that overlap it by more than `threshold`; the best of the rest
@@ -150,7 +188,7 @@ def batched_nms(
 
     Returns
     -------
-    (M,) int64 ndarray
+    (M,) int64 ndarray, or tensor for a tensor
         Indices of the boxes that survive, by ascending segment, then descending score, then ascending index.
 
     Raises
@@ -158,15 +196,17 @@ def batched_nms(
     ConfigError
         If an array is of another shape or type, or a setting is out of range.
     """
-    corners = _checked_floats("boxes", boxes, (None, 4))
-    count = len(corners)
-    values = _checked_floats("scores", scores, (count,))
-    groups = _checked_segments(segments, count)
     limit = _checked_number("threshold", threshold, "a number from 0 to 1")
     if not 0 <= limit <= 1:
         raise ConfigError(f"threshold must be a number from 0 to 1, got {threshold!r}")
     if mode not in get_args(Overlap):
         raise ConfigError(f"mode must be 'iou' or 'iomin', got {mode!r}")
+    if _is_tensor(boxes):
+        return _on_tensors().batched_nms(boxes, scores, segments, limit, mode)
+    corners = _checked_floats("boxes", boxes, (None, 4))
+    count = len(corners)
+    values = _checked_floats("scores", scores, (count,))
+    groups = _checked_segments(segments, count)
     native = _native()
     if native is not None:
         return cast("npt.NDArray[np.int64]", native.batched_nms(corners, values, groups, limit, mode == "iomin"))
@@ -183,6 +223,25 @@ def _native() -> ModuleType | None:
     if module is None:
         warn_slow(problem)
     return module
+
+
+def _is_tensor(value: object) -> bool:
+    """Tell whether a value is a tensor of torch, or any array in CUDA memory."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return True
+    if isinstance(value, np.ndarray):
+        return False
+    dlpack = getattr(value, "__dlpack_device__", None)
+    return hasattr(value, "__cuda_array_interface__") or (dlpack is not None and dlpack()[0] == _DLPACK_CUDA)
+
+
+def _on_tensors() -> Any:
+    if importlib.util.find_spec("torch") is None:
+        raise MissingExtraError("arrays in CUDA memory need torch: pip install 'mtcnn-fast[torch]'")
+    from mtcnn_fast.backends import torch_library
+
+    return torch_library
 
 
 def _checked_image(image: object) -> npt.NDArray[np.uint8]:
@@ -240,13 +299,16 @@ def _checked_count(name: str, value: object, most: int) -> int:
     return count
 
 
-def _checked_threads(value: int | None, native: ModuleType | None) -> int:
+def checked_threads(value: int | None) -> int:
+    """Return the number of threads that a `num_threads` asks for."""
+    native = _native()
     if value is not None:
         return _checked_count("num_threads", value, MAX_THREADS)
     return 1 if native is None else min(int(native.available_threads()), MAX_THREADS)
 
 
-def _scaled_size(height: int, width: int, scale: float) -> tuple[int, int]:
+def scaled_size(height: int, width: int, scale: float) -> tuple[int, int]:
+    """Return height and width of a level, its scale checked."""
     value = _checked_number("each scale", scale, "a finite number above 0")
     if not (math.isfinite(value) and value > 0):
         raise ConfigError(f"each scale must be a finite number above 0, got {scale!r}")

@@ -28,6 +28,7 @@ from support.portrait import QUICK, portrait
         (["--border", "clip"], {"border": "clip"}),
         (["--max-faces", "1"], {"max_faces": 1}),
         (["--num-threads", "1"], {"num_threads": 1}),
+        (["--precision", "float32"], {"precision": "float32"}),
         (["--weights", str(SHIPPED)], {"weights": SHIPPED}),
     ],
 )
@@ -57,6 +58,8 @@ def test_max_pixels(photo: str) -> None:
         (["--max-faces", "0"], "--max-faces", "max_faces must be a whole number"),
         (["--max-pixels", "-5"], "--max-pixels", "max_pixels must be a whole number"),
         (["--num-threads", "0"], "--num-threads", "num_threads must be a whole number"),
+        (["--precision", "int8"], "--precision", "precision must be one of float32, tf32"),
+        (["--precision", "float16"], "--precision", "precision must be 'float32' on the backend"),
         (["--device", "gpu"], "--device", "device must be one of auto, numpy, cpu"),
         (["--device", "cuda:999"], "--device", "device 'cuda:999' is not available"),
         (["--weights", "nowhere"], "--weights", "no weights at 'nowhere'"),

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterable
 from unittest import mock
+
+import pytest
+from _pytest.mark import ParameterSet
 
 from mtcnn_fast._native import native_isas
 from mtcnn_fast.backends import available_backends, create_backend
@@ -25,6 +29,11 @@ def variants() -> list[str]:
     names = [name for name, reason in available_backends().items() if not reason]
     engines = [f"cpu[{isa},{threads}]" for isa in ISAS for threads in THREADS]
     return [variant for name in names for variant in (engines if name == "cpu" else [name])]
+
+
+def parameters(names: Iterable[str]) -> list[ParameterSet]:
+    """Make backends the parameters of a fixture; tests of those on torch are marked so."""
+    return [pytest.param(name, marks=[pytest.mark.torch] if name in ("torch:cpu", "cuda") else []) for name in names]
 
 
 def create_variant(variant: str, config: DetectorConfig, weights: Weights) -> Backend:

@@ -42,6 +42,7 @@ ACCEPTED = [
     ("max_pixels", 10**12, 10**12),
     ("num_threads", None, None),
     ("num_threads", np.uint8(3), 3),
+    *(("precision", name, name) for name in ("float32", "tf32", "float16", "bfloat16")),
 ]
 
 REFUSED = [
@@ -60,6 +61,7 @@ REFUSED = [
     *(("max_faces", value) for value in NOT_COUNTS),
     *(("max_pixels", value) for value in [*NOT_COUNTS, None]),
     *(("num_threads", value) for value in NOT_COUNTS),
+    *(("precision", value) for value in ["int8", "Float32", "", None, 32, b"float32", np.float16]),
 ]
 
 
@@ -74,6 +76,7 @@ def test_defaults() -> None:
         "max_faces": None,
         "max_pixels": 200_000_000,
         "num_threads": None,
+        "precision": "float32",
     }
     assert DetectorConfig() == DEFAULTS
 

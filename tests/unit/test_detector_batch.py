@@ -71,6 +71,7 @@ def test_arrays_of_four_dimensions(detector: Detector, photo: Pixels) -> None:
     assert detector.detect_batch(stack[:0]) == []
 
 
+@pytest.mark.torch
 def test_torch_tensors(detector: Detector, photo: Pixels) -> None:
     torch = pytest.importorskip("torch")
     stack = torch.from_numpy(np.stack([photo, photo]).transpose(0, 3, 1, 2).copy())

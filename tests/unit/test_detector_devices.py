@@ -88,11 +88,29 @@ def test_device_works_or_says_why_not(device: str) -> None:
     kind, _ = backends.parse_device(device)
     why = available_backends()[kind]
     if why is None:
-        assert Detector(device).backend == device
+        assert Detector(device).backend in (device, f"{device}:0")
     else:
         with pytest.raises(BackendUnavailableError) as caught:
             Detector(device)
         assert str(caught.value) == f"device {device!r} is not available: {why}"
+
+
+@pytest.mark.parametrize("precision", ["tf32", "float16", "bfloat16"])
+@pytest.mark.parametrize("device", ["numpy", "cpu"])
+def test_devices_with_one_precision_refuse_others(device: str, precision: Any) -> None:
+    if available_backends()[device] is not None:
+        pytest.skip(f"device {device} is not available: {available_backends()[device]}")
+    message = rf"^precision must be 'float32' on the backend '{device}', got '{precision}'; the devices torch:cpu and"
+    with pytest.raises(ConfigError, match=message):
+        Detector(device, precision=precision)
+    assert Detector(device, precision="float32").config.precision == "float32"
+
+
+@pytest.mark.parametrize("arguments", [("detect_tensor", []), ("propose", "a.jpg"), ("refine", "a.jpg", [])])
+def test_parts_of_the_cascade_need_torch(arguments: Any) -> None:
+    name, *rest = arguments
+    with pytest.raises(BackendUnavailableError, match=rf"^{name} needs a detector on torch:cpu or cuda, and this one"):
+        getattr(Detector("numpy"), name)(*rest)
 
 
 def test_auto_takes_the_best_that_works() -> None:

@@ -42,6 +42,7 @@ def test_no_images(shape):
     assert split_batch(np.zeros(shape, np.uint8)) == []
 
 
+@pytest.mark.torch
 def test_tensors():
     torch = pytest.importorskip("torch", reason="torch is not installed")
     batch = noise(4, 3, 5, 7)

@@ -140,6 +140,7 @@ class TestArrayLikes:
         refused(np.uint8(3), r"has shape \(\)")
 
 
+@pytest.mark.torch
 class TestTorch:
     @pytest.fixture(autouse=True)
     def _torch(self):

@@ -86,25 +86,34 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
     Raises
     ------
     ConfigError
-        If the string is not a device.
+        If the string is not a device, or the backend does not have the configuration's `precision`.
     BackendUnavailableError
         If the device cannot be used here; the message says why and how to get it.
     """
-    kind, _ = parse_device(device)
+    kind, index = parse_device(device)
     if kind == "auto":
         kind = next(name for name in _PREFERENCE if _problem(name) is None)
         if kind == "numpy":
             warn_slow(_native_problem())
-    problem = _problem(kind)
+    problem = _problem(kind, index)
     if problem is not None:
         raise BackendUnavailableError(f"device {device!r} is not available: {problem}")
+    if kind in ("numpy", "cpu") and config.precision != "float32":
+        raise ConfigError(
+            f"precision must be 'float32' on the backend {kind!r}, got {config.precision!r}; the devices torch:cpu and "
+            "cuda have others"
+        )
     if kind == "numpy":
         from mtcnn_fast.backends.numpy import NumpyBackend
 
         return NumpyBackend(config, weights)
-    from mtcnn_fast.backends.native import NativeBackend
+    if kind == "cpu":
+        from mtcnn_fast.backends.native import NativeBackend
 
-    return NativeBackend(config, weights)
+        return NativeBackend(config, weights)
+    from mtcnn_fast.backends.torch import TorchBackend
+
+    return TorchBackend(config, weights, f"cuda:{index}" if kind == "cuda" else kind)
 
 
 def batch_size(backend: str) -> int:
@@ -112,14 +121,18 @@ def batch_size(backend: str) -> int:
     return _BATCH_SIZES.get(backend, _BATCH_SIZE)
 
 
-def _problem(kind: str) -> str | None:
+def _problem(kind: str, index: int = 0) -> str | None:
     """Say why a kind of device cannot be used here, or return None if it can."""
     if kind == "numpy":
         return None
     if kind == "cpu":
         problem = _native_problem()
         return f"{problem}; to get it, {HOW_TO_GET}" if problem else None
-    return "this build has no torch backend; 'auto' takes the best device that can be used here"
+    from mtcnn_fast.backends.torch_devices import cuda_problem, torch_problem
+
+    if kind == "torch:cpu":
+        return torch_problem()
+    return cuda_problem(index)
 
 
 def _native_problem() -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mtcnn_fast.backends import DEVICES
-from mtcnn_fast.config import DEFAULTS
+from mtcnn_fast.config import DEFAULTS, PRECISIONS
 from mtcnn_fast.detector import Detector
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError, WeightsError
 
@@ -57,6 +57,10 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
     "num_threads": (
         Annotated[int | None, _option("N", "Threads of the cpu device; all cores if not given.")],
         DEFAULTS.num_threads,
+    ),
+    "precision": (
+        Annotated[str, _option("NAME", f"Of the networks on torch:cpu and cuda: {', '.join(PRECISIONS)}.")],
+        DEFAULTS.precision,
     ),
     "weights": (Annotated[Path | None, _option("PATH", "Networks of your own: a folder or a safetensors file.")], None),
 }

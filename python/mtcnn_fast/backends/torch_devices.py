@@ -1,0 +1,63 @@
+"""Whether torch and its devices can be used here, found out without importing torch where that is possible."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+INSTALL_TORCH = "pip install 'mtcnn-fast[torch]'"
+
+
+def torch_problem() -> str | None:
+    """Say why torch cannot be used, or return None if it can."""
+    if importlib.util.find_spec("torch") is None:
+        return f"torch is not installed; to get it, {INSTALL_TORCH}"
+    return None
+
+
+def cuda_module() -> tuple[ModuleType | None, str]:
+    """Import ``mtcnn_fast._cuda``: the module or None, and why not."""
+    try:
+        return importlib.import_module("mtcnn_fast._cuda"), ""
+    except ModuleNotFoundError as error:
+        if error.name != "mtcnn_fast._cuda":
+            raise
+        return None, (
+            "this installation has no CUDA kernels (mtcnn_fast._cuda); install a wheel that has them, or build from "
+            "source where nvcc is"
+        )
+    except ImportError as error:
+        return None, f"the CUDA kernels (mtcnn_fast._cuda) cannot be loaded ({error})"
+
+
+def cuda_problem(index: int = 0) -> str | None:
+    """Say everything that keeps a CUDA device from being used, or return None if nothing does."""
+    problems = []
+    module, problem = cuda_module()
+    if module is not None:
+        status = module.status()
+        problem = status["problem"]
+        if not problem and index >= status["devices"]:
+            problem = f"there is no device {index}; the driver finds {status['devices']}, counted from 0"
+    if problem:
+        problems.append(problem)
+    missing = torch_problem()
+    if missing:
+        problems.append(missing)
+    elif _cpu_only():
+        problems.append("the installed torch is built for the CPU only; install one that is built with CUDA")
+    return "; ".join(problems) or None
+
+
+def _cpu_only() -> bool:
+    """Tell whether torch is built without CUDA, from the file that says so: importing it takes seconds."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return False
+    version = Path(spec.origin).with_name("version.py")
+    if not version.is_file():
+        return False
+    return re.search(r"^cuda\b[^=\n]*= *None", version.read_text(), re.MULTILINE) is not None

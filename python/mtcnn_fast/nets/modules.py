@@ -1,0 +1,99 @@
+"""The three networks as torch modules (docs/semantics.md, "Networks"); parameters are named as in the weights files."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def _face_probability(logits: Tensor) -> Tensor:
+    """Return the second softmax probability over axis 1, in float32 whatever the network computes in."""
+    return torch.softmax(logits.float(), dim=1)[:, 1]
+
+
+def _flatten(x: Tensor) -> Tensor:
+    """Flatten ``(N, C, H, W)`` column by column, channels fastest, as the weights expect."""
+    return x.permute(0, 3, 2, 1).reshape(x.shape[0], -1)
+
+
+class PNet(nn.Module):
+    """The proposal network: a face probability and a regression for each cell of 12 x 12 pixels, two apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 10, 3)
+        self.prelu1 = nn.PReLU(10)
+        self.pool1 = nn.MaxPool2d(2, 2, ceil_mode=True)
+        self.conv2 = nn.Conv2d(10, 16, 3)
+        self.prelu2 = nn.PReLU(16)
+        self.conv3 = nn.Conv2d(16, 32, 3)
+        self.prelu3 = nn.PReLU(32)
+        self.conv4_1 = nn.Conv2d(32, 2, 1)
+        self.conv4_2 = nn.Conv2d(32, 4, 1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores ``(N, rows, columns)`` and regressions ``(N, 4, rows, columns)`` of ``(N, 3, H, W)``."""
+        x = self.pool1(self.prelu1(self.conv1(images)))
+        x = self.prelu3(self.conv3(self.prelu2(self.conv2(x))))
+        return _face_probability(self.conv4_1(x)), self.conv4_2(x).float()
+
+
+class RNet(nn.Module):
+    """The refinement network: a face probability and a regression for each crop of 24 x 24 pixels."""
+
+    size: int = 24
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 28, 3)
+        self.prelu1 = nn.PReLU(28)
+        self.pool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
+        self.conv2 = nn.Conv2d(28, 48, 3)
+        self.prelu2 = nn.PReLU(48)
+        self.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
+        self.conv3 = nn.Conv2d(48, 64, 2)
+        self.prelu3 = nn.PReLU(64)
+        self.dense4 = nn.Linear(576, 128)
+        self.prelu4 = nn.PReLU(128)
+        self.dense5_1 = nn.Linear(128, 2)
+        self.dense5_2 = nn.Linear(128, 4)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores ``(N,)`` and regressions ``(N, 4)`` of ``(N, 3, 24, 24)``."""
+        x = self.pool1(self.prelu1(self.conv1(crops)))
+        x = self.pool2(self.prelu2(self.conv2(x)))
+        x = self.prelu4(self.dense4(_flatten(self.prelu3(self.conv3(x)))))
+        return _face_probability(self.dense5_1(x)), self.dense5_2(x).float()
+
+
+class ONet(nn.Module):
+    """The output network: a face probability, a regression and five landmarks for each crop of 48 x 48 pixels."""
+
+    size: int = 48
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 32, 3)
+        self.prelu1 = nn.PReLU(32)
+        self.pool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
+        self.conv2 = nn.Conv2d(32, 64, 3)
+        self.prelu2 = nn.PReLU(64)
+        self.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
+        self.conv3 = nn.Conv2d(64, 64, 3)
+        self.prelu3 = nn.PReLU(64)
+        self.pool3 = nn.MaxPool2d(2, 2, ceil_mode=True)
+        self.conv4 = nn.Conv2d(64, 128, 2)
+        self.prelu4 = nn.PReLU(128)
+        self.dense5 = nn.Linear(1152, 256)
+        self.prelu5 = nn.PReLU(256)
+        self.dense6_1 = nn.Linear(256, 2)
+        self.dense6_2 = nn.Linear(256, 4)
+        self.dense6_3 = nn.Linear(256, 10)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return scores ``(N,)``, regressions ``(N, 4)`` and landmarks ``(N, 10)`` of ``(N, 3, 48, 48)``."""
+        x = self.pool1(self.prelu1(self.conv1(crops)))
+        x = self.pool2(self.prelu2(self.conv2(x)))
+        x = self.pool3(self.prelu3(self.conv3(x)))
+        x = self.prelu5(self.dense5(_flatten(self.prelu4(self.conv4(x)))))
+        return _face_probability(self.dense6_1(x)), self.dense6_2(x).float(), self.dense6_3(x).float()

@@ -1,0 +1,62 @@
+"""The networks with their weights, and the precision they compute in."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from mtcnn_fast.config import Precision
+from mtcnn_fast.nets.modules import ONet, PNet, RNet
+from mtcnn_fast.weights import load_weights
+
+if TYPE_CHECKING:
+    from mtcnn_fast.weights import Weights
+
+#: Largest difference of a score from float32's over the reference inputs of the networks. tf32 keeps 10 bits of the
+#: factors of each product and exists only on CUDA devices from compute capability 8.0 on.
+TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "tf32": 5e-3, "float16": 5e-3, "bfloat16": 4e-2}
+
+#: Types of a network's parameters.
+DTYPES: dict[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+def load_networks(weights: Weights | None = None) -> dict[str, nn.Module]:
+    """Make the networks ``pnet``, ``rnet`` and ``onet`` in eval mode, on the CPU, in float32.
+
+    Parameters
+    ----------
+    weights : Weights, optional
+        By default those that come with the package.
+    """
+    weights = weights or load_weights(None)
+    networks: dict[str, nn.Module] = {"pnet": PNet(), "rnet": RNet(), "onet": ONet()}
+    for name, network in networks.items():
+        tensors = {key: torch.from_numpy(np.array(value)) for key, value in getattr(weights, name).items()}
+        network.load_state_dict(tensors)
+        network.eval().requires_grad_(False)
+    return networks
+
+
+@contextlib.contextmanager
+def tf32_allowed(allowed: bool) -> Iterator[None]:
+    """Let CUDA round the factors of products to TF32 inside the block, or not; torch's default differs by library."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    if before == (allowed, allowed):
+        yield
+        return
+    matmul.allow_tf32 = cudnn.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before

@@ -1,0 +1,66 @@
+"""TorchScript, and nothing else of this package knows of it.
+
+It is deprecated by torch. `torch.export` with AOTInductor takes its place where it can compile for the target: the
+modules in `mtcnn_fast.nets.modules` suit both, and only this file would change.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from mtcnn_fast.nets.networks import load_networks
+
+if TYPE_CHECKING:
+    from mtcnn_fast.weights import Weights
+
+#: Torch gives this part of itself no types.
+_JIT: Any = torch.jit
+
+
+def script_network(network: nn.Module) -> torch.jit.ScriptModule:
+    """Compile a network in eval mode and freeze its parameters into constants."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return cast("torch.jit.ScriptModule", _JIT.freeze(_JIT.script(network.eval())))
+
+
+def run_script(network: nn.Module, batch: Tensor) -> tuple[Tensor, ...]:
+    """Run a network without gradients.
+
+    The profiling executor is off: it would compile anew for each image size, and a first call would round differently
+    from a second one.
+    """
+    with torch.inference_mode(), _JIT.optimized_execution(False):
+        return cast("tuple[Tensor, ...]", network(batch))
+
+
+def export_torchscript(path: str | Path, weights: Weights | None = None) -> list[Path]:
+    """Write the three networks as TorchScript archives, for use from C++ or without this package.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder, created if missing, for ``pnet.pt``, ``rnet.pt`` and ``onet.pt``.
+    weights : Weights, optional
+        By default those that come with the package.
+
+    Returns
+    -------
+    list of Path
+        The files. Each takes normalised ``(N, 3, H, W)`` float32 (``(N, 3, 24, 24)`` and ``(N, 3, 48, 48)`` for R-Net
+        and O-Net) and returns scores, regressions and, for O-Net, landmarks.
+    """
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, network in load_networks(weights).items():
+        files.append(folder / f"{name}.pt")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            _JIT.save(script_network(network), str(files[-1]))
+    return files

@@ -1,0 +1,134 @@
+"""What only a detector on torch can do: parts of the cascade, and tensors that stay on the device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from mtcnn_fast.arrays import checked_array
+from mtcnn_fast.errors import BackendUnavailableError
+from mtcnn_fast.images import Color, Layout, load_image
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from mtcnn_fast.backends.base import Backend
+    from mtcnn_fast.backends.shared import SharedBackend
+    from mtcnn_fast.backends.torch import TorchBackend
+    from mtcnn_fast.backends.torch_ops import FacesTensor
+    from mtcnn_fast.config import DetectorConfig
+    from mtcnn_fast.faces import Faces
+
+
+class Stagewise:
+    """The part of `mtcnn_fast.Detector` that needs the device ``torch:cpu`` or ``cuda``.
+
+    Each method raises `BackendUnavailableError` on other devices.
+    """
+
+    _config: DetectorConfig
+    _shared: SharedBackend
+
+    def detect_tensor(self, images: Any) -> FacesTensor:
+        """Find the faces in images that are on the device, and leave the result there, without waiting for it.
+
+        Parameters
+        ----------
+        images : (B, H, W, 3) or (B, 3, H, W) uint8 Tensor, or sequence of (H, W, 3) or (3, H, W)
+            RGB, any strides, on the detector's device; not copied. They must stay as they are until the stream that was
+            current in this call has reached its end.
+
+        Returns
+        -------
+        FacesTensor
+            Padded ``boxes (B, F, 4)``, ``scores (B, F)``, ``landmarks (B, F, 5, 2)`` float32 in pixels, ``counts (B,)``
+            and ``overflow (1,)`` int32. Where the latter is not 0 there was too little room and faces may be missing;
+            `detect_batch` would have tried again with more.
+
+        Raises
+        ------
+        ImageError
+            If a tensor has another type, shape or device.
+        """
+        with self._shared.lent() as backend:
+            return _on_torch(backend, "detect_tensor").detect_tensor(images)
+
+    def propose(
+        self,
+        image: Any,
+        *,
+        color: Color = "rgb",
+        value_range: tuple[float, float] | None = None,
+        layout: Layout = "hwc",
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return what the first network proposes: many boxes, most of them no faces.
+
+        Parameters
+        ----------
+        image, color, value_range, layout
+            As for `mtcnn_fast.Detector.detect`.
+
+        Returns
+        -------
+        boxes : (N, 4) float32 ndarray
+            Corners of squares, in pixels, regressed; they may leave the image.
+        scores : (N,) float32 ndarray
+
+        Raises
+        ------
+        ImageError, BackendError
+            As for `mtcnn_fast.Detector.detect`.
+        """
+        with self._shared.lent() as backend:
+            steps = _on_torch(backend, "propose")
+            pixels = load_image(
+                image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
+            )
+            return steps.propose([pixels])[0]
+
+    def refine(
+        self,
+        image: Any,
+        boxes: npt.ArrayLike,
+        *,
+        color: Color = "rgb",
+        value_range: tuple[float, float] | None = None,
+        layout: Layout = "hwc",
+    ) -> Faces:
+        """Find the faces in given boxes by the second and the third network: in those of a tracker, say.
+
+        Parameters
+        ----------
+        image, color, value_range, layout
+            As for `mtcnn_fast.Detector.detect`.
+        boxes : (N, 4) array_like
+            Corners in pixels, finite. The networks were trained on squares: others are enlarged to one.
+
+        Returns
+        -------
+        Faces
+            Highest score first, at most one for each box.
+
+        Raises
+        ------
+        ConfigError
+            If `boxes` is of another shape or not finite.
+        ImageError, BackendError
+            As for `mtcnn_fast.Detector.detect`.
+        """
+        corners = checked_array("boxes", boxes, (None, 4))
+        with self._shared.lent() as backend:
+            steps = _on_torch(backend, "refine")
+            pixels = load_image(
+                image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
+            )
+            return steps.refine([pixels], [corners])[0]
+
+
+def _on_torch(backend: Backend, method: str) -> TorchBackend:
+    if not hasattr(backend, method):
+        raise BackendUnavailableError(
+            f"{method} needs a detector on torch:cpu or cuda, and this one is on {backend.name!r}"
+        )
+    return cast("TorchBackend", backend)

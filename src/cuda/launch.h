@@ -1,0 +1,92 @@
+// The one way a kernel is started.
+#pragma once
+
+#include <cuda_runtime.h>
+#include <stdint.h>
+
+#include <string>
+
+#include "common/hd.h"
+#include "cuda/errors.h"
+
+namespace mtcnn_fast::cuda {
+
+inline constexpr int kWarp = 32;
+inline constexpr unsigned kWholeWarp = 0xffffffffu;
+
+// Before a loop whose body nvcc must not repeat.
+#ifdef __CUDACC__
+#define MF_NO_UNROLL _Pragma("unroll 1")
+#else
+#define MF_NO_UNROLL
+#endif
+
+template <typename T>
+MF_HD T divide_up(T a, T b) {
+    return (a + b - 1) / b;
+}
+
+struct Launch {
+    const char* kernel;
+    std::string shapes;  // for the error's text
+    dim3 grid;
+    unsigned threads;
+    cudaStream_t stream;
+};
+
+// Does nothing for an empty grid. Never synchronises: an error while the kernel runs surfaces at the caller's next
+// synchronisation.
+template <typename... Params, typename... Args>
+void launch(const Launch& how, void (*kernel)(Params...), const Args&... args) {
+    if (how.grid.x == 0 || how.grid.y == 0) return;
+    cudaLaunchConfig_t config{};
+    config.gridDim = how.grid;
+    config.blockDim = dim3(how.threads);
+    config.stream = how.stream;
+    const cudaError_t error = cudaLaunchKernelEx(&config, kernel, static_cast<Params>(args)...);
+    if (error == cudaSuccess) return;
+    check(error, std::string(how.kernel) + " (" + how.shapes + "; grid " + std::to_string(how.grid.x) + "x" +
+                     std::to_string(how.grid.y) + ", block " + std::to_string(how.threads) + ")");
+}
+
+// Makes `device` current for the lifetime of the object.
+class DeviceGuard {
+  public:
+    explicit DeviceGuard(int device) {
+        check(cudaGetDevice(&previous_), "cudaGetDevice");
+        if (device != previous_) {
+            check(cudaSetDevice(device), "cudaSetDevice(" + std::to_string(device) + ")");
+            changed_ = true;
+        }
+    }
+    ~DeviceGuard() {
+        if (changed_) cudaSetDevice(previous_);
+    }
+    DeviceGuard(const DeviceGuard&) = delete;
+    DeviceGuard& operator=(const DeviceGuard&) = delete;
+
+  private:
+    int previous_ = 0;
+    bool changed_ = false;
+};
+
+// Hands out aligned pieces of a caller's workspace; with a null base it only adds up their sizes.
+class Workspace {
+  public:
+    explicit Workspace(void* base) : base_(static_cast<char*>(base)) {}
+
+    template <typename T>
+    T* take(int64_t count) {
+        T* piece = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
+        used_ += divide_up<size_t>(static_cast<size_t>(count) * sizeof(T), kAlignment) * kAlignment;
+        return piece;
+    }
+    size_t used() const { return used_; }
+
+  private:
+    static constexpr size_t kAlignment = 256;
+    char* base_;
+    size_t used_ = 0;
+};
+
+}  // namespace mtcnn_fast::cuda

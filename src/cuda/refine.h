@@ -1,0 +1,69 @@
+// What happens to candidates between two networks: filter by score, gather what NMS kept, regress, square, landmarks,
+// and at the end one padded table an image.
+#pragma once
+
+#include "common/boxes.h"
+#include "cuda/select.h"
+
+namespace mtcnn_fast::cuda {
+
+inline constexpr int kLandmarks = 5;
+
+// A list of candidates in device memory. Null members are not wanted.
+struct Candidates {
+    Box* boxes;
+    float* scores;
+    Box* offsets;      // a network's box regression
+    float* landmarks;  // (n, 5, 2), x then y
+    int32_t* images;
+};
+
+struct FilterArguments {
+    Candidates in;         // boxes, images, offsets as given; scores are a network's probabilities
+    const float* points;   // (n, 10) O-Net's landmarks: five x, then five y; null: none
+    const uint8_t* valid;  // (n) as crop_pad_resize says
+    const int32_t* count;  // candidates in use, in device memory; null: all
+    int64_t length;
+    float threshold;  // kept above it
+    Candidates out;
+    SelectOutput output;
+};
+
+size_t filter_workspace_size(int64_t length);
+
+// Keeps the valid candidates above the threshold, in order. With `points`, landmarks come with them.
+void filter_candidates(const FilterArguments& arguments, void* workspace, size_t workspace_size, cudaStream_t stream);
+
+struct GatherArguments {
+    Candidates in;
+    const int64_t* kept;   // indices into `in`; null: all, in place or not
+    const int32_t* count;  // how many, in device memory
+    int64_t capacity;
+    bool regress;
+    BoxCoding coding;
+    float extra;  // added to widths and heights when regressing
+    bool square;
+    Candidates out;
+};
+
+// out[k] = in[kept[k]], the boxes optionally regressed and squared. Without `kept`, `out` may be `in`.
+void gather_candidates(const GatherArguments& arguments, cudaStream_t stream);
+
+struct PackArguments {
+    Candidates in;  // boxes, scores, landmarks, images: each image's candidates are adjacent
+    const int32_t* count;
+    int64_t capacity;
+    int image_count;
+    int64_t faces;      // room for each image
+    Box* boxes;         // (image_count, faces)
+    float* scores;      // (image_count, faces)
+    float* landmarks;   // (image_count, faces, 5, 2)
+    int32_t* counts;    // (image_count)
+    int32_t* overflow;  // raised by the number of images with more faces than room; null: not wanted
+};
+
+// Sorts each image's faces (score descending, then x1, y1, x2, y2) into its row of padded tables; what is left over is
+// 0.
+void pack_faces(const PackArguments& arguments, cudaStream_t stream);
+
+}  // namespace mtcnn_fast::cuda

@@ -1,0 +1,7 @@
+// Half precision of the emulated device. `_Float16` converts like the hardware: to nearest, ties to even.
+#pragma once
+
+struct __half {
+    _Float16 value;
+};
+inline __half __float2half_rn(float value) { return {static_cast<_Float16>(value)}; }

@@ -1,0 +1,128 @@
+// Stands in for the toolkit's header of this name, so that the project's .cu files compile unchanged with g++ and run
+// on an emulated device (machine.h). Only what the kernels use is here; anything else is a compile error.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <tuple>
+#include <type_traits>
+
+#include "machine.h"
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline __attribute__((always_inline))
+#define __launch_bounds__(...)
+#define __restrict__
+// One block runs at a time, so its shared memory can be static.
+#define __shared__ static
+
+struct dim3 {
+    unsigned x, y, z;
+    constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+
+// Not macros: the launch configuration has members of these names.
+inline constexpr const mf_emulation::Extent& threadIdx = mf_emulation::here.thread;
+inline constexpr const mf_emulation::Extent& blockIdx = mf_emulation::here.block;
+inline constexpr const mf_emulation::Extent& blockDim = mf_emulation::here.block_size;
+inline constexpr const mf_emulation::Extent& gridDim = mf_emulation::here.grid_size;
+inline constexpr int warpSize = 32;
+
+// --- Barriers and warp operations. The call site tells the machine whether lanes meet at the same place.
+#define __syncthreads() ::mf_emulation::sync_block(MF_SITE)
+#define __syncwarp(...) ::mf_emulation::sync_warp(MF_SITE __VA_OPT__(, ) __VA_ARGS__)
+#define __activemask() ::mf_emulation::active_mask(MF_SITE)
+#define __ballot_sync(mask, predicate) ::mf_emulation::ballot(MF_SITE, mask, predicate)
+#define __any_sync(mask, predicate) (::mf_emulation::ballot(MF_SITE, mask, predicate) != 0)
+#define __shfl_sync(mask, value, lane) \
+    ::mf_emulation::shuffle(MF_SITE, mask, value, ::mf_emulation::Shuffle::kIndex, lane)
+#define __shfl_up_sync(mask, value, delta) \
+    ::mf_emulation::shuffle(MF_SITE, mask, value, ::mf_emulation::Shuffle::kUp, delta)
+#define __shfl_down_sync(mask, value, delta) \
+    ::mf_emulation::shuffle(MF_SITE, mask, value, ::mf_emulation::Shuffle::kDown, delta)
+#define __shfl_xor_sync(mask, value, lanes) \
+    ::mf_emulation::shuffle(MF_SITE, mask, value, ::mf_emulation::Shuffle::kXor, lanes)
+
+// --- Atomics: one fiber runs at a time, so a plain update is atomic; the race detector is told what it is.
+template <typename T>
+__attribute__((no_sanitize("thread"))) T atomicAdd(T* address, T value) {
+    ::mf_emulation::record_atomic(address, sizeof(T));
+    const T old = *address;
+    *address = old + value;
+    return old;
+}
+
+// --- Arithmetic
+inline int __popc(unsigned value) { return __builtin_popcount(value); }
+inline int __popcll(unsigned long long value) { return __builtin_popcountll(value); }
+inline int __ffsll(long long value) { return __builtin_ffsll(value); }
+inline unsigned __float_as_uint(float value) { return __builtin_bit_cast(unsigned, value); }
+
+// --- Host interface
+using cudaStream_t = struct MfStream*;
+using cudaEvent_t = struct MfEvent*;
+enum cudaError_t {
+    cudaSuccess = 0,
+    cudaErrorInvalidValue = 1,
+    cudaErrorInvalidConfiguration = 9,
+    cudaErrorInsufficientDriver = 35,
+    cudaErrorInvalidDevice = 101,
+    cudaErrorLaunchFailure = 719,
+};
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
+enum cudaMemoryType { cudaMemoryTypeUnregistered = 0, cudaMemoryTypeHost = 1, cudaMemoryTypeDevice = 2 };
+inline constexpr unsigned cudaEventDisableTiming = 2;
+#define CUDART_VERSION 13000
+
+struct cudaPointerAttributes {
+    cudaMemoryType type;
+    int device;
+};
+struct cudaDeviceProp {
+    char name[256];
+    int major, minor, multiProcessorCount;
+    size_t totalGlobalMem;
+};
+struct cudaLaunchConfig_t {
+    dim3 gridDim;
+    dim3 blockDim;
+    size_t dynamicSmemBytes;
+    cudaStream_t stream;
+    void* attrs;
+    unsigned numAttrs;
+};
+
+const char* cudaGetErrorName(cudaError_t error);
+const char* cudaGetErrorString(cudaError_t error);
+cudaError_t cudaGetLastError();
+cudaError_t cudaDriverGetVersion(int* version);
+cudaError_t cudaRuntimeGetVersion(int* version);
+cudaError_t cudaGetDeviceCount(int* count);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
+cudaError_t cudaGetDevice(int* device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer);
+cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+
+template <typename... Params, typename... Args>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Params...), Args&&... args) {
+    const std::tuple<std::decay_t<Params>...> held(static_cast<Args&&>(args)...);
+    return static_cast<cudaError_t>(::mf_emulation::run_grid(
+        {config->gridDim.x, config->gridDim.y, config->gridDim.z},
+        {config->blockDim.x, config->blockDim.y, config->blockDim.z}, [&] { std::apply(kernel, held); }));
+}

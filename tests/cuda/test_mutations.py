@@ -1,0 +1,66 @@
+"""Every barrier is needed, and the tests know: with any one of them removed, they fail."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.cuda_build import ROOT, SOURCE, compiler
+
+pytestmark = [
+    pytest.mark.skipif(compiler() is None, reason="the emulated device needs a C++ compiler"),
+    pytest.mark.slow,
+    pytest.mark.xdist_group("cuda_mutations"),
+]
+
+BARRIER = re.compile(r"__sync(threads|warp)\(\);")
+
+#: Test that runs the kernels of each source with barriers.
+TESTS = {
+    "crop_pad_resize.cu": "test_crop_pad_resize.py::test_boxes_around_every_side[24-zero]",
+    "select_kernels.h": "test_proposals.py::test_exactly_full_is_no_overflow",
+    "select.cu": "test_proposals.py::test_more_chunks_than_one_scan_holds",
+    "sort_keys.cu": "test_batched_nms.py::test_sizes_around_the_tiles[2048]",
+    "batched_nms.cu": "test_batched_nms.py::test_sizes_around_the_tiles[2047]",
+}
+
+
+def barriers():
+    for path in sorted((SOURCE / "cuda").iterdir()):
+        for number, _ in enumerate(BARRIER.finditer(path.read_text())):
+            yield path.name, number
+
+
+def remove_barrier(text, number):
+    match = list(BARRIER.finditer(text))[number]
+    return text[: match.start()] + text[match.end() :]
+
+
+def run_test(name, source):
+    environment = {**os.environ, "MTCNN_FAST_EMULATION_SOURCE": str(source), "MTCNN_FAST_EMULATION": "race"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    return subprocess.run(
+        [*command, str(ROOT / "tests" / "cuda" / name)], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(("name", "number"), list(barriers()))
+def test_removing_a_barrier_is_noticed(tmp_path, name, number):
+    for part in ("common", "cuda"):
+        shutil.copytree(SOURCE / part, tmp_path / part)
+    mutated = tmp_path / "cuda" / name
+    mutated.write_text(remove_barrier(mutated.read_text(), number))
+    done = run_test(TESTS[name], tmp_path)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    assert re.search("race in (shared|global) memory|read of shared memory", done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_the_unchanged_source_passes(tmp_path, name):
+    """So that what fails above is the missing barrier and not the way of running."""
+    done = run_test(TESTS[name], Path(SOURCE))
+    assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr

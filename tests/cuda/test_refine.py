@@ -1,0 +1,175 @@
+"""What happens between the networks, against numpy: filter, gather, regress, square, landmarks, padded tables."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mtcnn_fast.backends import numpy_ops
+from support.cuda_ops import Candidates, filter_candidates, gather_candidates, pack_faces
+
+CHECK = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+codings = st.sampled_from(["corner", "rcnn"])
+
+
+def make(count, seed=0, images=3):
+    rng = np.random.default_rng(seed)
+    corner = rng.uniform(-20, 200, (count, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(4, 60, (count, 2))], axis=1).astype(np.float32)
+    scores = (rng.integers(0, 12, count) / 10).astype(np.float32)
+    scores[rng.random(count) < 0.1] = np.nan
+    return Candidates(
+        boxes,
+        scores,
+        rng.normal(scale=0.2, size=(count, 4)).astype(np.float32),
+        rng.normal(size=(count, 5, 2)).astype(np.float32),
+        np.sort(rng.integers(0, images, count)).astype(np.int32),
+    )
+
+
+@CHECK
+@given(count=st.integers(0, 3000), seed=st.integers(0, 2**32))
+def test_filter_equals_numpy(device, count, seed):
+    device.seed(seed)
+    candidates = make(count, seed)
+    rng = np.random.default_rng(seed)
+    points = rng.random((count, 10), np.float32)
+    valid = rng.random(count) < 0.8
+    ours, overflow = filter_candidates(device, candidates, points, valid, 0.7, max(count, 1))
+    keep = valid & (candidates.scores > np.float32(0.7))
+    np.testing.assert_array_equal(ours.landmarks, numpy_ops.place_landmarks(candidates.boxes[keep], points[keep]))
+    for name in ("boxes", "scores", "offsets", "images"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(candidates, name)[keep])
+    assert not overflow
+
+
+def test_filter_without_landmarks_and_with_a_count(device):
+    candidates = make(100, 1)
+    ours, _ = filter_candidates(device, candidates, None, np.ones(100, np.bool_), 0.5, 100, count=40)
+    keep = np.flatnonzero(candidates.scores[:40] > np.float32(0.5))
+    np.testing.assert_array_equal(ours.boxes, candidates.boxes[keep])
+
+
+def test_filter_that_overflows(device):
+    candidates = make(500, 2)
+    keep = np.flatnonzero(candidates.scores > np.float32(0.1))
+    ours, overflow = filter_candidates(device, candidates, None, np.ones(500, np.bool_), 0.1, 10)
+    assert overflow
+    np.testing.assert_array_equal(ours.boxes, candidates.boxes[keep[:10]])
+
+
+@CHECK
+@given(
+    count=st.integers(1, 300),
+    extra=st.sampled_from([None, 0, 1]),
+    coding=codings,
+    square=st.booleans(),
+    in_place=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+def test_gather_equals_numpy(device, count, extra, coding, square, in_place, seed):
+    candidates = make(count, seed)
+    kept = np.random.default_rng(seed).permutation(count)[: max(1, count // 2)]
+    ours = gather_candidates(device, candidates, None if in_place else kept, extra, coding, square)
+    if in_place:
+        kept = np.arange(count)
+    boxes = candidates.boxes[kept]
+    if extra is not None:
+        boxes = numpy_ops.regress(boxes, candidates.offsets[kept], coding, extra)
+    np.testing.assert_array_equal(ours.boxes, numpy_ops.square(boxes) if square else boxes)
+    for name in ("scores", "offsets", "landmarks", "images"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(candidates, name)[kept])
+
+
+def test_square_of_boxes_that_are_not_finite(device):
+    candidates = make(4, 3)
+    candidates.boxes[0, 0] = np.nan
+    candidates.boxes[1, 3] = np.inf
+    ours = gather_candidates(device, candidates, np.arange(4), square=True)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(ours.boxes, numpy_ops.square(candidates.boxes))
+
+
+@CHECK
+@given(count=st.integers(0, 120), images=st.integers(1, 4), seed=st.integers(0, 2**32))
+def test_pack_sorts_each_images_faces(device, count, images, seed):
+    device.seed(seed)
+    candidates = make(count, seed, images)
+    candidates.scores[np.isnan(candidates.scores)] = 0.5
+    # Boxes that tie in score and in x1, so that the later keys decide.
+    candidates.boxes[:, 0] = np.round(candidates.boxes[:, 0] / 100)
+    faces = 130
+    boxes, scores, landmarks, counts, overflow = pack_faces(device, candidates, images, faces)
+    assert overflow == 0
+    for image in range(images):
+        mine = np.flatnonzero(candidates.images == image)
+        mine = mine[numpy_ops.final_order(candidates.boxes[mine], candidates.scores[mine])]
+        assert counts[image] == len(mine)
+        for table, source in (
+            (boxes, candidates.boxes),
+            (scores, candidates.scores),
+            (landmarks, candidates.landmarks),
+        ):
+            np.testing.assert_array_equal(table[image, : len(mine)], source[mine])
+            assert not table[image, len(mine) :].any()
+
+
+def test_pack_keeps_the_best_where_there_is_no_room(device):
+    candidates = make(60, 5, images=2)
+    candidates.scores[np.isnan(candidates.scores)] = 0
+    boxes, scores, _, counts, overflow = pack_faces(device, candidates, 3, 4)
+    np.testing.assert_array_equal(counts, [4, 4, 0])
+    assert overflow == 2
+    for image in (0, 1):
+        mine = np.flatnonzero(candidates.images == image)
+        mine = mine[numpy_ops.final_order(candidates.boxes[mine], candidates.scores[mine])][:4]
+        np.testing.assert_array_equal(boxes[image], candidates.boxes[mine])
+        np.testing.assert_array_equal(scores[image], candidates.scores[mine])
+    assert not boxes[2].any()
+
+
+def test_pack_leaves_out_what_is_not_finite(device):
+    candidates = make(40, 7, images=2)
+    candidates.scores[np.isnan(candidates.scores)] = 0.5
+    candidates.boxes[0, 2] = np.nan
+    candidates.boxes[9, 0] = np.inf
+    candidates.landmarks[20, 4, 1] = -np.inf
+    boxes, _, _, counts, overflow = pack_faces(device, candidates, 2, 40)
+    usable = np.delete(np.arange(40), [0, 9, 20])
+    assert overflow == 0
+    for image in (0, 1):
+        mine = usable[candidates.images[usable] == image]
+        mine = mine[numpy_ops.final_order(candidates.boxes[mine], candidates.scores[mine])]
+        assert counts[image] == len(mine)
+        np.testing.assert_array_equal(boxes[image, : len(mine)], candidates.boxes[mine])
+
+
+def test_missing_arrays_are_named(device):
+    candidates = make(3)
+    module = device.module
+    boxes, none = device.array(candidates.boxes), None
+    with pytest.raises(ValueError, match="in must have scores, landmarks and images"):
+        module.pack_faces(
+            *((boxes, none, none, none, none), device.array([3], np.int32), device.empty((1, 2, 4), np.float32)),
+            *(
+                device.empty((1, 2), np.float32),
+                device.empty((1, 2, 5, 2), np.float32),
+                device.empty(1, np.int32),
+                none,
+            ),
+            stream=0,
+        )
+    with pytest.raises(ValueError, match="in must have every array that out has"):
+        module.gather_candidates(
+            *(
+                (boxes, none, none, none, none),
+                device.array([0]),
+                device.array([1], np.int32),
+                False,
+                False,
+                0.0,
+                False,
+            ),
+            *((device.empty((1, 4), np.float32), device.empty(1, np.float32), none, none, none),),
+            stream=0,
+        )

@@ -1,0 +1,195 @@
+"""The cascade that runs on CUDA, with the real kernels on the emulated device and torch's networks on the CPU."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mtcnn_fast.backends.numpy import NumpyBackend
+from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.weights import load_weights
+from support.data import PHOTO
+
+torch = pytest.importorskip("torch", reason="the torch backend needs torch")
+
+from mtcnn_fast.backends.torch import TorchBackend  # noqa: E402
+from mtcnn_fast.backends.torch_cuda_ops import CudaOps  # noqa: E402
+from mtcnn_fast.backends.torch_ops import Capacities  # noqa: E402
+from mtcnn_fast.backends.torch_plan import make_plan  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+ROOM = Capacities(proposals=1024, rnet=128, onet=32, faces=16)
+SETTINGS = {"min_face_size": 30.0}
+
+
+def record(work):
+    """Stand for a CUDA Graph: what it does again writes to the memory of its first result."""
+    faces = work()
+
+    def replay():
+        again = work()
+        for field in dataclasses.fields(faces):
+            getattr(faces, field.name).copy_(getattr(again, field.name))
+
+    return faces, replay
+
+
+@pytest.fixture
+def make(plain_device, monkeypatch):
+    """Make a backend whose steps between the networks run on the emulated device."""
+    plain_device.library.emulation_accept_host_memory(1)
+    weights = load_weights(None)
+
+    def make(room=ROOM, *, download_counts=False, graphs=0, weights=weights, **settings):
+        def make_ops(backend, config, own_weights):
+            return CudaOps(plain_device.module, torch.device("cpu"), lambda: 0, own_weights.box_coding, config.border)
+
+        monkeypatch.setattr(TorchBackend, "_make_ops", make_ops)
+        monkeypatch.setattr(TorchBackend, "_recorder", lambda backend: record)
+        monkeypatch.setattr(
+            TorchBackend,
+            "_room",
+            lambda backend, plan: Capacities(*(backend._scale * value for value in dataclasses.astuple(room))),
+        )
+        config = DetectorConfig(**{**SETTINGS, **settings})
+        return TorchBackend(config, weights, download_counts=download_counts, graphs=graphs)
+
+    yield make
+    plain_device.library.emulation_accept_host_memory(0)
+
+
+@pytest.fixture(scope="module")
+def images():
+    photo = Image.open(PHOTO).convert("RGB")
+    face = np.asarray(photo.crop((130, 20, 330, 220)).resize((100, 100)))
+    pair = np.full((100, 170, 3), 90, np.uint8)
+    pair[:, :85], pair[:, 85:] = face[:, :85], face[:, 15:]
+    return [face, pair, np.zeros((40, 50, 3), np.uint8), np.zeros((5, 5, 3), np.uint8)]
+
+
+def assert_close(ours, reference):
+    assert len(ours) == len(reference)
+    np.testing.assert_allclose(ours.scores, reference.scores, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(ours.boxes, reference.boxes, rtol=0, atol=0.01)
+    np.testing.assert_allclose(ours.landmarks, reference.landmarks, rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("border", ["zero", "clip"])
+@pytest.mark.parametrize("download_counts", [False, True])
+def test_faces_are_those_of_numpy(make, images, border, download_counts):
+    backend = make(border=border, download_counts=download_counts)
+    reference = NumpyBackend(DetectorConfig(border=border, **SETTINGS), load_weights(None)).detect(images)
+    assert sum(map(len, reference)) >= 2
+    for ours, expected in zip(backend.detect(images), reference, strict=True):
+        assert_close(ours, expected)
+
+
+def test_boxes_coded_as_centre_and_size(make, images):
+    weights = dataclasses.replace(load_weights(None), box_coding="rcnn")
+    config = DetectorConfig(thresholds=(0.6, 0.3, 0.3), **SETTINGS)
+    reference = NumpyBackend(config, weights).detect(images[:1])
+    ours = make(weights=weights, thresholds=(0.6, 0.3, 0.3)).detect(images[:1])
+    assert_close(ours[0], reference[0])
+
+
+@pytest.mark.parametrize(
+    "small",
+    [{"proposals": 8}, {"rnet": 2}, {"onet": 1}, {"faces": 1}],
+    ids=["proposals", "rnet", "onet", "faces"],
+)
+def test_too_little_room_is_tried_again_and_nothing_is_lost(make, images, caplog, small):
+    """Whichever list is too short, the flag says so, and the second or a later try has them all."""
+    caplog.set_level("INFO", logger="mtcnn_fast")
+    expected = make().detect(images)
+    assert caplog.messages == []
+    found = make(dataclasses.replace(ROOM, **small)).detect(images)
+    assert any("too little room" in message for message in caplog.messages)
+    for ours, reference in zip(found, expected, strict=True):
+        assert_close(ours, reference)
+
+
+def test_the_tensor_result_reports_the_overflow(make, images):
+    tensors = [torch.from_numpy(image.copy()) for image in images]
+    assert int(make().detect_tensor(tensors).overflow) == 0
+    short = make(dataclasses.replace(ROOM, rnet=2)).detect_tensor(tensors)
+    assert int(short.overflow) != 0
+
+
+def test_tensors_in_any_layout_are_used_where_they_are(make, images):
+    backend = make()
+    (expected,) = backend.detect(images[:1])
+    planes = torch.from_numpy(np.ascontiguousarray(images[0].transpose(2, 0, 1)))
+    wide = torch.zeros(100, 120, 3, dtype=torch.uint8)
+    wide[:, 7:107] = torch.from_numpy(images[0].copy())
+    for tensor in (torch.from_numpy(images[0].copy()), planes, wide[:, 7:107]):
+        faces = backend.detect_tensor([tensor])
+        count = int(faces.counts[0])
+        np.testing.assert_allclose(faces.boxes[0, :count].numpy(), expected.boxes, atol=0.01)
+        assert not faces.boxes[0, count:].any()
+
+
+def test_a_batch_equals_its_images(make, images):
+    backend = make()
+    alone = [backend.detect([image])[0] for image in images]
+    for ours, expected in zip(backend.detect(images[::-1]), alone[::-1], strict=True):
+        assert_close(ours, expected)
+
+
+def test_propose_and_refine(make, images):
+    backend = make()
+    (boxes, scores), *_ = backend.propose(images)
+    assert len(boxes) == len(scores) > 0
+    (ours,) = backend.refine(images[:1], [boxes])
+    assert_close(ours, backend.detect(images[:1])[0])
+
+
+def test_more_sizes_of_levels_than_a_launch_takes(make, images):
+    settings = {"factor": 0.99, "min_face_size": 12}
+    backend = make(dataclasses.replace(ROOM, proposals=16384, rnet=2048, onet=256), **settings)
+    assert len(make_plan([(100, 170)], backend._config).groups) > 128
+    (reference,) = NumpyBackend(DetectorConfig(**settings), load_weights(None)).detect(images[1:2])
+    assert len(reference) > 0
+    assert_close(backend.detect(images[1:2])[0], reference)
+
+
+def test_recordings_give_the_same_and_the_oldest_goes(make, images):
+    backend, plain = make(graphs=2), make()
+    other = images[0][::-1, ::-1].copy()
+    mirrored = images[0][:, ::-1].copy()
+    for batch in ([images[0]], [mirrored], [other], [images[1]], [images[2]], [images[0]], [images[1], images[0]]):
+        for ours, expected in zip(backend.detect(batch), plain.detect(batch), strict=True):
+            assert_close(ours, expected)
+        assert 1 <= len(backend._graphs) <= 2
+    assert [key[:-1] for key in backend._graphs._recordings] == [((100, 100),), ((100, 170), (100, 100))]
+
+
+def test_a_recording_with_too_little_room_is_made_again(make, images):
+    backend = make(dataclasses.replace(ROOM, rnet=2), graphs=4)
+    expected = make().detect(images)
+    for _ in range(2):
+        for ours, reference in zip(backend.detect(images), expected, strict=True):
+            assert_close(ours, reference)
+    assert backend._scale > 1
+    # A flag that an earlier detection raised does not stay up.
+    assert all(len(faces) == 0 for faces in backend.detect([np.zeros_like(image) for image in images]))
+    assert len(backend._graphs) > 1
+
+
+def test_profile_and_trace_go_without_a_recording(make, images):
+    backend = make(graphs=1)
+    assert backend.detect(images[:1], profile=True)[0].timings
+    assert backend.detect(images[:1], trace=True)[0].trace
+    assert len(backend._graphs) == 0
+    backend.detect(images[:1])
+    backend.close()
+    assert backend._graphs is None
+
+
+def test_recordings_are_refused_with_counts(make):
+    with pytest.raises(ConfigError, match="graphs must be 0 on torch:cpu and with download_counts, got 1 on torch:cpu"):
+        make(graphs=1, download_counts=True)

@@ -1,0 +1,233 @@
+"""The kernels as functions of numpy arrays, on the emulated device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from support.cuda_device import DeviceArray, ModuleDevice
+
+
+class Picture(NamedTuple):
+    """An image in device memory: the array that holds it, and its entry in the kernels' tables."""
+
+    memory: DeviceArray
+    entry: tuple[int, int, int, int, int, int]
+
+
+def upload_image(
+    device: ModuleDevice, image: np.ndarray, layout: str = "hwc", pitch: int = 0, shift: int = 0
+) -> Picture:
+    """Upload ``(H, W, 3)`` as HWC or CHW, rows `pitch` bytes longer than needed, `shift` bytes into the memory."""
+    height, width = image.shape[:2]
+    rows = image.reshape(height, -1) if layout == "hwc" else image.transpose(2, 0, 1).reshape(3 * height, width)
+    padded = np.full((len(rows), rows.shape[1] + pitch), 255, np.uint8)
+    padded[:, : rows.shape[1]] = rows
+    memory = device.array(np.concatenate([np.full(shift, 255, np.uint8), padded.ravel()]))
+    stride = padded.shape[1]
+    pixel, channel = (3, 1) if layout == "hwc" else (1, stride * height)
+    return Picture(memory, (memory.pointer + shift, stride, pixel, channel, height, width))
+
+
+def resize(
+    device: ModuleDevice, pictures: Sequence[Picture], levels: Sequence[tuple[int, int, int]], dtype: type = np.float32
+) -> list[np.ndarray]:
+    """Return each level ``(image, height, width)`` as ``(3, height, width)``."""
+    plan = device.module.ResizePlan([picture.entry for picture in pictures], list(levels))
+    out = device.empty(plan.elements, dtype)
+    device.module.resize_pyramid(plan, device.bytes(plan.table), out, stream=0)
+    content = out.numpy()
+    return [
+        content[offset : offset + 3 * height * width].reshape(3, height, width)
+        for offset, (_, height, width) in zip(plan.offsets, levels, strict=True)
+    ]
+
+
+def crop(
+    device: ModuleDevice,
+    pictures: Sequence[Picture],
+    boxes: np.ndarray,
+    index: np.ndarray,
+    size: int,
+    border: str,
+    dtype: type = np.float32,
+    count: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    out, valid = device.empty((len(boxes), 3, size, size), dtype), device.empty(len(boxes), np.bool_)
+    device.module.crop_pad_resize(
+        device.bytes(device.module.image_table([picture.entry for picture in pictures])),
+        device.array(boxes, np.float32),
+        device.array(index, np.int32),
+        None if count is None else device.array([count], np.int32),
+        out,
+        valid,
+        zero_border=border == "zero",
+        stream=0,
+    )
+    return out.numpy(), valid.numpy()
+
+
+def nms(
+    device: ModuleDevice,
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    segments: np.ndarray | None,
+    threshold: float,
+    mode: str = "iou",
+    segment_count: int = 1,
+    count: int | None = None,
+    workspace_size: int | None = None,
+) -> np.ndarray:
+    kept, kept_count = device.empty(len(boxes), np.int64), device.empty(1, np.int32)
+    module = device.module
+    size = workspace_size or module.batched_nms_workspace_size(len(boxes), segment_count)
+    workspace = device.empty(size, np.uint8)
+    module.batched_nms(
+        device.array(boxes, np.float32),
+        device.array(scores, np.float32),
+        None if segments is None else device.array(segments, np.int32),
+        segment_count,
+        None if count is None else device.array([count], np.int32),
+        threshold,
+        mode == "iomin",
+        kept,
+        kept_count,
+        workspace,
+        stream=0,
+    )
+    return kept.numpy()[: kept_count.numpy()[0]]
+
+
+class Proposals(NamedTuple):
+    boxes: np.ndarray
+    scores: np.ndarray
+    offsets: np.ndarray
+    segments: np.ndarray
+    images: np.ndarray
+    overflow: bool
+
+
+def propose(
+    device: ModuleDevice,
+    maps: Sequence[tuple[np.ndarray, np.ndarray]],
+    levels: Sequence[tuple[int, int, int, int, int, int, float]],
+    threshold: float,
+    capacity: int,
+) -> Proposals:
+    """Take the cells above a threshold, from `MAX_MAPS` maps a launch."""
+    module = device.module
+    out = [
+        device.empty((capacity, 4), np.float32),
+        device.empty(capacity, np.float32),
+        device.empty((capacity, 4), np.float32),
+        device.empty(capacity, np.int32),
+        device.empty(capacity, np.int32),
+    ]
+    count, overflow = device.empty(1, np.int32), device.array([0], np.int32)
+    held = [(device.array(scores, np.float32), device.array(offsets, np.float32)) for scores, offsets in maps]
+    for first in range(0, max(len(held), 1), module.MAX_MAPS):
+        mine = [(level[0] - first, *level[1:]) for level in levels if 0 <= level[0] - first < module.MAX_MAPS]
+        table, chunks = module.proposal_table(mine)
+        workspace = device.empty(module.proposals_workspace_size(chunks), np.uint8)
+        module.proposals(
+            held[first : first + module.MAX_MAPS],
+            *(device.bytes(table), chunks, threshold, *out, count, overflow, workspace),
+            append=first > 0,
+            stream=0,
+        )
+    used = count.numpy()[0]
+    return Proposals(*(array.numpy()[:used] for array in out), overflow=bool(overflow.numpy()[0]))
+
+
+class Candidates(NamedTuple):
+    boxes: np.ndarray
+    scores: np.ndarray
+    offsets: np.ndarray
+    landmarks: np.ndarray
+    images: np.ndarray
+
+
+def _upload(device: ModuleDevice, candidates: Candidates) -> tuple[DeviceArray, ...]:
+    dtypes = (np.float32, np.float32, np.float32, np.float32, np.int32)
+    return tuple(device.array(array, dtype) for array, dtype in zip(candidates, dtypes, strict=True))
+
+
+def _room(device: ModuleDevice, capacity: int) -> tuple[DeviceArray, ...]:
+    return (
+        device.empty((capacity, 4), np.float32),
+        device.empty(capacity, np.float32),
+        device.empty((capacity, 4), np.float32),
+        device.empty((capacity, 5, 2), np.float32),
+        device.empty(capacity, np.int32),
+    )
+
+
+def filter_candidates(
+    device: ModuleDevice,
+    candidates: Candidates,
+    points: np.ndarray | None,
+    valid: np.ndarray,
+    threshold: float,
+    capacity: int,
+    count: int | None = None,
+) -> tuple[Candidates, bool]:
+    out, out_count, overflow = _room(device, capacity), device.empty(1, np.int32), device.array([0], np.int32)
+    workspace = device.empty(device.module.filter_workspace_size(len(valid)), np.uint8)
+    device.module.filter_candidates(
+        _upload(device, candidates),
+        None if points is None else device.array(points, np.float32),
+        device.array(valid, np.bool_),
+        None if count is None else device.array([count], np.int32),
+        threshold,
+        out,
+        out_count,
+        overflow,
+        workspace,
+        stream=0,
+    )
+    used = out_count.numpy()[0]
+    return Candidates(*(array.numpy()[:used] for array in out)), bool(overflow.numpy()[0])
+
+
+def gather_candidates(
+    device: ModuleDevice,
+    candidates: Candidates,
+    kept: np.ndarray | None,
+    extra: int | None = None,
+    coding: str = "corner",
+    square: bool = False,
+) -> Candidates:
+    """Regress with `extra` unless it is None; without `kept`, in place."""
+    held = _upload(device, candidates)
+    out = held if kept is None else _room(device, len(kept))
+    device.module.gather_candidates(
+        held,
+        None if kept is None else device.array(kept, np.int64),
+        device.array([len(candidates.boxes) if kept is None else len(kept)], np.int32),
+        extra is not None,
+        coding == "rcnn",
+        float(extra or 0),
+        square,
+        out,
+        stream=0,
+    )
+    return Candidates(*(array.numpy() for array in out))
+
+
+def pack_faces(
+    device: ModuleDevice, candidates: Candidates, images: int, faces: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+    """Return boxes, scores and landmarks padded to `faces` an image, the counts, and how many images overflowed."""
+    out = [
+        device.empty((images, faces, 4), np.float32),
+        device.empty((images, faces), np.float32),
+        device.empty((images, faces, 5, 2), np.float32),
+        device.empty(images, np.int32),
+    ]
+    overflow = device.array([0], np.int32)
+    count = device.array([len(candidates.boxes)], np.int32)
+    device.module.pack_faces(_upload(device, candidates), count, *out, overflow, stream=0)
+    boxes, scores, landmarks, counts = (array.numpy() for array in out)
+    return boxes, scores, landmarks, counts, int(overflow.numpy()[0])

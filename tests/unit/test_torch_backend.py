@@ -1,0 +1,230 @@
+"""What only the torch backend has: entry points, messages about devices, memory that runs out, other processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import pickle
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mtcnn_fast.backends import create_backend, torch_devices
+from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.detector import Detector
+from mtcnn_fast.errors import BackendError, BackendUnavailableError, ConfigError, ImageError
+from mtcnn_fast.weights import load_weights
+from support.data import COPY, PHOTO
+from support.golden import load_golden, read_image
+
+torch = pytest.importorskip("torch", reason="the torch backend needs torch")
+
+from mtcnn_fast.backends.torch import TorchBackend  # noqa: E402
+from mtcnn_fast.nets import TOLERANCES  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def face():
+    photo = Image.open(PHOTO).convert("RGB")
+    return np.asarray(photo.crop((130, 20, 330, 220)).resize((120, 120)))
+
+
+@pytest.fixture(scope="module")
+def backend():
+    return TorchBackend(DetectorConfig(), load_weights(None))
+
+
+def test_detect_tensor_agrees_with_detect(backend, face):
+    (expected,) = backend.detect([face])
+    assert len(expected) == 1
+    batch = torch.from_numpy(np.stack([face, np.zeros_like(face)]))
+    for images in (batch, batch.permute(0, 3, 1, 2), list(batch)):
+        faces = backend.detect_tensor(images)
+        assert faces.counts.tolist() == [1, 0]
+        assert faces.overflow.tolist() == [0]
+        np.testing.assert_array_equal(faces.boxes[0, :1].numpy(), expected.boxes)
+        np.testing.assert_array_equal(faces.landmarks[0, :1].numpy(), expected.landmarks)
+        assert not faces.boxes[1].any()
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (torch.zeros(4, 5), r"got \(4, 5\) torch.float32"),
+        (torch.zeros(4, 5, 3), r"got \(4, 5, 3\) torch.float32"),
+        (torch.zeros(4, 5, 4, dtype=torch.uint8), r"got \(4, 5, 4\) torch.uint8"),
+        (torch.zeros(0, 5, 3, dtype=torch.uint8), r"at least one pixel, got \(0, 5, 3\)"),
+        (torch.zeros(4, 5, 3, dtype=torch.uint8, device="meta"), "got one on meta"),
+    ],
+)
+def test_detect_tensor_refuses(backend, image, message):
+    with pytest.raises(ImageError, match=message):
+        backend.detect_tensor([image])
+
+
+def test_propose_and_refine_make_detect(backend, face):
+    ((boxes, scores),) = backend.propose([face])
+    assert boxes.shape == (len(scores), 4)
+    np.testing.assert_allclose(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1], rtol=1e-5)
+    (expected,) = backend.detect([face])
+    (found,) = backend.refine([face], [boxes])
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-3)
+
+
+def test_refine_of_a_tracked_box(backend, face):
+    (expected,) = backend.detect([face])
+    found, nothing = backend.refine([face, face], [expected.boxes + 3, []])
+    assert len(found) == 1
+    assert len(nothing) == 0
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=10)
+    assert backend.refine([], []) == []
+    with pytest.raises(ImageError, match="boxes must have one entry for each of the 1 images, got 2"):
+        backend.refine([face], [[], []])
+
+
+def test_the_detector_has_the_parts_too(backend, face):
+    with Detector("torch:cpu") as detector:
+        (expected,) = backend.detect([face])
+        boxes, scores = detector.propose(face[..., ::-1], color="bgr")
+        assert len(boxes) == len(scores) > 1
+        found = detector.refine(face.transpose(2, 0, 1), boxes, layout="chw")
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-3)
+        assert len(detector.refine(face, [])) == 0
+        faces = detector.detect_tensor(torch.from_numpy(face[None].copy()))
+        np.testing.assert_array_equal(faces.boxes[0].numpy(), expected.boxes)
+        with pytest.raises(ConfigError, match=r"boxes must be finite numbers of shape \(N, 4\), got nan"):
+            detector.refine(face, [[0, 0, 9, np.nan]])
+        with pytest.raises(ImageError):
+            detector.propose("no such file")
+    with pytest.raises(BackendError, match="this detector is closed"):
+        detector.propose(face)
+
+
+def test_memory_that_runs_out_splits_the_batch(face, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="mtcnn_fast")
+    backend = TorchBackend(DetectorConfig(), load_weights(None))
+    detect = backend._cascade.detect
+    sizes = []
+
+    def short_of_memory(batch, room, observer):
+        sizes.append(len(batch.plan.sizes))
+        if len(batch.plan.sizes) > 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return detect(batch, room, observer)
+
+    monkeypatch.setattr(backend._cascade, "detect", short_of_memory)
+    blank = np.zeros_like(face)
+    assert [len(faces) for faces in backend.detect([face, blank, face])] == [1, 0, 1]
+    assert sizes == [3, 1, 2, 1, 1]
+    assert any("out of memory with 3 images, trying halves" in message for message in caplog.messages)
+
+
+def test_memory_too_small_for_one_image_is_an_error(face, monkeypatch):
+    backend = TorchBackend(DetectorConfig(), load_weights(None))
+
+    def no_memory(batch, room, observer):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(backend._cascade, "detect", no_memory)
+    with pytest.raises(BackendError, match="torch:cpu: the device's memory does not hold one image of 120x120"):
+        backend.detect([face, face])
+
+
+def test_pickled_backend_detects_the_same(backend, face):
+    again = pickle.loads(pickle.dumps(backend))
+    assert again.name == backend.name
+    assert again.detect([face])[0] == backend.detect([face])[0]
+
+
+@pytest.mark.slow
+def test_spawned_process_detects_the_same(backend, face):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(backend.detect, ([face],))[0] == backend.detect([face])[0]
+
+
+def test_context_manager_and_warmup():
+    with TorchBackend(DetectorConfig(), load_weights(None)) as backend:
+        backend.warmup()
+    assert not hasattr(backend, "_cascade")
+
+
+def test_recordings_need_cuda():
+    with pytest.raises(ConfigError, match="graphs must be 0 on torch:cpu and with download_counts, got 3 on torch:cpu"):
+        TorchBackend(DetectorConfig(), load_weights(None), graphs=3)
+
+
+def test_max_faces_keeps_the_best(face):
+    pair = np.concatenate([face, face], axis=1)
+    every = TorchBackend(DetectorConfig(), load_weights(None)).detect([pair])[0]
+    assert len(every) >= 2
+    (best,) = TorchBackend(DetectorConfig(max_faces=1), load_weights(None)).detect([pair])
+    assert best.scores.tolist() == every.scores[:1].tolist()
+
+
+@pytest.mark.parametrize("precision", ["tf32", "float16", "bfloat16"])
+def test_lower_precision_finds_the_same_faces(precision):
+    """Within the tolerance of the scores, and of 1 % (bfloat16: 4 %) of a face's width in its box and landmarks."""
+    golden = load_golden("default", COPY)
+    images = [read_image(COPY / path) for path in golden.images]
+    exact, rounded = (
+        Detector.from_config(dataclasses.replace(golden.config, precision=name), "torch:cpu").detect_batch(images)
+        for name in ("float32", precision)
+    )
+    assert sum(map(len, exact)) > 0
+    assert (rounded == exact) == (precision == "tf32")
+    for ours, expected in zip(rounded, exact, strict=True):
+        assert len(ours) == len(expected)
+        np.testing.assert_allclose(ours.scores, expected.scores, rtol=0, atol=TOLERANCES[precision])
+        width = expected.boxes[:, 2:3] - expected.boxes[:, :1]
+        allowed = (0.04 if precision == "bfloat16" else 0.01) * width
+        assert (np.abs(ours.boxes - expected.boxes) <= allowed).all()
+        assert (np.abs(ours.landmarks - expected.landmarks) <= allowed[..., None]).all()
+
+
+@pytest.mark.parametrize(
+    ("status", "cpu_only", "message"),
+    [
+        ({"devices": 0, "problem": "there is no NVIDIA driver"}, False, "there is no NVIDIA driver$"),
+        ({"devices": 0, "problem": "the NVIDIA driver is too old"}, False, "the NVIDIA driver is too old$"),
+        ({"devices": 1, "problem": ""}, True, "the installed torch is built for the CPU only; install one that"),
+        (
+            {"devices": 0, "problem": "there is no NVIDIA driver"},
+            True,
+            "there is no NVIDIA driver; the installed torch is built for the CPU only",
+        ),
+        (None, False, "this installation has no CUDA kernels"),
+    ],
+)
+def test_message_says_why_cuda_is_not_available(monkeypatch, status, cpu_only, message):
+    if status is None:
+        found = (None, "this installation has no CUDA kernels")
+    else:
+        found = (types.SimpleNamespace(status=lambda: status), "")
+    monkeypatch.setattr(torch_devices, "cuda_module", lambda: found)
+    monkeypatch.setattr(torch_devices, "_cpu_only", lambda: cpu_only)
+    with pytest.raises(BackendUnavailableError, match="device 'cuda' is not available: " + message):
+        create_backend("cuda", DetectorConfig(), load_weights(None))
+
+
+def test_message_names_a_device_that_is_not_there(monkeypatch):
+    module = types.SimpleNamespace(status=lambda: {"devices": 2, "problem": ""})
+    monkeypatch.setattr(torch_devices, "cuda_module", lambda: (module, ""))
+    monkeypatch.setattr(torch_devices, "_cpu_only", lambda: False)
+    assert torch_devices.cuda_problem(1) is None
+    assert torch_devices.cuda_problem(2) == "there is no device 2; the driver finds 2, counted from 0"
+
+
+def test_message_without_torch(monkeypatch):
+    monkeypatch.setattr(torch_devices.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        BackendUnavailableError, match=r"torch is not installed; to get it, pip install 'mtcnn-fast\[torch\]'"
+    ):
+        create_backend("torch:cpu", DetectorConfig(), load_weights(None))
+
+
+def test_build_of_torch_is_known_without_importing_it():
+    assert torch_devices._cpu_only() == (torch.version.cuda is None)
