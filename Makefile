@@ -76,8 +76,8 @@ dev: $(if $(filter file,$(origin PYTHON)),$(VENV)/.dev) ## build the native modu
 	$(DEV_PATH) cmake --build build/dev --parallel $(JOBS)
 	cmake --install build/dev --prefix python > /dev/null
 
-cuda: ## build the CUDA module for two architectures and check what the compiler says
-	JOBS=$(JOBS) PYTHON=$(PYTHON) bash -euo pipefail scripts/ci/cuda.sh
+cuda: ## build the CUDA module for two architectures and check what the compiler says; CUDA_ARCHITECTURES=all for every one
+	JOBS=$(JOBS) PYTHON=$(PYTHON) CUDA_ARCHITECTURES=$(CUDA_ARCHITECTURES) bash -euo pipefail scripts/ci/cuda.sh
 
 test-gpu: ## build with CUDA and run the tests that need a device, with WITH=torch (built with CUDA)
 	$(MAKE) $(VENV)/.test MTCNN_FAST_CUDA=on

@@ -85,10 +85,15 @@ def read_log(log: str) -> list[Kernel]:
 
 
 def kernel_table(kernels: list[Kernel]) -> str:
-    rows = ["| kernel | architecture | threads | registers | shared memory, bytes | spilled bytes | occupancy |"]
-    rows.append("|---|---|--:|--:|--:|--:|--:|")
-    for k in kernels:
-        cells = (f"`{k.name}`", k.architecture, k.threads, k.registers, k.shared, k.spills, f"{k.occupancy:.0%}")
+    """One row a kernel; for each architecture its registers and occupancy."""
+    architectures = sorted({k.architecture for k in kernels}, key=lambda name: int(name[3:]))
+    rows = [f"| kernel | threads | shared memory, bytes | spilled bytes | {' | '.join(architectures)} |"]
+    rows.append("|---" + "|--:" * (3 + len(architectures)) + "|")
+    for name in dict.fromkeys(k.name for k in kernels):
+        mine = {k.architecture: k for k in kernels if k.name == name}
+        first = next(iter(mine.values()))
+        cells = [f"`{name}`", first.threads, max(k.shared for k in mine.values()), sum(k.spills for k in mine.values())]
+        cells += [f"{mine[a].registers}, {mine[a].occupancy:.0%}" if a in mine else "" for a in architectures]
         rows.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(rows)
 
