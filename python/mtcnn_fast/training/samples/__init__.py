@@ -1,0 +1,7 @@
+"""Samples for training: windows cut from annotated images, stored on disk, taken in batches."""
+
+from __future__ import annotations
+
+from mtcnn_fast.training.samples.sample_set import Batch, SampleKind, SampleSet
+
+__all__ = ["Batch", "SampleKind", "SampleSet"]
