@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mtcnn_fast.training.samples.augment import AugmentOptions, augment
 from mtcnn_fast.training.samples.sample_set import Batch, SampleKind, SampleSet
 
-__all__ = ["Batch", "SampleKind", "SampleSet"]
+__all__ = ["AugmentOptions", "Batch", "SampleKind", "SampleSet", "augment"]
