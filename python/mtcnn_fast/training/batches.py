@@ -19,11 +19,14 @@ from torch import Tensor
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.training.distributed import Group
 from mtcnn_fast.training.losses import Targets, box_targets
+from mtcnn_fast.training.options import TrainOptions
+from mtcnn_fast.training.samples.augment import augment, draw
 from mtcnn_fast.training.samples.sample_set import Batch, SampleKind
 from mtcnn_fast.weights.spec import BoxCoding
 
 if TYPE_CHECKING:
-    from mtcnn_fast.training.samples.sample_set import SampleSet
+    from mtcnn_fast.training.options import TrainOptions
+from mtcnn_fast.training.samples.sample_set import SampleSet
 
 Indices = npt.NDArray[np.int64]
 
@@ -138,7 +141,7 @@ def network_input(images: Tensor) -> Tensor:
 
 
 def training_batches(
-    samples: SampleSet, sampler: Sampler, steps: range, group: Group, *, seed: int, augment: bool, coding: BoxCoding
+    samples: SampleSet, sampler: Sampler, steps: range, group: Group, options: TrainOptions, seed: tuple[int, ...]
 ) -> Generator[Minibatch, None, None]:
     """Yield this process's part of each step's minibatch, made by a thread while the network is at the one before.
 
@@ -149,12 +152,10 @@ def training_batches(
     steps : range
         The numbers of the steps.
     group : Group
-    seed : int
+    options : TrainOptions
+        For augmentation and the coding of boxes.
+    seed : tuple of int
         Of the augmentation.
-    augment : bool
-        Whether to augment.
-    coding : {"corner", "rcnn"}
-        Of the box targets.
 
     Yields
     ------
@@ -165,7 +166,9 @@ def training_batches(
         whole = sampler.indices(step)
         part = group.part(len(whole))
         batch = samples.take(whole[part])
-        return as_minibatch(batch, whole[part], coding)
+        if options.augment:
+            batch = augment(batch, draw(len(whole), (*seed, step))[part], options.augmentation)
+        return as_minibatch(batch, whole[part], options.box_coding)
 
     with ThreadPoolExecutor(1, "mtcnn-fast-batches") as thread:
         pending = [thread.submit(load, step) for step in steps[:2]]

@@ -157,9 +157,8 @@ class _Training:
             sampler,
             numbers,
             self.group,
-            seed=self.options.seed + number,
-            augment=self.options.augment,
-            coding=self.options.box_coding,
+            self.options,
+            (self.options.seed, number, 3),
         )
         began, seen = time.perf_counter(), 0
         # Closed here, so that the thread that reads ahead is gone when this returns.

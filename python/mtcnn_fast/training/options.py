@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from mtcnn_fast.config import _count, _number
 from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.training.samples.augment import AugmentOptions
 from mtcnn_fast.weights.spec import BOX_CODINGS, BoxCoding
 
 Mining = Literal["online", "none", "offline"]
@@ -71,6 +72,8 @@ class TrainOptions:
         Times the squared weights of the box head, added to the loss (the R-CNN form's regularisation).
     augment : bool
         Whether to flip and to change brightness, contrast and color at random.
+    augmentation : AugmentOptions
+        How much.
     device : str
         ``cpu``, ``cuda`` or ``cuda:N``. Under torchrun ``cuda`` takes a device a process.
     amp : {"off", "float16", "bfloat16"}
@@ -112,6 +115,7 @@ class TrainOptions:
     box_coding: BoxCoding = "corner"
     box_lambda: float = 0.0
     augment: bool = True
+    augmentation: AugmentOptions = dataclasses.field(default_factory=AugmentOptions)
     device: str = "cpu"
     amp: Amp = "off"
     threads: int | None = None
