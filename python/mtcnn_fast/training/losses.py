@@ -77,6 +77,11 @@ class SampleLosses(NamedTuple):
     in_landmark: Tensor
 
 
+def _precise(values: Tensor) -> Tensor:
+    """Return half precision as float32."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
 def detection_losses(logits: Tensor, faces: Tensor) -> Tensor:
     """Cross-entropy of each sample.
 
@@ -93,7 +98,7 @@ def detection_losses(logits: Tensor, faces: Tensor) -> Tensor:
     -------
     Tensor of shape (n,)
     """
-    return functional.cross_entropy(logits.float(), faces.long(), reduction="none")
+    return functional.cross_entropy(_precise(logits), faces.long(), reduction="none")
 
 
 def squared_distances(outputs: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
@@ -109,7 +114,7 @@ def squared_distances(outputs: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
     -------
     Tensor of shape (n,)
     """
-    differences = outputs.float() - targets
+    differences = _precise(outputs) - targets
     return torch.where(rows[:, None], differences, torch.zeros_like(differences)).square().sum(dim=1)
 
 
