@@ -16,10 +16,17 @@ here as follows:
 
 from __future__ import annotations
 
-from torch import Tensor, cat, nn
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from mtcnn_fast.training.cascade_cnn.calibration import PATTERNS
+from mtcnn_fast.training.networks import _initialise
+
+Module = TypeVar("Module", bound=nn.Module)
 
 #: Sides in pixels of the windows that the three stages look at.
 SIZES = (12, 24, 48)
@@ -56,7 +63,7 @@ class Classifier(nn.Module):
     def describe(self, images: Tensor) -> Tensor:
         """Return the features ``(N, width)`` of normalised ``(N, 3, size, size)``."""
         own: Tensor = self.layers(images)
-        return own if self.smaller is None else cat([own, self.smaller.describe(avg_pool2d(images, 2))], dim=1)
+        return own if self.smaller is None else torch.cat([own, self.smaller.describe(avg_pool2d(images, 2))], dim=1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, None, None]:
         """Return logits ``(N, 2)`` of normalised ``(N, 3, size, size)``; it has no boxes and no landmarks to give."""
@@ -94,6 +101,15 @@ class Calibration(nn.Module):
         """Return logits ``(N, 45)`` of normalised ``(N, 3, size, size)``."""
         logits: Tensor = self.pattern(self.layers(images))
         return logits
+
+
+def seeded(make: Callable[[], Module], seed: int) -> Module:
+    """Make a network with initial weights that depend on the seed alone, drawn as those of P-, R- and O-Net are."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = make()
+        network.apply(_initialise)
+    return network
 
 
 def _classifier_layers(size: int) -> nn.Sequential:

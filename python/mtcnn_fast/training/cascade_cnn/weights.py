@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mtcnn_fast.errors import WeightsError
 from mtcnn_fast.training.cascade_cnn.networks import SIZES, Calibration, Classifier
+from mtcnn_fast.training.files import written_whole
 
 FILE_NAME = "cascade_cnn.safetensors"
 METADATA = {"format_version": "1", "network": "cascade_cnn"}
@@ -46,9 +47,7 @@ def save_networks(path: str | os.PathLike[str], networks: CascadeNetworks) -> No
     tensors = {name: tensor.detach().clone() for name, tensor in _tensors(networks).items()}
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.partial")
-    safetensors.torch.save_file(tensors, partial, METADATA)
-    partial.replace(target)
+    written_whole(target, safetensors.torch.save(tensors, METADATA))
 
 
 def load_networks(path: str | os.PathLike[str]) -> CascadeNetworks:
