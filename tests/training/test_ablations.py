@@ -8,9 +8,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
+import torch
 from PIL import Image
 
 from mtcnn_fast.errors import ConfigError, DataError

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
 import safetensors.torch
+import torch
 from torch import nn
 
 from mtcnn_fast.errors import MissingExtraError, WeightsError
