@@ -137,10 +137,11 @@ class Stepper:
     def _hard(self, found: losses.SampleLosses, count: int) -> Tensor:
         if self.options.mining != "online":
             return found.in_detection
-        # No loss is negative, so that -1 says that a sample is not to be classified.
+        # No loss is negative, so that -1 says that a sample is not to be classified. One that is not a number is kept:
+        # it must not go unnoticed.
         candidates = torch.where(found.in_detection, found.detection, -1.0)
         whole = self._group.gather(candidates, count)
-        return losses.hard_examples(whole, whole >= 0, self.options.keep)[self._group.part(count)]
+        return losses.hard_examples(whole, ~(whole < 0), self.options.keep)[self._group.part(count)]
 
     def _ridge(self) -> Tensor | float:
         if not self.options.box_lambda:
@@ -163,7 +164,7 @@ class Stepper:
             "learning_rate": self.learning_rate,
             "samples_with_such_losses": bad.tolist(),
             "minibatch": indices.tolist(),
-            "largest_parameter": max(float(value.abs().max()) for value in self._network.parameters()),
+            "largest_parameter": max(float(value.detach().abs().max()) for value in self._network.parameters()),
         }
         place = ""
         if out is not None and self._group.leads:
