@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -67,6 +68,9 @@ def train(
         if device is not None:
             settings = settings.with_device(device)
         results = run(settings, out, stage, shown=not quiet)
+        # Under torchrun one process speaks for all.
+        if os.environ.get("RANK", "0") != "0":
+            return
         if as_json:
             typer.echo(json.dumps(results, indent=2))
         else:
