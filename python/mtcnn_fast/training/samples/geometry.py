@@ -63,7 +63,7 @@ def landmark_targets(stage: Stage, corners: npt.NDArray[np.float32], points: Flo
     window = corners.astype(np.float64)
     size = window[:, 2:] - window[:, :2] + 1
     # P-Net's corners count from 1; section 4 subtracts 1 from the sum, which comes to the same.
-    return ((points + 1 - window[:, None, :2]) / size[:, None]).astype(np.float32)
+    return np.asarray((points + 1 - window[:, None, :2]) / size[:, None], np.float32)
 
 
 def mirrors(stage: Stage, corners: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
