@@ -13,7 +13,9 @@ pytest.importorskip("matplotlib")
 
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
+from mtcnn_fast.cli import app
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.evaluation.peers import Options
 from mtcnn_fast.training.ablations import alignment, cascade_table, ohem
@@ -31,10 +33,11 @@ from mtcnn_fast.training.cascade_cnn.training import (
     train_cascade,
     window_offsets,
 )
+from mtcnn_fast.training.cascade_cnn.weights import load_networks
 from mtcnn_fast.training.losses import Outputs
 from mtcnn_fast.training.networks import StageNetwork
 from mtcnn_fast.training.options import TrainOptions
-from mtcnn_fast.training.samples import Batch, SampleKind, SampleSet
+from mtcnn_fast.training.samples import Batch, SampleKind, SampleSet, shards
 from mtcnn_fast.training.samples.geometry import box_targets, extents, mirrors
 
 OPTIONS = TrainOptions(
@@ -322,3 +325,64 @@ class TestConfig:
         assert fewer.validation.counts == dict.fromkeys(SampleKind, 4)
         assert len(fewer.training) == 48
         assert dataclasses.asdict(measured_on(fewer, 9))["validation"].counts == fewer.validation.counts
+
+
+def store(samples, folder):
+    """Write a set as `make_samples` does."""
+    plan = {"made": "by a test"}
+    arrays = dict(zip(shards.ARRAYS, samples.take(np.arange(len(samples))), strict=True))
+    shards.begin_set(folder, plan)
+    shards.write_shard(shards.shard_path(folder, "samples", 0), arrays, shards.plan_hash(plan))
+    shards.finish_set(folder, plan, 1)
+
+
+class TestCommands:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def folder(cls, tmp_path_factory):
+        """Samples on disk, as the training leaves them, and settings for one quick step."""
+        folder = tmp_path_factory.mktemp("ablate")
+        for stage, size in (("p", 12), ("r", 24), ("o", 48)):
+            made = stage_samples(size)
+            store(made.training, folder / "samples" / stage / "training")
+            store(made.validation, folder / "samples" / stage / "validation")
+        budget = "steps = 1\nbatch_size = 7\n"
+        tables = "".join(f"[{name}]\n{budget}" for name in ("ohem", "alignment", "networks", "cascadecnn"))
+        (folder / "ablations.toml").write_text(f"samples = 'samples'\nseeds = [5]\nmeasured = 4\n{tables}")
+        return folder
+
+    def ablate(self, folder, name, *arguments, ending=0):
+        command = ["ablate", name, "--config", str(folder / "ablations.toml"), "--out", str(folder / name)]
+        result = CliRunner().invoke(app, [*command, *map(str, arguments)])
+        assert result.exit_code == ending, result.output
+        return result
+
+    def test_ohem(self, folder):
+        self.ablate(folder, "ohem")
+        assert {row["seed"] for row in read(folder / "ohem" / "ohem.csv")} == {"5"}
+        assert is_picture(folder / "ohem" / "ohem.png")
+
+    def test_alignment(self, folder):
+        self.ablate(folder, "alignment", "--samples", folder / "samples")
+        assert len(read(folder / "alignment" / "alignment.csv")) == 3
+        assert not (folder / "alignment" / "alignment-fddb.csv").exists()
+
+    def test_networks(self, folder, monkeypatch):
+        monkeypatch.setattr(cascade_table, "PASSES", 1)
+        said = self.ablate(folder, "networks").stdout
+        assert said.splitlines()[0].startswith("| network | parameters |")
+        assert [line.split(" ")[1] for line in said.splitlines()[2:]] == list(cascade_table.PUBLISHED)
+
+    def test_cascade_cnn(self, folder):
+        said = self.ablate(folder, "cascadecnn").stdout
+        assert "48-calibration-net" in said
+        assert load_networks(folder / "cascadecnn").sha256 is not None
+
+    def test_missing_samples(self, folder):
+        result = self.ablate(folder, "ohem", "--samples", folder / "nowhere", ending=1)
+        assert "there are no samples here: mtcnn-fast train makes them" in " ".join(result.output.split())
+
+    @pytest.mark.parametrize("name", ["ohem", "alignment", "networks", "cascadecnn"])
+    def test_help_has_examples(self, name):
+        text = CliRunner().invoke(app, ["ablate", name, "--help"]).output
+        assert f"mtcnn-fast ablate {name}" in " ".join(text.split())

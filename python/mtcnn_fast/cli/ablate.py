@@ -48,8 +48,9 @@ def ohem(*, config: Config, out: Out, samples: Samples = None) -> None:
     """Train O-Net with and without online hard example mining; writes ohem.csv and ohem.png."""
     with _ablation(config, out, samples) as settings:
         from mtcnn_fast.training.ablations.ohem import ablate_ohem
+        from mtcnn_fast.training.losses import DETECTION_KINDS
 
-        ablate_ohem(settings.stage("o"), settings.budgets["ohem"]["o"], settings.seeds, out)
+        ablate_ohem(settings.stage("o", DETECTION_KINDS), settings.budgets["ohem"]["o"], settings.seeds, out)
 
 
 @app.command("alignment", epilog=EXAMPLES.format(name="alignment"))
@@ -69,8 +70,9 @@ def networks(*, config: Config, out: Out, samples: Samples = None) -> None:
     """Compare 12-, 24- and 48-Net with P-, R- and O-Net; writes networks.csv, networks.md and networks.png."""
     with _ablation(config, out, samples) as settings:
         from mtcnn_fast.training.ablations.cascade_table import PAIRS, ablate_networks
+        from mtcnn_fast.training.losses import DETECTION_KINDS
 
-        stages = {stage: settings.stage(stage) for stage in PAIRS}
+        stages = {stage: settings.stage(stage, DETECTION_KINDS) for stage in PAIRS}
         ablate_networks(stages, settings.budgets["networks"], settings.seeds, out)
         typer.echo((out / "networks.md").read_text(encoding="utf-8"), nl=False)
 

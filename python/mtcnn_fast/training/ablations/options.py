@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from mtcnn_fast.training.ablations.runs import measured_on
 from mtcnn_fast.training.cascade_cnn.training import StageSamples
 from mtcnn_fast.training.config import _check_keys, _options, _table, read_toml
 from mtcnn_fast.training.options import TrainOptions, whole_number
-from mtcnn_fast.training.samples.sample_set import SampleSet
+from mtcnn_fast.training.samples.sample_set import SampleKind, SampleSet
 from mtcnn_fast.weights.spec import NETWORKS
 
 #: Tables of budgets: of the two ablations of O-Net, and of what trains a network of every stage.
@@ -55,8 +55,8 @@ class AblationConfig:
             whole_number("each of seeds", seed)
         _count("measured", self.measured)
 
-    def stage(self, name: str) -> StageSamples:
-        """Open the samples of a stage.
+    def stage(self, name: str, kinds: Sequence[SampleKind] = tuple(SampleKind)) -> StageSamples:
+        """Open the samples of a stage, some kinds of them to measure on.
 
         Raises
         ------
@@ -67,7 +67,8 @@ class AblationConfig:
         for folder in folders:
             if not folder.is_dir():
                 raise DataError("there are no samples here: mtcnn-fast train makes them", folder)
-        return measured_on(StageSamples(*(SampleSet.open(folder, verify=False) for folder in folders)), self.measured)
+        opened = StageSamples(*(SampleSet.open(folder, verify=False) for folder in folders))
+        return measured_on(opened, self.measured, kinds)
 
 
 def load_ablations(

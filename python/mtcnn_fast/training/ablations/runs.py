@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind
 
 
-def measured_on(samples: StageSamples, most: int) -> StageSamples:
-    """Return samples with at most so many of each kind to measure on, spread evenly over the set."""
+def measured_on(samples: StageSamples, most: int, kinds: Sequence[SampleKind] = tuple(SampleKind)) -> StageSamples:
+    """Return samples with at most so many of each of some kinds to measure on, spread evenly over the set."""
     chosen = []
-    for kind in SampleKind:
+    for kind in kinds:
         indices = samples.validation.indices_of(kind)
         chosen.append(indices[np.unique(np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(int))])
     return StageSamples(samples.training, samples.validation.subset(np.concatenate(chosen)))
