@@ -51,7 +51,8 @@ def box_targets(stage: Stage, corners: npt.NDArray[np.float32], faces: Floats) -
     """Return the corner offsets ``(N, 4)`` that decode to `faces` (N, 4), each from its window."""
     boxes = decoded_from(stage, corners)
     size = boxes[:, 2:] - boxes[:, :2] + EXTRA[stage]
-    return ((faces - boxes) / np.concatenate([size, size], axis=1)).astype(np.float32)
+    offsets = (faces - boxes) / np.concatenate([size, size], axis=1)
+    return np.asarray(offsets, np.float32)
 
 
 def landmark_targets(stage: Stage, corners: npt.NDArray[np.float32], points: Floats) -> npt.NDArray[np.float32]:
