@@ -27,6 +27,13 @@ PREVIOUS: dict[Stage, str] = {"p": "", "r": "p", "o": "pr"}
 _NEVER = 1.0
 
 
+def cpu_device() -> str:
+    """Return the fastest device that is the same on every machine: never a GPU."""
+    from mtcnn_fast.backends import available_backends
+
+    return "cpu" if available_backends()["cpu"] is None else "numpy"
+
+
 def make_detector(stage: Stage, weights: Weights, options: SampleOptions) -> Detector:
     """Make the detector whose trace has the proposals for a stage.
 
@@ -35,12 +42,11 @@ def make_detector(stage: Stage, weights: Weights, options: SampleOptions) -> Det
     WeightsError, ConfigError
         As `Detector` raises them.
     """
-    from mtcnn_fast.backends import available_backends
     from mtcnn_fast.detector import Detector
 
     first, second = options.thresholds
     return Detector(
-        "cpu" if available_backends()["cpu"] is None else "numpy",
+        cpu_device(),
         weights=weights,
         min_face_size=options.min_face_size,
         thresholds=(first, _NEVER if stage == "r" else second, _NEVER),
