@@ -10,18 +10,23 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mtcnn_fast.training.config import TrainingConfig, load_config
     from mtcnn_fast.training.loop import Result, train_network
     from mtcnn_fast.training.metrics import evaluate_network
     from mtcnn_fast.training.networks import StageNetwork, initial_network, save_network
     from mtcnn_fast.training.options import TrainOptions
+    from mtcnn_fast.training.trainer import train
 
 __all__ = [
     "Result",
     "StageNetwork",
     "TrainOptions",
+    "TrainingConfig",
     "evaluate_network",
     "initial_network",
+    "load_config",
     "save_network",
+    "train",
     "train_network",
 ]
 
@@ -29,9 +34,12 @@ _HOME = {
     "Result": "loop",
     "StageNetwork": "networks",
     "TrainOptions": "options",
+    "TrainingConfig": "config",
     "evaluate_network": "metrics",
     "initial_network": "networks",
+    "load_config": "config",
     "save_network": "networks",
+    "train": "trainer",
     "train_network": "loop",
 }
 

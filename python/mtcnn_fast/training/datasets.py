@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 from pathlib import Path
 
@@ -83,9 +82,8 @@ class DataSource:
         records = list(itertools.islice(there, self.count))
         for record in records:
             if not record.path.is_file():
-                raise DataError(
-                    f"the image is missing (allow_missing leaves such ones out): {annotation} names it", record.path
-                )
+                named = f"no such image, which {annotation} names; allow_missing = true leaves it out"
+                raise DataError(named, record.path)
         if not records:
             raise DataError("there are no images of this annotation", annotation)
         return records
@@ -111,13 +109,4 @@ class DataOptions:
     def records(self, out: Path, seed: int) -> tuple[list[FaceRecord], list[FaceRecord]]:
         """Return the records to train on and those held out; `out` and `seed` are for drawn pictures."""
         found = [record for source in self.sets for record in source.records(self.root, out, seed)]
-        return split_records(found, self.held_out)
-
-
-def split_records(records: list[FaceRecord], held_out: float) -> tuple[list[FaceRecord], list[FaceRecord]]:
-    """Divide records by a hash of their folder's and their file's name, so that an image is always on the same side."""
-    parts: tuple[list[FaceRecord], list[FaceRecord]] = [], []
-    for record in records:
-        digest = hashlib.sha256(f"{record.path.parent.name}/{record.path.name}".encode()).digest()
-        parts[int.from_bytes(digest[:8], "big") < held_out * 2**64].append(record)
-    return parts
+        return data.split(found, self.held_out)

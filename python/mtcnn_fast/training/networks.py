@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -138,4 +139,16 @@ def save_network(network: StageNetwork, path: str | os.PathLike[str], coding: Bo
     tensors = {name: tensor.detach().cpu().float().numpy() for name, tensor in network.net.state_dict().items()}
     metadata = {"format_version": FORMAT_VERSION, "network": network.stage, "box_coding": coding}
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    written_whole(path, save(tensors, metadata))
+    written_whole(path, _in_order(save(tensors, metadata)))
+
+
+def _in_order(data: bytes) -> bytes:
+    """Sort a safetensors header, whose metadata come in random order, so that equal weights make equal files.
+
+    Layout: https://huggingface.co/docs/safetensors/index#format
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    # The tensors stay aligned.
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]

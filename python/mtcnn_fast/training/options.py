@@ -153,6 +153,8 @@ class TrainOptions:
             choice(name, getattr(self, name), accepted)
         for name in ("augment", "tensorboard"):
             flag(name, getattr(self, name))
+        if not isinstance(self.augmentation, AugmentOptions):
+            raise ConfigError(f"augmentation must be AugmentOptions, got {self.augmentation!r}")
         self._put("ratio", numbers("ratio", self.ratio, 4))
         if not any(self.ratio):
             raise ConfigError(f"ratio must have a number above 0, got {self.ratio!r}")

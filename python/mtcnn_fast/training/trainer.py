@@ -20,6 +20,7 @@ from mtcnn_fast.training.networks import initial_network, save_network
 from mtcnn_fast.training.options import choice
 from mtcnn_fast.training.samples import SampleSet, make_samples
 from mtcnn_fast.training.samples.geometry import Stage
+from mtcnn_fast.training.samples.recall import stage_recall
 from mtcnn_fast.weights.spec import NETWORKS
 
 STAGES: tuple[str, ...] = (*NETWORKS, "all")
@@ -37,8 +38,9 @@ def train(
     ----------
     config : TrainingConfig
     out : path-like or str
-        The folder for everything: ``weights/`` with ``p``, ``r`` and ``o.safetensors``, and for each network
-        ``p/result.json``, logs and checkpoint, and its samples in ``samples/p``.
+        The folder for everything: ``weights/`` with ``p``, ``r`` and ``o.safetensors``; for each network
+        ``p/result.json``, logs and checkpoint, and its samples in ``samples/p``; and after the last network
+        ``recall.json``, see `mtcnn_fast.training.samples.recall.stage_recall`.
     stage : {"p", "r", "o", "all"}
         A network needs those before it: trained in `out`, or given by ``config.init``.
     shown : bool
@@ -62,7 +64,10 @@ def train(
     names = NETWORKS if stage == "all" else (stage,)
     with joined_group(config.stage(names[0]).train.device) as group:
         run = _Cascade(config, Path(out), group, shown)
-        return {name: run.stage(name) for name in names}
+        results = {name: run.stage(name) for name in names}
+        if names[-1] == NETWORKS[-1] and group.leads:
+            run.measure_recall()
+        return results
 
 
 class _Cascade:
@@ -111,6 +116,21 @@ class _Cascade:
         self.group.wait()
         return summary
 
+    def measure_recall(self) -> None:
+        """Write down which share of the faces held out each network keeps, beside those of the weights shipped."""
+        path = self.out / "recall.json"
+        records = [record for record in self._read()[1] if record.complete]
+        if path.exists() or not records:
+            return
+        weights = {"trained": self.weights, "shipped": None}
+        found = {name: stage_recall(records, where, workers=self.config.workers) for name, where in weights.items()}
+        write_json(path, found)
+
+    def _read(self) -> tuple[list[FaceRecord], list[FaceRecord]]:
+        if self._records is None:
+            self._records = self.config.data.records(self.out / "drawn", self.config.seed)
+        return self._records
+
     def _put_initial_weights(self) -> None:
         """Begin with the weights of another detector, so that any of its networks can be trained alone."""
         if self.config.init == "random":
@@ -140,14 +160,12 @@ class _Cascade:
         return SampleSet.open(folder / "training", verify=False), opened
 
     def _make(self, name: str) -> None:
-        if self._records is None:
-            self._records = self.config.data.records(self.out / "drawn", self.config.seed)
         options = self.config.stage(name).samples
         held_out = self.config.data.held_out
         # As many a picture as among those trained on.
         fewer = max(1, round(options.total * held_out / (1 - held_out)))
         parts = {"training": options, "validation": dataclasses.replace(options, total=fewer)}
-        for (part, settings), records in zip(parts.items(), self._records, strict=True):
+        for (part, settings), records in zip(parts.items(), self._read(), strict=True):
             if records:
                 make_samples(
                     cast("Stage", name),
