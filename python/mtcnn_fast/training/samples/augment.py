@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mtcnn_fast.config import _number
 from mtcnn_fast.errors import ConfigError
-from mtcnn_fast.training.samples.sample_set import Batch, Floats, Pixels
+from mtcnn_fast.training.samples.sample_set import Batch, Floats, Pixels, SampleKind
 
 #: Random numbers that one sample's augmentation takes.
 DRAWS = 7
@@ -107,11 +107,11 @@ def flip(batch: Batch, which: npt.NDArray[np.bool_]) -> Batch:
     """
     images, boxes, landmarks = batch.images.copy(), batch.boxes.copy(), batch.landmarks.copy()
     images[which] = images[which, :, ::-1]
-    # Zeros stand for "none", and stay.
-    with_box = which & (boxes != 0).any(axis=1)
+    # The zeros of other kinds stand for "none", and stay.
+    with_box = which & np.isin(batch.kinds, (SampleKind.POSITIVE, SampleKind.PART))
     boxes[with_box, 0] = batch.mirror[with_box] - batch.boxes[with_box, 2]
     boxes[with_box, 2] = batch.mirror[with_box] - batch.boxes[with_box, 0]
-    with_points = which & (landmarks != 0).any(axis=(1, 2))
+    with_points = which & (batch.kinds == SampleKind.LANDMARK)
     landmarks[with_points] = batch.landmarks[with_points][:, SWAPPED]
     landmarks[with_points, :, 0] = 1 - landmarks[with_points, :, 0]
     return batch._replace(images=images, boxes=boxes, landmarks=landmarks)

@@ -28,7 +28,7 @@ _NEVER = 1.0
 
 
 def cpu_device() -> str:
-    """Return the fastest device that is the same on every machine: never a GPU."""
+    """Return the fastest device without a GPU: several processes would have to share one."""
     from mtcnn_fast.backends import available_backends
 
     return "cpu" if available_backends()["cpu"] is None else "numpy"
