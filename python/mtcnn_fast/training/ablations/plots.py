@@ -65,12 +65,15 @@ def plot_bars(path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Se
     figure, axes = _figure(len(panels), 3.6)
     for (name, rows), ax in zip(panels.items(), axes, strict=True):
         means = [float(np.mean(values)) for values in rows.values()]
-        ax.barh(list(rows), means, color="tab:blue", alpha=0.6)
+        labels = [f"{row}  {mean:.3f}" for row, mean in zip(rows, means, strict=True)]
+        ax.barh(labels, means, color="tab:blue", alpha=0.6)
         for row, values in enumerate(rows.values()):
             ax.plot(values, [row] * len(values), "k.")
-        lowest = min(min(values) for values in rows.values())
-        # Accuracies differ by little: the axis begins near the lowest.
-        ax.set(title=name, xlim=(max(0.0, 1.2 * lowest - 0.2), 1) if "accuracy" in name else None)
+        if "accuracy" in name:
+            # They differ by little: the axis begins near the lowest.
+            lowest = min(min(values) for values in rows.values())
+            ax.set_xlim(max(0.0, 1.2 * lowest - 0.2), 1)
+        ax.set_title(name)
         ax.invert_yaxis()
     figure.suptitle(title, fontsize="medium")
     figure.savefig(path, dpi=120)
