@@ -134,7 +134,7 @@ def test_without_resume_it_begins_again(tmp_path):
     train(TinyNetwork(), QUICK, tmp_path)
     network = TinyNetwork()
     assert train(network, QUICK.replace(steps=20), tmp_path, resume=False).steps == 20
-    assert [row["step"] for row in rows(tmp_path / "validation.csv")] == ["20"]
+    assert [row["step"] for row in rows(tmp_path / "validation.csv")] == ["0", "20"]
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path):
@@ -152,10 +152,10 @@ def test_it_stops_early_and_keeps_the_best_weights(tmp_path):
     initial = state(network)
     result = train(network, options, tmp_path)
     assert result.stopped_early
-    # The first is the best, three are no better.
-    assert (result.steps, result.best_step) == (20, 5)
+    # Three validations are no better than the one before any step.
+    assert (result.steps, result.best_step) == (15, 0)
     assert_equal_states(initial, state(network))
-    assert train(TinyNetwork(), options, tmp_path).steps == 20
+    assert train(TinyNetwork(), options, tmp_path).steps == 15
 
 
 def test_selecting_the_last_weights():
@@ -239,7 +239,7 @@ def test_logs(tmp_path):
     training, validation = rows(tmp_path / "training.csv"), rows(tmp_path / "validation.csv")
     assert [int(row["step"]) for row in training] == [10, 20, 30, 40, 50, 60]
     assert [float(row["learning_rate"]) for row in training] == pytest.approx([1e-3] * 3 + [1e-4] * 3)
-    assert [int(row["step"]) for row in validation] == [20, 40, 60]
+    assert [int(row["step"]) for row in validation] == [0, 20, 40, 60]
     for row in training:
         parts = [float(row[name]) for name in ("detection", "box", "landmark")]
         # 4, 2 and 2 sevenths of a minibatch take part.
@@ -261,7 +261,7 @@ def test_tensorboard(tmp_path):
 def test_progress_is_reported_on_standard_error(capsys):
     train_network(TinyNetwork(), make_set(30), make_set(8), QUICK, None, name="tiny")
     lines = capsys.readouterr().err.splitlines()
-    assert [line.partition(": loss")[0] for line in lines] == [f"tiny: step {step} of 60" for step in (20, 40, 60)]
+    assert [line.partition(": loss")[0] for line in lines] == [f"tiny: step {step} of 60" for step in (0, 20, 40, 60)]
 
 
 @pytest.mark.parametrize(

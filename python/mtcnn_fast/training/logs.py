@@ -25,12 +25,15 @@ class CsvLog:
     ----------
     path : Path
     step : int
-        Rows of later steps, left by a run that was killed after its last checkpoint, are removed.
+        Rows of later steps, left by a run that was killed after its last checkpoint, are removed; all of them if the
+        run begins with step 0.
     """
 
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
-        if path.exists():
+        if step == 0:
+            path.unlink(missing_ok=True)
+        elif path.exists():
             header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
             # A row that was being written when the process was killed lacks its end.
             kept = [row for row in rows if row.endswith("\n") and int(row.partition(",")[0]) <= step]

@@ -38,8 +38,8 @@ class Result:
     seconds : float
         This call took.
     history : tuple of dict
-        A row each validation: ``step``, ``loss``, ``detection``, ``box``, ``landmark``, ``accuracy``, see
-        `mtcnn_fast.training.metrics.summary`.
+        A row each validation, the first before any step: ``step``, ``loss``, ``detection``, ``box``, ``landmark`` and
+        ``accuracy``, see `mtcnn_fast.training.metrics.summary`.
     """
 
     steps: int
@@ -134,6 +134,9 @@ class _Training:
         if resume:
             self._restore()
         with self._log() as log:
+            # So that training which only makes good weights worse ends with those it began with.
+            if self.validation is not None and self.step == 0:
+                self._validate(log)
             for number, steps in enumerate(self.rounds):
                 if self.step < steps.stop and not self._stops_early():
                     self._round(number, steps, log)

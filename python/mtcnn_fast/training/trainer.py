@@ -15,7 +15,6 @@ from mtcnn_fast.training.data.records import FaceRecord
 from mtcnn_fast.training.distributed import Group, joined_group
 from mtcnn_fast.training.files import write_json
 from mtcnn_fast.training.loop import Result, train_network
-from mtcnn_fast.training.metrics import evaluate_network
 from mtcnn_fast.training.networks import initial_network, save_network
 from mtcnn_fast.training.options import choice
 from mtcnn_fast.training.samples import SampleSet, make_samples
@@ -104,12 +103,10 @@ class _Cascade:
             landmarks=self.config.landmarks,
             seed=self.config.seed,
         )
-        # Before any training, to compare with.
-        before = {} if validation is None else evaluate_network(network, validation, settings, group=self.group)
         result = train_network(
             network, training, validation, settings, self.out / name, name=f"{name.upper()}-Net", shown=self.shown
         )
-        summary = _summary(result, training, validation, before, making)
+        summary = _summary(result, training, validation, making)
         if self.group.leads:
             save_network(network, self.weights / f"{name}.safetensors", self.config.box_coding)
             write_json(report, summary)
@@ -197,9 +194,7 @@ def _keep_description(out: Path, config: TrainingConfig) -> None:
     write_json(path, described)
 
 
-def _summary(
-    result: Result, training: SampleSet, validation: SampleSet | None, before: dict[str, float], making: float
-) -> dict[str, Any]:
+def _summary(result: Result, training: SampleSet, validation: SampleSet | None, making: float) -> dict[str, Any]:
     best = next((row for row in result.history if row["step"] == result.best_step), {})
     counts = {
         part: {kind.name.lower(): count for kind, count in samples.counts.items()}
@@ -213,6 +208,6 @@ def _summary(
         "seconds_making_samples": round(making, 1),
         "seconds_training": round(result.seconds, 1),
         "samples": counts,
-        "before": before,
+        "before": dict(result.history[0]) if result.history else {},
         "validation": dict(best),
     }
