@@ -26,9 +26,10 @@ from mtcnn_fast.training.samples.windows import (
     negative_candidates,
 )
 
-#: Windows that are drawn around a face at a time, and how often that is tried. Some faces have none with enough
-#: overlap, such as those more than twice as high as wide.
-_DRAWS = 24
+#: Windows that are drawn around a face at a time, at least and at most, and how often that is tried: about a quarter of
+#: them are positives, and some faces have none with enough overlap, such as those more than twice as high as wide.
+_LEAST_DRAWS = 24
+_MOST_DRAWS = 256
 _ROUNDS = 8
 
 
@@ -122,9 +123,11 @@ def _draw_around(
         needing = np.flatnonzero(np.sum(list(missing.values()), axis=0))
         if not len(needing):
             break
-        corners = jittered(faces.boxes[needing], _DRAWS, recipe.options, rng, whole=recipe.stage == "p")
+        most = int(max(counts.max() for counts in missing.values()))
+        draws = min(max(_LEAST_DRAWS, 4 * most), _MOST_DRAWS)
+        corners = jittered(faces.boxes[needing], draws, recipe.options, rng, whole=recipe.stage == "p")
         kinds, nearest = faces.classify(corners)
-        kinds[nearest != np.repeat(needing, _DRAWS)] = NOTHING
+        kinds[nearest != np.repeat(needing, draws)] = NOTHING
         if limits is not None:
             kinds[~inside(corners, limits)] = NOTHING
         parts.append(choose(corners, kinds, nearest, missing))

@@ -91,6 +91,8 @@ class Faces:
             kinds[(overlap > POSITIVE_ABOVE) & learnable] = SampleKind.POSITIVE
         negative = np.flatnonzero(kinds == SampleKind.NEGATIVE)
         kinds[negative[self._ignored_share(shown[negative]) >= _MOST_IGNORED]] = NOTHING
+        # A window that shows nothing is no example of anything.
+        kinds[(shown[:, 2:] <= shown[:, :2]).any(axis=1)] = NOTHING
         return kinds, nearest
 
     def _ignored_share(self, shown: Floats) -> Floats:
@@ -101,7 +103,8 @@ class Faces:
         low = np.maximum(shown[:, None, :2], ignored[None, :, :2])
         high = np.minimum(shown[:, None, 2:], ignored[None, :, 2:])
         shared = np.prod(np.maximum(high - low, 0), axis=2).max(axis=1)
-        return np.asarray(shared / np.prod(shown[:, 2:] - shown[:, :2], axis=1))
+        # A pixel at least, for windows that show nothing.
+        return np.asarray(shared / np.maximum(np.prod(shown[:, 2:] - shown[:, :2], axis=1), 1))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
