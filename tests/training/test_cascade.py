@@ -121,7 +121,7 @@ def test_logs_and_checkpoints_lie_beside_the_weights(smoke):
 def test_what_is_finished_is_left_as_it_is(smoke):
     files = {path: path.stat().st_mtime_ns for path in smoke[0].rglob("*.safetensors")}
     result = invoke("--config", SMOKE, "--out", smoke[0], "--stage", "o")
-    assert result.stdout.startswith("O-Net: 80 steps in")
+    assert result.stdout.startswith("O-Net: 160 steps in")
     assert {path: path.stat().st_mtime_ns for path in smoke[0].rglob("*.safetensors")} == files
 
 
