@@ -146,7 +146,7 @@ class Stepper:
     def _ridge(self) -> Tensor | float:
         if not self.options.box_lambda:
             return 0.0
-        weights: Callable[[], list[Tensor]] = self._network.box_weights  # type: ignore[assignment]
+        weights: Any = self._network.box_weights
         return losses.ridge(weights(), self.options.box_lambda)
 
     def _gradients_are_finite(self) -> bool:
