@@ -11,15 +11,12 @@ import dataclasses
 import datetime
 import os
 from collections.abc import Iterator
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
 from mtcnn_fast.errors import ConfigError
-
-T = TypeVar("T")
 
 #: One process makes samples while the others wait for it, which can take hours.
 PATIENCE = datetime.timedelta(days=2)
@@ -81,14 +78,6 @@ class Group:
         if self.size > 1:
             dist.barrier()
 
-    def share(self, value: T) -> T:
-        """Return the first process's value to all."""
-        if self.size == 1:
-            return value
-        box = [value]
-        dist.broadcast_object_list(box, src=0)
-        return box[0]
-
     def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
         """Return the network so that a backward pass averages the gradients over the processes."""
         if self.size == 1:
@@ -116,7 +105,10 @@ def joined_group(device: str) -> Iterator[Group]:
         return
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
     try:
-        yield current_group()
+        group = current_group()
+        # Before anything is exchanged, so that each process has a CUDA device of its own.
+        torch_device(device, group)
+        yield group
     finally:
         dist.destroy_process_group()
 
