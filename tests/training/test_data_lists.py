@@ -55,6 +55,13 @@ def test_celeba(tmp_path: Path) -> None:
     assert len(list(read_celeba(tmp_path, "i", ("train", "val", "test")))) == 3
 
 
+def test_celeba_as_it_is_distributed(tmp_path: Path) -> None:
+    folder = celeba(tmp_path / "Anno")
+    (tmp_path / "Eval").mkdir()
+    (folder / "list_eval_partition.txt").rename(tmp_path / "Eval" / "list_eval_partition.txt")
+    assert len(list(read_celeba(folder, "img_celeba"))) == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "file", "line", "message"),
     [

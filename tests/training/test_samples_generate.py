@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -18,15 +19,16 @@ import pytest
 
 from mtcnn_fast import BackendError, ConfigError, DataError, ImageError, WeightsError
 from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.images import load_image
 from mtcnn_fast.ops import crop_pad_resize
-from mtcnn_fast.training.data import FaceRecord
-from mtcnn_fast.training.samples import SampleKind, SampleOptions, SampleSet, make_samples, stage_recall
+from mtcnn_fast.training.data import FaceRecord, read_landmark_list, read_widerface
+from mtcnn_fast.training.samples import SampleKind, SampleOptions, SampleSet, make_samples, proposals, stage_recall
 from mtcnn_fast.training.samples.cutting import to_bytes
 from mtcnn_fast.training.samples.workers import run
 from mtcnn_fast.weights import load_weights
 from mtcnn_fast.weights.loader import SHIPPED
 from support.annotated import pictures
-from support.data import ROOT
+from support.data import ROOT, shared
 
 #: Five shards, the last of which is smaller.
 OPTIONS = SampleOptions(total=9_000, min_face_size=30)
@@ -213,6 +215,38 @@ def test_proposals_depend_on_the_networks_before(records: list[FaceRecord], tmp_
     bare = dataclasses.replace(options, top_up=False)
     with pytest.raises(DataError, match="give no samples"):
         make_samples("r", few, tmp_path / "bare", weights=unseeing, options=bare, workers=1)
+
+
+def test_the_best_of_too_many_proposals_are_kept(records: list[FaceRecord], monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = proposals.make_detector("r", load_weights(None), OPTIONS)
+    pixels = load_image(records[0].path)
+    whole = proposals.propose(detector, "r", pixels)
+    monkeypatch.setattr(proposals, "MOST", 5)
+    assert len(whole) > 5
+    assert np.array_equal(proposals.propose(detector, "r", pixels), whole[:5])
+    trace = {step.step: step.scores for step in detector.detect(pixels, trace=True).trace}  # type: ignore[attr-defined]
+    assert (np.diff(trace["proposals"]) <= 0).all()
+
+
+@pytest.mark.parametrize("stage", ["p", "r", "o"])
+def test_on_photographs(tmp_path: Path, stage: str) -> None:
+    annotation = shared("wider/wider_face_split/wider_face_train_subset768_bbx_gt.txt")
+    groups = read_widerface(annotation, shared("wider/WIDER_train_768/images"))
+    portraits = read_landmark_list(shared("landmarks/net_7876.txt"))
+    few = [*itertools.islice(groups, 6), *itertools.islice(portraits, 6)]
+    samples = make_samples(stage, few, tmp_path, options=SampleOptions(total=700), workers=1)  # type: ignore[arg-type]
+    counts = samples.counts
+    assert counts[SampleKind.NEGATIVE] == 300
+    assert counts[SampleKind.LANDMARK] == 200
+    assert min(counts.values()) > 80
+    # Faces are not alike: pixels vary, and the offsets of positives are small.
+    positives = samples.take(samples.indices_of(SampleKind.POSITIVE))
+    assert positives.images.std(axis=(1, 2, 3)).min() > 5
+    # At most 1 / 0.65 - 1, and a pixel of a small window besides, as annotations count from 0.
+    assert np.abs(positives.boxes).max() < 0.7
+    landmarks = samples.take(samples.indices_of(SampleKind.LANDMARK)).landmarks
+    assert (landmarks.min() > -0.5) & (landmarks.max() < 1.5)
+    assert np.mean(landmarks[:, 0, 0] < landmarks[:, 1, 0]) > 0.9
 
 
 def test_arguments_are_checked(records: list[FaceRecord], tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ def read_celeba(
     Parameters
     ----------
     folder : path-like or str
-        With ``list_bbox_celeba.txt``, ``list_landmarks_celeba.txt`` and ``list_eval_partition.txt``.
+        ``Anno``, with ``list_bbox_celeba.txt`` and ``list_landmarks_celeba.txt``; ``list_eval_partition.txt`` lies in
+        it, or beside it in ``Eval``.
     images : path-like or str
         ``img_celeba``.
     partitions : collection of {"train", "val", "test"}
@@ -58,7 +59,8 @@ def read_celeba(
     wanted = {names.index(name) for name in partitions}
     root, pictures = Path(folder), Path(images)
     boxes, landmarks = _List(root / BOXES, _BOX_HEADING, 4), _List(root / LANDMARKS, _LANDMARK_HEADING, 10)
-    parts = _List(root / PARTITIONS, None, 1)
+    beside = root.parent / "Eval" / PARTITIONS
+    parts = _List(beside if beside.exists() and not (root / PARTITIONS).exists() else root / PARTITIONS, None, 1)
     if boxes.count != landmarks.count:
         message = f"the file announces {landmarks.count} rows, {BOXES} {boxes.count}"
         raise DataError(message, root / LANDMARKS, 1)

@@ -27,7 +27,7 @@ from mtcnn_fast.training.samples.windows import (
 )
 
 #: Windows that are drawn around a face at a time, at least and at most, and how often that is tried: about a quarter of
-#: them are positives, and some faces have none with enough overlap, such as those more than twice as high as wide.
+#: them are positives, and a face more than 1.62 times as high as wide has no square window with enough overlap.
 _LEAST_DRAWS = 24
 _MOST_DRAWS = 256
 _ROUNDS = 8

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 STEPS: dict[Stage, str] = {"r": "proposals", "o": "refinement"}
 PREVIOUS: dict[Stage, str] = {"p": "", "r": "p", "o": "pr"}
 
+#: Most proposals that are kept of an image, those with the highest scores: an untrained P-Net proposes every window.
+MOST = 4000
+
 # No probability is above 1: the stages that matter not find nothing.
 _NEVER = 1.0
 
@@ -65,8 +68,9 @@ def traced_boxes(found: Faces, step: str) -> Corners:
 
 
 def propose(detector: Detector, stage: Stage, pixels: npt.NDArray[np.uint8]) -> Corners:
-    """Return the boxes ``(N, 4)`` float32 that the stage gets to see on an image."""
-    return traced_boxes(detector.detect(pixels, trace=True), STEPS[stage])
+    """Return the boxes ``(N, 4)`` float32 that the stage gets to see on an image, at most `MOST`."""
+    # A trace has the highest scores first.
+    return traced_boxes(detector.detect(pixels, trace=True), STEPS[stage])[:MOST]
 
 
 def weights_hash(stage: Stage, weights: Weights) -> str:

@@ -68,8 +68,8 @@ def stage_recall(
     dict
         ``images``, ``faces``, ``min_face``, and ``stages``: for ``p``, ``r`` and ``o`` the number of ``boxes`` an image
         and ``recall``, the share of faces that a box overlaps by at least each of `OVERLAPS` (intersection over union).
-        Boxes of P-Net and R-Net are as the next stage gets them, hence square: they cannot overlap a face twice as high
-        as wide by more than a half. Recall is None where no face counts.
+        Boxes of P-Net and R-Net are as the next stage gets them, hence square: they overlap a face of r times its width
+        in height by at most ``1 / (2 sqrt(r) - 1)``. Recall is None where no face counts.
 
     Raises
     ------
