@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtcnn_fast import ConfigError, DataError
+from mtcnn_fast import ConfigError, DataError, Detector
+from mtcnn_fast.evaluation.matching import iou_matrix
 from mtcnn_fast.training.data import present, read_celeba, read_coco, read_fddb, read_landmark_list
 from mtcnn_fast.training.data.fddb import ellipse_boxes
+from mtcnn_fast.training.samples.proposals import cpu_device
 from support.data import shared
 from support.files import write
 
@@ -123,11 +125,13 @@ def test_the_fddb_images_that_are_there() -> None:
 def test_lists_of_landmarks(tmp_path: Path) -> None:
     pairs = "10 30 20 40 12 22 28 23 20 30 14 36 26 37"
     boxed = write(tmp_path / "boxed.txt", "lfw_5590\\a.jpg " + pairs)
-    (record,) = read_landmark_list(boxed)
+    (record,) = read_landmark_list(boxed, whole_face=False)
     assert record.path == tmp_path / "lfw_5590" / "a.jpg"
     assert record.boxes.tolist() == [[10, 20, 30, 40]]
     assert record.points[0].tolist() == [[12, 22], [28, 23], [20, 30], [14, 36], [26, 37]]
     assert not record.complete
+    (whole,) = read_landmark_list(boxed)
+    assert np.allclose(whole.boxes, [[9.5, 14.5, 30.5, 42.1]])
 
     columns = "12 28 20 14 26 22 23 30 36 37"
     for name, row, form in (("aflw", columns, None), ("mtfl", columns + " 1 2 2 3", "mtfl")):
@@ -136,7 +140,7 @@ def test_lists_of_landmarks(tmp_path: Path) -> None:
         assert np.array_equal(other.points, record.points)
         left, top, right, bottom = other.boxes[0]
         assert (left < 12) & (right > 28) & (top < 22) & (bottom > 37)
-        assert right - left == pytest.approx(bottom - top)
+        assert (bottom - top) / (right - left) == pytest.approx(1.38 / 1.05)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +169,17 @@ def test_the_lists_that_are_there() -> None:
     points = np.concatenate([record.points for record in net])
     assert np.mean(points[:, 0, 0] < points[:, 1, 0]) > 0.99
     assert np.mean(points[:, 3, 1] > points[:, 0, 1]) > 0.99
+
+
+def test_boxes_of_lists_are_as_the_detector_draws_them() -> None:
+    records = list(read_landmark_list(shared("landmarks/net_7876.txt")))[5::100]
+    detector = Detector(cpu_device(), num_threads=1)
+    best = []
+    for record in records:
+        found = detector.detect(record.path).boxes.astype(np.float64)
+        best.append(iou_matrix(record.boxes.astype(np.float64), found, inclusive=False).max(initial=0.0))
+    # 0.64 with the lists' own boxes.
+    assert np.median(best) > 0.75
 
 
 KEYPOINTS = [12, 22, 2, 28, 23, 2, 20, 30, 1, 14, 36, 2, 26, 37, 2]
