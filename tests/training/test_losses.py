@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from mtcnn_fast.backends import numpy_ops
+
 torch = pytest.importorskip("torch", reason="training needs torch")
 
 from mtcnn_fast.training import losses  # noqa: E402
@@ -213,6 +215,17 @@ def test_box_targets_in_both_codings():
     center = ((12 + 34) / 2 - 20) / 20, ((19 + 37) / 2 - 30) / 20
     size = math.log(22 / 20), math.log(18 / 20)
     np.testing.assert_allclose(losses.box_targets(corners, "rcnn").numpy(), [[*center, *size]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_both_codings_are_decoded_by_the_detector_to_the_same_boxes(extra):
+    rng = np.random.default_rng(1)
+    corners = rng.uniform(-0.3, 0.3, (50, 4)).astype(np.float32)
+    starts, sides = rng.integers(0, 100, (50, 2)), rng.integers(12, 80, (50, 1))
+    windows = np.concatenate([starts, starts + sides - extra], axis=1).astype(np.float32)
+    targets = losses.box_targets(torch.from_numpy(corners), "rcnn").numpy()
+    expected = numpy_ops.regress(windows, corners, "corner", extra)
+    np.testing.assert_allclose(numpy_ops.regress(windows, targets, "rcnn", extra), expected, atol=1e-4)
 
 
 def test_ridge_by_hand_and_its_gradient():
