@@ -33,9 +33,9 @@ class PNet(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Return what the heads see, ``(N, 32, rows, columns)``, of ``(N, 3, H, W)``."""
-        x: Tensor = self.pool1(self.prelu1(self.conv1(images)))
-        x = self.prelu3(self.conv3(self.prelu2(self.conv2(x))))
-        return x
+        x = self.pool1(self.prelu1(self.conv1(images)))
+        features: Tensor = self.prelu3(self.conv3(self.prelu2(self.conv2(x))))
+        return features
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores ``(N, rows, columns)`` and regressions ``(N, 4, rows, columns)`` of ``(N, 3, H, W)``."""
@@ -65,10 +65,10 @@ class RNet(nn.Module):
 
     def features(self, crops: Tensor) -> Tensor:
         """Return what the heads see, ``(N, 128)``, of ``(N, 3, 24, 24)``."""
-        x: Tensor = self.pool1(self.prelu1(self.conv1(crops)))
+        x = self.pool1(self.prelu1(self.conv1(crops)))
         x = self.pool2(self.prelu2(self.conv2(x)))
-        x = self.prelu4(self.dense4(_flatten(self.prelu3(self.conv3(x)))))
-        return x
+        features: Tensor = self.prelu4(self.dense4(_flatten(self.prelu3(self.conv3(x)))))
+        return features
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores ``(N,)`` and regressions ``(N, 4)`` of ``(N, 3, 24, 24)``."""
@@ -102,11 +102,11 @@ class ONet(nn.Module):
 
     def features(self, crops: Tensor) -> Tensor:
         """Return what the heads see, ``(N, 256)``, of ``(N, 3, 48, 48)``."""
-        x: Tensor = self.pool1(self.prelu1(self.conv1(crops)))
+        x = self.pool1(self.prelu1(self.conv1(crops)))
         x = self.pool2(self.prelu2(self.conv2(x)))
         x = self.pool3(self.prelu3(self.conv3(x)))
-        x = self.prelu5(self.dense5(_flatten(self.prelu4(self.conv4(x)))))
-        return x
+        features: Tensor = self.prelu5(self.dense5(_flatten(self.prelu4(self.conv4(x)))))
+        return features
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return scores ``(N,)``, regressions ``(N, 4)`` and landmarks ``(N, 10)`` of ``(N, 3, 48, 48)``."""
