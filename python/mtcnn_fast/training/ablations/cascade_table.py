@@ -97,7 +97,8 @@ def ablate_networks(
 def time_passes(networks: Mapping[str, nn.Module], size: int, repeats: int = 5) -> dict[str, float]:
     """Return for each network the seconds of 300 forward passes of one window each, with one thread.
 
-    The median of several rounds, in which the networks take turns, so that a busy machine slows them alike.
+    Seconds of the processor, so that waiting for it on a busy machine does not count; the median of several rounds, in
+    which the networks take turns.
     """
     window = torch.zeros(1, 3, size, size)
     threads = torch.get_num_threads()
@@ -107,12 +108,12 @@ def time_passes(networks: Mapping[str, nn.Module], size: int, repeats: int = 5) 
         for number in range(repeats + 1):
             for name, network in networks.items():
                 network.eval()
-                start = time.perf_counter()
+                start = time.process_time()
                 for _ in range(PASSES):
                     network(window)
                 # The first round warms up.
                 if number:
-                    rounds[name].append(time.perf_counter() - start)
+                    rounds[name].append(time.process_time() - start)
     finally:
         torch.set_num_threads(threads)
     return {name: float(np.median(values)) for name, values in rounds.items()}
