@@ -21,6 +21,7 @@ from mtcnn_fast.errors import (
     ImageError,
     MissingExtraError,
     MtcnnFastError,
+    TrainingError,
     WeightsError,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "ImageError",
     "MissingExtraError",
     "MtcnnFastError",
+    "TrainingError",
     "WeightsError",
     "__version__",
     "available_backends",

@@ -37,6 +37,10 @@ class MissingExtraError(MtcnnFastError, ImportError):
     """An optional package is needed for what was asked; the message names it and the extra that brings it."""
 
 
+class TrainingError(MtcnnFastError, RuntimeError):
+    """Training cannot go on, as a loss is no longer a number; the message names the minibatch."""
+
+
 class DataError(MtcnnFastError, ValueError):
     """A file of annotations, detections or results cannot be used.
 

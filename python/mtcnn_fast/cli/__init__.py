@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mtcnn_fast import __version__
-from mtcnn_fast.cli import compare, detect, evaluate, explain, info
+from mtcnn_fast.cli import ablate, compare, detect, evaluate, explain, info, train
 
 app = typer.Typer(
     name="mtcnn-fast",
@@ -20,8 +20,10 @@ app = typer.Typer(
 )
 app.command("detect", epilog=detect.EXAMPLES)(detect.detect)
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(ablate.app, name="ablate")
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare_systems)
 app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
+app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("info", epilog=info.EXAMPLES)(info.info)
 
 

@@ -41,6 +41,9 @@ def compare_systems(
     ] = None,
     yunet: Annotated[Path | None, typer.Option(metavar="FILE", help="Model of YuNet.", show_default=False)] = None,
     scrfd: Annotated[Path | None, typer.Option(metavar="FILE", help="Model of SCRFD.", show_default=False)] = None,
+    cascadecnn: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Weights of CascadeCNN.", show_default=False)
+    ] = None,
     border: Annotated[
         str, typer.Option(metavar="zero|clip", help="Setting of our backends; clip is what facenet-pytorch does.")
     ] = "zero",
@@ -62,9 +65,9 @@ def compare_systems(
             raise typer.BadParameter("give at least one", param_hint="--widerface, --fddb or --landmarks")
         require("matplotlib.figure", "plotting")
         out.mkdir(parents=True, exist_ok=True)
-        options = Options(
-            None if yunet is None else str(yunet), None if scrfd is None else str(scrfd), {"border": border}
-        )
+        models = {"yunet": yunet, "scrfd": scrfd, "cascadecnn": cascadecnn}
+        given = {name: str(path) for name, path in models.items() if path is not None}
+        options = Options(**given, settings={"border": border})
         benchmark = Benchmark(widerface, fddb, landmarks, limit)
         rows, missing = compare(system or list(SYSTEMS), benchmark, options, out)
         report = {"systems": rows, "missing": missing}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,15 @@ from mtcnn_fast.evaluation.records import Detections, Floats
 from mtcnn_fast.evaluation.textfiles import TextFile
 
 POINTS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
+
+LandmarkForm = Literal["box", "points", "mtfl"]
+
+#: Columns of a row after the path, in the published forms of such lists.
+FORMS: Mapping[LandmarkForm, tuple[int, str]] = {
+    "box": (14, "left right top bottom x1 y1 … x5 y5"),
+    "points": (10, "x1 … x5 y1 … y5"),
+    "mtfl": (14, "x1 … x5 y1 … y5 gender smile glasses pose"),
+}
 
 #: Error above which a face counts as a failure, as a part of the distance that errors are divided by.
 FAILURE = 0.10
@@ -80,28 +89,46 @@ def read_landmarks(path: str | os.PathLike[str]) -> list[LandmarkFace]:
     DataError
         If the file is empty or a row is not of this form, or a path comes twice.
     """
+    return list(landmark_rows(path))
+
+
+def landmark_rows(path: str | os.PathLike[str], form: LandmarkForm | None = None) -> Iterator[LandmarkFace]:
+    """Read a list of faces with five landmarks, one after the other.
+
+    Parameters
+    ----------
+    path : path-like or str
+    form : {"box", "points", "mtfl"}, optional
+        What follows the path in a row, see `FORMS`; by default ``box`` or ``points``, by the number of columns.
+
+    Yields
+    ------
+    LandmarkFace
+
+    Raises
+    ------
+    DataError
+        As `read_landmarks` raises it.
+    """
     file = TextFile(path)
-    faces = []
+    if file.at_end:
+        raise DataError("the file is empty", path)
     seen = set()
     while not file.at_end:
-        text = file.take("a row")
-        name, _, rest = text.partition(" ")
-        with_box = len(rest.split()) == 14
-        form = "path left right top bottom x1 y1 … x5 y5" if with_box else "path x1 … x5 y1 … y5"
-        numbers = np.array(file.numbers(rest, 14 if with_box else 10, form))
-        points = numbers[4:].reshape(5, 2) if with_box else numbers.reshape(2, 5).T
+        name, _, rest = file.take("a row").partition(" ")
+        layout = form or ("box" if len(rest.split()) == 14 else "points")
+        columns, text = FORMS[layout]
+        numbers = np.array(file.numbers(rest, columns, f"path {text}"))
+        points = numbers[4:].reshape(5, 2) if layout == "box" else numbers[:10].reshape(2, 5).T
         if name in seen:
             raise file.error(f"the image {name!r} comes twice")
         seen.add(name)
         if not np.hypot(*(points[0] - points[1])):
             raise file.error("both eyes are at the same point, which errors cannot be measured by")
-        box = numbers[[0, 2, 1, 3]] if with_box else box_from_points(points)
+        box = numbers[[0, 2, 1, 3]] if layout == "box" else box_from_points(points)
         if box[2] <= box[0] or box[3] <= box[1]:
             raise file.error("a box must be left right top bottom with left < right and top < bottom")
-        faces.append(LandmarkFace(name, points, box))
-    if not faces:
-        raise DataError("the file is empty", path)
-    return faces
+        yield LandmarkFace(name, points, box)
 
 
 def read_landmark_predictions(path: str | os.PathLike[str], known: Sequence[str]) -> dict[str, Floats | None]:

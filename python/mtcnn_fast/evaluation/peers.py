@@ -32,12 +32,15 @@ class Options:
     ----------
     yunet, scrfd : str or None
         Model files of the detectors that do not come with their packages.
+    cascadecnn : str or None
+        Weights of the Cascade CNN: the file, or the folder it is in.
     settings : mapping
         Settings of `Detector`, which facenet-pytorch is given too where it has the same.
     """
 
     yunet: str | None = None
     scrfd: str | None = None
+    cascadecnn: str | None = None
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -166,11 +169,9 @@ def _scrfd(options: Options) -> System:
 
 
 def _cascade_cnn(options: Options) -> System:
-    module = require(
-        "mtcnn_fast.training.cascade_cnn", "comparing with CascadeCNN", "a version of mtcnn-fast that trains it"
-    )
-    system: System = module.make_system(options)
-    return system
+    from mtcnn_fast.training.cascade_cnn import make_system
+
+    return make_system(options)
 
 
 #: Every system by the name that the command takes.

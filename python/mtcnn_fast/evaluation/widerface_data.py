@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,37 @@ def read_widerface(path: str | os.PathLike[str]) -> list[WiderImage]:
 def _read_text(path: Path) -> list[WiderImage]:
     if path.suffix == ".mat":
         raise DataError("give the folder with the four .mat files, or a .txt file", path)
-    file = TextFile(path)
     images = []
+    for text, faces in widerface_rows(path):
+        event, _, name = text.rpartition("/")
+        boxes = widths_to_corners(faces)
+        images.append(WiderImage(event, name.rpartition(".")[0], boxes, {ALL: faces[:, _INVALID] == 0}))
+    return images
+
+
+def widerface_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Floats]]:
+    """Read the annotation as text.
+
+    Parameters
+    ----------
+    path : path-like or str
+        Such as ``wider_face_val_bbx_gt.txt``.
+
+    Yields
+    ------
+    image : str
+        Its path, ``EVENT/NAME.jpg``.
+    faces : (N, 10) float64
+        The columns ``x y width height blur expression illumination invalid occlusion pose``.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty or not of this form.
+    """
+    file = TextFile(path)
+    if file.at_end:
+        raise DataError("the file holds no annotation", path)
     seen = set()
     while not file.at_end:
         text = file.take("the path of an image")
@@ -95,13 +124,7 @@ def _read_text(path: Path) -> list[WiderImage]:
         count = file.count("the number of faces")
         if not count and not file.at_end and "/" not in file.peek():
             file.take("the row of zeros that the official files have for an image without faces")
-        faces = file.rows(count, 10, _TEXT_ROW, exact=False)
-        images.append(
-            WiderImage(event, name.rpartition(".")[0], widths_to_corners(faces), {ALL: faces[:, _INVALID] == 0})
-        )
-    if not images:
-        raise DataError("the file holds no annotation", path)
-    return images
+        yield text, file.rows(count, 10, _TEXT_ROW, exact=False)
 
 
 def _read_matlab(folder: Path) -> list[WiderImage]:

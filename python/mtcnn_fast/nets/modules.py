@@ -31,10 +31,15 @@ class PNet(nn.Module):
         self.conv4_1 = nn.Conv2d(32, 2, 1)
         self.conv4_2 = nn.Conv2d(32, 4, 1)
 
+    def features(self, images: Tensor) -> Tensor:
+        """Return what the heads see, ``(N, 32, rows, columns)``, of ``(N, 3, H, W)``."""
+        x = self.pool1(self.prelu1(self.conv1(images)))
+        features: Tensor = self.prelu3(self.conv3(self.prelu2(self.conv2(x))))
+        return features
+
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores ``(N, rows, columns)`` and regressions ``(N, 4, rows, columns)`` of ``(N, 3, H, W)``."""
-        x = self.pool1(self.prelu1(self.conv1(images)))
-        x = self.prelu3(self.conv3(self.prelu2(self.conv2(x))))
+        x = self.features(images)
         return _face_probability(self.conv4_1(x)), self.conv4_2(x).float()
 
 
@@ -58,11 +63,16 @@ class RNet(nn.Module):
         self.dense5_1 = nn.Linear(128, 2)
         self.dense5_2 = nn.Linear(128, 4)
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Return scores ``(N,)`` and regressions ``(N, 4)`` of ``(N, 3, 24, 24)``."""
+    def features(self, crops: Tensor) -> Tensor:
+        """Return what the heads see, ``(N, 128)``, of ``(N, 3, 24, 24)``."""
         x = self.pool1(self.prelu1(self.conv1(crops)))
         x = self.pool2(self.prelu2(self.conv2(x)))
-        x = self.prelu4(self.dense4(_flatten(self.prelu3(self.conv3(x)))))
+        features: Tensor = self.prelu4(self.dense4(_flatten(self.prelu3(self.conv3(x)))))
+        return features
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores ``(N,)`` and regressions ``(N, 4)`` of ``(N, 3, 24, 24)``."""
+        x = self.features(crops)
         return _face_probability(self.dense5_1(x)), self.dense5_2(x).float()
 
 
@@ -90,10 +100,15 @@ class ONet(nn.Module):
         self.dense6_2 = nn.Linear(256, 4)
         self.dense6_3 = nn.Linear(256, 10)
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scores ``(N,)``, regressions ``(N, 4)`` and landmarks ``(N, 10)`` of ``(N, 3, 48, 48)``."""
+    def features(self, crops: Tensor) -> Tensor:
+        """Return what the heads see, ``(N, 256)``, of ``(N, 3, 48, 48)``."""
         x = self.pool1(self.prelu1(self.conv1(crops)))
         x = self.pool2(self.prelu2(self.conv2(x)))
         x = self.pool3(self.prelu3(self.conv3(x)))
-        x = self.prelu5(self.dense5(_flatten(self.prelu4(self.conv4(x)))))
+        features: Tensor = self.prelu5(self.dense5(_flatten(self.prelu4(self.conv4(x)))))
+        return features
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return scores ``(N,)``, regressions ``(N, 4)`` and landmarks ``(N, 10)`` of ``(N, 3, 48, 48)``."""
+        x = self.features(crops)
         return _face_probability(self.dense6_1(x)), self.dense6_2(x).float(), self.dense6_3(x).float()

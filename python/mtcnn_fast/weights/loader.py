@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -90,11 +90,47 @@ def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
         files["p"].check_prefixes()
         tensors = {network: file.take(network, prefix=f"{network}.") for network, file in files.items()}
 
-    codings = {file.path.name: file.box_coding for file in files.values()}
-    if len(set(codings.values())) > 1:
-        raise WeightsError(f"{str(root)!r}: the files differ in box_coding: {codings}")
+    _check_codings(root, files.values())
     sha256 = {file.path.name: file.sha256 for file in files.values()}
     return _freeze(tensors["p"], tensors["r"], tensors["o"], files["p"].box_coding, sha256, str(root))
+
+
+def load_first_networks(path: str | os.PathLike[str] | None, networks: str) -> Weights:
+    """Read the first networks of a cascade that is still being trained; the package's own stand in for the others.
+
+    Parameters
+    ----------
+    path : str or path-like or None
+        As for `load_weights`; of a folder, only the files of `networks` are read.
+    networks : {"p", "pr", "pro"}
+
+    Returns
+    -------
+    Weights
+        Its `box_coding` is that of `networks`, hence nothing beyond them is of use.
+
+    Raises
+    ------
+    WeightsError
+        As `load_weights` raises it.
+    """
+    root = None if path is None else Path(path)
+    if root is None or not root.is_dir():
+        return load_weights(root)
+    folders = {network: root if network in networks else SHIPPED for network in NETWORKS}
+    files = {network: _File(folder / f"{network}.safetensors") for network, folder in folders.items()}
+    for network, file in files.items():
+        file.check_metadata(network)
+    used = [files[network] for network in networks]
+    _check_codings(root, used)
+    pnet, rnet, onet = (file.take(network, prefix="") for network, file in files.items())
+    return _freeze(pnet, rnet, onet, used[0].box_coding, {file.path.name: file.sha256 for file in used}, str(root))
+
+
+def _check_codings(root: Path, files: Iterable[_File]) -> None:
+    codings = {file.path.name: file.box_coding for file in files}
+    if len(set(codings.values())) > 1:
+        raise WeightsError(f"{str(root)!r}: the files differ in box_coding: {codings}")
 
 
 def _freeze(

@@ -1,0 +1,86 @@
+"""Pictures of ablations, drawn with matplotlib."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mtcnn_fast.evaluation.extras import require
+from mtcnn_fast.training.ablations.curves import Curves
+
+_HOW_TO_GET = "pip install 'mtcnn-fast[train]'"
+
+
+def plot_curves(
+    path: str | os.PathLike[str],
+    panels: Mapping[str, Mapping[str, Curves]],
+    title: str,
+    *,
+    x_label: str = "training step",
+    logarithmic: bool = True,
+) -> None:
+    """Draw the mean of several seeds as a line, and as a band what lies between the least and the greatest.
+
+    Parameters
+    ----------
+    path : path-like or str
+        The picture, PNG or whatever its ending says.
+    panels : mapping of str to mapping of str to Curves
+        By the panel's title, for each variant its curves.
+    title : str
+    x_label : str
+    logarithmic : bool
+        Whether values have a logarithmic axis.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    figure, axes = _figure(len(panels), 4.6)
+    for (name, variants), ax in zip(panels.items(), axes, strict=True):
+        for order, (variant, curves) in enumerate(variants.items()):
+            # Curves that coincide show through one another.
+            style = ("-", "--", ":")[order % 3]
+            ax.plot(curves.steps, curves.values.mean(axis=0), style, label=variant, linewidth=2)
+            ax.fill_between(curves.steps, curves.values.min(axis=0), curves.values.max(axis=0), alpha=0.2)
+        ax.set(title=name, xlabel=x_label, yscale="log" if logarithmic else "linear")
+        ax.grid(alpha=0.3, which="both")
+        ax.legend(fontsize="small")
+    figure.suptitle(title, fontsize="medium")
+    figure.savefig(path, dpi=120)
+
+
+def plot_bars(path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> None:
+    """Draw a bar of the mean for each row, a panel for each figure, and a dot for each seed.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    figure, axes = _figure(len(panels), 3.6)
+    for (name, rows), ax in zip(panels.items(), axes, strict=True):
+        means = [float(np.mean(values)) for values in rows.values()]
+        labels = [f"{row}  {mean:.3f}" for row, mean in zip(rows, means, strict=True)]
+        ax.barh(labels, means, color="tab:blue", alpha=0.6)
+        for row, values in enumerate(rows.values()):
+            ax.plot(values, [row] * len(values), "k.")
+        if "accuracy" in name:
+            # They differ by little: the axis begins near the lowest.
+            lowest = min(min(values) for values in rows.values())
+            ax.set_xlim(max(0.0, 1.2 * lowest - 0.2), 1)
+        ax.set_title(name)
+        ax.invert_yaxis()
+    figure.suptitle(title, fontsize="medium")
+    figure.savefig(path, dpi=120)
+
+
+def _figure(columns: int, height: float) -> tuple[Any, list[Any]]:
+    """Make a figure that no window belongs to, and its axes."""
+    module = require("matplotlib.figure", "plotting", _HOW_TO_GET)
+    figure = module.Figure(figsize=(5 * columns, height), layout="constrained")
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])

@@ -1,0 +1,194 @@
+"""`TrainingConfig`: a TOML file that says what the whole cascade is trained on, and how (docs/training.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mtcnn_fast.config import _number
+from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.training.datasets import DataOptions, DataSource
+from mtcnn_fast.training.options import ALPHA, TrainOptions, choice, flag, whole_number
+from mtcnn_fast.training.samples.augment import AugmentOptions
+from mtcnn_fast.training.samples.options import SampleOptions
+from mtcnn_fast.weights.spec import BOX_CODINGS, NETWORKS, BoxCoding
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Options = TypeVar("Options", TrainOptions, SampleOptions, AugmentOptions, DataSource)
+
+#: Settings of a stage that are the same for all, and so are given once at the top.
+_SHARED = ("seed", "box_coding")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StageConfig:
+    """Settings of one network.
+
+    Attributes
+    ----------
+    train : TrainOptions
+    samples : SampleOptions
+    """
+
+    train: TrainOptions
+    samples: SampleOptions
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """Settings of the training of a cascade.
+
+    Attributes
+    ----------
+    data : DataOptions
+    stages : mapping of str to StageConfig
+        By ``p``, ``r`` and ``o``.
+    seed : int
+        Of initial weights, samples, their order and augmentation.
+    init : str
+        ``random``, ``shipped`` for the weights that come with the package, or a path of weights.
+    box_coding : {"corner", "rcnn"}
+    landmarks : bool
+        Whether P-Net and R-Net are trained for landmarks too.
+    workers : int or None
+        Processes that make samples; None takes as many as there are processors.
+    """
+
+    data: DataOptions
+    stages: Mapping[str, StageConfig]
+    seed: int = 0
+    init: str = "random"
+    box_coding: BoxCoding = "corner"
+    landmarks: bool = True
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        whole_number("seed", self.seed)
+        if not isinstance(self.init, str) or not self.init:
+            raise ConfigError(f"init must be random, shipped or a path of weights, got {self.init!r}")
+        choice("box_coding", self.box_coding, BOX_CODINGS)
+        flag("landmarks", self.landmarks)
+        if self.workers is not None and whole_number("workers", self.workers) < 1:
+            raise ConfigError(f"workers must be at least 1, got {self.workers!r}")
+
+    def stage(self, name: str) -> StageConfig:
+        """Return a stage's settings with those filled in that are given once for all."""
+        stage = self.stages[name]
+        return dataclasses.replace(stage, train=stage.train.replace(seed=self.seed, box_coding=self.box_coding))
+
+    def with_device(self, device: str) -> TrainingConfig:
+        """Return a copy that trains every stage on a device."""
+        stages = {
+            name: dataclasses.replace(stage, train=stage.train.replace(device=device))
+            for name, stage in self.stages.items()
+        }
+        return dataclasses.replace(self, stages=stages)
+
+
+def load_config(path: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None) -> TrainingConfig:
+    """Read a TOML file.
+
+    Parameters
+    ----------
+    path : path-like or str
+    data : path-like or str, optional
+        The folder that paths of data are relative to, in place of what the file says.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or not TOML, or a setting is unknown or not accepted; the message names file and setting.
+    """
+    file = Path(path)
+    table = read_toml(file)
+    try:
+        return parse_config(table, file.parent, data=data)
+    except ConfigError as error:
+        raise ConfigError(f"{str(file)!r}: {error}") from None
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """Read a TOML file, or raise `ConfigError` that names it."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{str(file)!r} cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{str(file)!r} is not TOML: {error}") from error
+
+
+def parse_config(
+    table: Mapping[str, Any], folder: Path, *, data: str | os.PathLike[str] | None = None
+) -> TrainingConfig:
+    """Make settings of a table like that in a TOML file; paths in it are relative to `folder`."""
+    top = {field.name for field in dataclasses.fields(TrainingConfig)} - {"stages"}
+    _check_keys("", table, top | {"train", "samples", *NETWORKS})
+    common = {kind: _table(kind, table.get(kind, {})) for kind in ("train", "samples")}
+    stages = {name: _stage(name, common, _table(name, table.get(name, {}))) for name in NETWORKS}
+    settings = {key: table[key] for key in top - {"data"} if key in table}
+    init = settings.get("init", "random")
+    if isinstance(init, str) and init not in ("random", "shipped"):
+        settings["init"] = str(folder / init)
+    return TrainingConfig(_data(_table("data", table.get("data", {})), folder, data), stages, **settings)
+
+
+def _stage(name: str, common: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> StageConfig:
+    _check_keys(name, own, {"train", "samples"})
+    tables = {kind: {**common[kind], **_table(f"{name}.{kind}", own.get(kind, {}))} for kind in common}
+    for key in _SHARED:
+        if key in tables["train"]:
+            raise ConfigError(f"{key} belongs at the top of the file, not into train")
+    train = {"alpha": ALPHA[name], **tables["train"]}
+    if "augmentation" in train:
+        given = _table("augmentation", train["augmentation"])
+        train["augmentation"] = _options(AugmentOptions, f"{name}.train.augmentation", given)
+    return StageConfig(
+        _options(TrainOptions, f"{name}.train", train), _options(SampleOptions, f"{name}.samples", tables["samples"])
+    )
+
+
+def _data(table: Mapping[str, Any], folder: Path, root: str | os.PathLike[str] | None) -> DataOptions:
+    _check_keys("data", table, {"root", "held_out", "sets"})
+    sets = table.get("sets", [])
+    if not isinstance(sets, list) or not sets:
+        raise ConfigError(f"data.sets must be one or more tables [[data.sets]], got {sets!r}")
+    sources = [_options(DataSource, "data.sets", _table("data.sets", entry)) for entry in sets]
+    given = table.get("root", ".")
+    if not isinstance(given, str):
+        raise ConfigError(f"data.root must be a folder, got {given!r}")
+    held_out = _number("data.held_out", table.get("held_out", 0.1))
+    if not 0 <= held_out < 1:
+        raise ConfigError(f"data.held_out must be at least 0 and below 1, got {held_out!r}")
+    return DataOptions(tuple(sources), Path(root) if root is not None else folder / given, held_out)
+
+
+def _options(kind: type[Options], name: str, table: Mapping[str, Any]) -> Options:
+    _check_keys(name, table, {field.name for field in dataclasses.fields(kind)})
+    make: Callable[..., Options] = kind
+    try:
+        return make(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
+    except ConfigError as error:
+        raise ConfigError(f"{name}.{error}") from None
+    except TypeError as error:
+        raise ConfigError(f"{name} lacks a setting: {error}") from None
+
+
+def _table(name: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{name} must be a table, got {value!r}")
+    return value
+
+
+def _check_keys(name: str, table: Mapping[str, Any], known: set[str]) -> None:
+    for key in table:
+        if key not in known:
+            where = f" in {name}" if name else ""
+            raise ConfigError(f"unknown setting {key!r}{where}: there are {', '.join(sorted(known))}")

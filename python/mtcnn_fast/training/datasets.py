@@ -1,0 +1,112 @@
+"""The data sets named in a configuration, read and divided into what is trained on and what is held out."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from pathlib import Path
+
+from mtcnn_fast.config import _count
+from mtcnn_fast.errors import ConfigError, DataError
+from mtcnn_fast.training import data
+from mtcnn_fast.training.data.drawn import draw_faces
+from mtcnn_fast.training.data.records import FaceRecord, present
+
+#: Formats of annotations, each read by a function ``read_NAME`` of `mtcnn_fast.training.data`.
+FORMATS: tuple[str, ...] = tuple(sorted(name.removeprefix("read_") for name in data.__all__ if "read_" in name))
+#: Pictures that are drawn, not read.
+DRAWN = "drawn"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DataSource:
+    """One data set.
+
+    Attributes
+    ----------
+    format : str
+        One of `FORMATS`, or ``drawn``.
+    annotation, images : str
+        File (or folder) and folder, relative to the root of the data.
+    count : int or None
+        How many images to take, the first ones; None takes all. For ``drawn``: how many to draw.
+    allow_missing : bool
+        Leave out images that are not there, rather than refuse.
+
+    Raises
+    ------
+    ConfigError
+        If a value is not accepted.
+    """
+
+    format: str
+    annotation: str = ""
+    images: str = ""
+    count: int | None = None
+    allow_missing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.format not in (*FORMATS, DRAWN):
+            raise ConfigError(f"format must be one of {', '.join((*FORMATS, DRAWN))}, got {self.format!r}")
+        needed = () if self.format == DRAWN else ("annotation", "images")
+        for name in needed:
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise ConfigError(f"{name} must be a path, got {getattr(self, name)!r}")
+        if self.count is not None:
+            _count("count", self.count)
+        if self.format == DRAWN and self.count is None:
+            raise ConfigError("count must say how many pictures to draw")
+
+    def records(self, root: Path, out: Path, seed: int) -> list[FaceRecord]:
+        """Read the records.
+
+        Parameters
+        ----------
+        root : Path
+            What paths are relative to.
+        out : Path
+            Where drawn pictures go.
+        seed : int
+            Of drawn pictures.
+
+        Raises
+        ------
+        DataError
+            If an annotation is not of its form, an image is missing, or there is none at all.
+        """
+        if self.format == DRAWN:
+            return draw_faces(out, self.count or 0, seed=seed)
+        annotation = root / self.annotation
+        found = getattr(data, f"read_{self.format}")(annotation, root / self.images)
+        there = present(found) if self.allow_missing else found
+        records = list(itertools.islice(there, self.count))
+        for record in records:
+            if not record.path.is_file():
+                named = f"no such image, which {annotation} names; allow_missing = true leaves it out"
+                raise DataError(named, record.path)
+        if not records:
+            raise DataError("there are no images of this annotation", annotation)
+        return records
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DataOptions:
+    """All data sets.
+
+    Attributes
+    ----------
+    sets : tuple of DataSource
+    root : Path
+        What their paths are relative to.
+    held_out : float
+        Share of the images that is not trained on.
+    """
+
+    sets: tuple[DataSource, ...]
+    root: Path
+    held_out: float = 0.1
+
+    def records(self, out: Path, seed: int) -> tuple[list[FaceRecord], list[FaceRecord]]:
+        """Return the records to train on and those held out; `out` and `seed` are for drawn pictures."""
+        found = [record for source in self.sets for record in source.records(self.root, out, seed)]
+        return data.split(found, self.held_out)

@@ -1,0 +1,154 @@
+"""P-, R- and O-Net as they are trained: logits for probabilities, landmarks in every stage; weights as files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.nets.modules import ONet, PNet, RNet
+from mtcnn_fast.training.files import written_whole
+from mtcnn_fast.training.losses import Outputs
+from mtcnn_fast.weights import BoxCoding, Weights, load_weights
+from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION
+
+_MODULES: dict[str, type[PNet | RNet | ONet]] = {"p": PNet, "r": RNet, "o": ONet}
+_HEADS: dict[str, tuple[str, ...]] = {
+    "p": ("conv4_1", "conv4_2"),
+    "r": ("dense5_1", "dense5_2"),
+    "o": ("dense6_1", "dense6_2", "dense6_3"),
+}
+_FEATURES = {"p": 32, "r": 128, "o": 256}
+
+#: Side of the windows that each network is trained on.
+SIZES: dict[str, int] = {"p": 12, "r": 24, "o": 48}
+
+
+class StageNetwork(nn.Module):
+    """A network of the cascade with its heads for all three tasks.
+
+    The paper trains every network for landmarks too (its figure 2), but the detector reads them from O-Net alone, and
+    weights files have no others. So P-Net and R-Net get a head for landmarks here that shapes the features in training
+    and is left out of the weights.
+
+    Parameters
+    ----------
+    stage : {"p", "r", "o"}
+    landmarks : bool
+        Whether P-Net and R-Net get that head; O-Net always has it.
+    seed : int
+        Of the initial weights: uniform after Glorot and Bengio 2010, biases 0, slopes 0.25.
+
+    Attributes
+    ----------
+    net : PNet, RNet or ONet
+        The network that the detector runs, with parameters named as in weights files.
+    """
+
+    def __init__(self, stage: str, *, landmarks: bool = True, seed: int = 0) -> None:
+        super().__init__()
+        if stage not in _MODULES:
+            raise ConfigError(f"stage must be one of {', '.join(_MODULES)}, got {stage!r}")
+        self.stage = stage
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.net = _MODULES[stage]()
+            self.landmark_head = nn.Linear(_FEATURES[stage], 10) if landmarks and stage != "o" else None
+            self.apply(_initialise)
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Return `Outputs` of normalised windows ``(n, 3, S, S)``."""
+        features = self.net.features(images)
+        heads = [getattr(self.net, name)(features).flatten(1) for name in _HEADS[self.stage]]
+        if self.landmark_head is not None:
+            heads.append(self.landmark_head(features.flatten(1)))
+        return Outputs(heads[0], heads[1], heads[2] if len(heads) == 3 else None)
+
+    def box_weights(self) -> list[Tensor]:
+        """Return the weights that the R-CNN form regularises: those of the box head, without its bias."""
+        return [getattr(self.net, _HEADS[self.stage][1]).weight]
+
+    def load(self, weights: Weights) -> None:
+        """Take over the weights of a detector; the head for landmarks that those lack stays as it is."""
+        tensors: Mapping[str, npt.NDArray[np.float32]] = getattr(weights, f"{self.stage}net")
+        self.net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, (nn.Conv2d, nn.Linear)):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def initial_network(stage: str, init: str, coding: BoxCoding, *, landmarks: bool = True, seed: int = 0) -> StageNetwork:
+    """Make a network to train.
+
+    Parameters
+    ----------
+    stage : {"p", "r", "o"}
+    init : str
+        ``random``, ``shipped`` for the weights that come with the package, or a path of weights.
+    coding : {"corner", "rcnn"}
+        That will be trained.
+    landmarks : bool
+        Whether P-Net and R-Net are trained for landmarks too.
+    seed : int
+
+    Raises
+    ------
+    ConfigError
+        If the initial weights express boxes in another coding.
+    WeightsError
+        If they cannot be read.
+    """
+    network = StageNetwork(stage, landmarks=landmarks, seed=seed)
+    if init == "random":
+        return network
+    weights = load_weights(None if init == "shipped" else init)
+    if weights.box_coding != coding:
+        raise ConfigError(
+            f"init {init!r} has box_coding {weights.box_coding!r}: box_coding must be the same, got {coding!r}"
+        )
+    network.load(weights)
+    return network
+
+
+def save_network(network: StageNetwork, path: str | os.PathLike[str], coding: BoxCoding) -> None:
+    """Write the weights as the detector reads them; the file is there whole or not at all.
+
+    Parameters
+    ----------
+    network : StageNetwork
+    path : path-like or str
+        Such as ``weights/p.safetensors``.
+    coding : {"corner", "rcnn"}
+        How the network was trained to express boxes.
+    """
+    from safetensors.numpy import save
+
+    if coding not in BOX_CODINGS:
+        raise ConfigError(f"box_coding must be one of {', '.join(BOX_CODINGS)}, got {coding!r}")
+    tensors = {name: tensor.detach().cpu().float().numpy() for name, tensor in network.net.state_dict().items()}
+    metadata = {"format_version": FORMAT_VERSION, "network": network.stage, "box_coding": coding}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    written_whole(path, _in_order(save(tensors, metadata)))
+
+
+def _in_order(data: bytes) -> bytes:
+    """Sort a safetensors header, whose metadata come in random order, so that equal weights make equal files.
+
+    Layout: https://huggingface.co/docs/safetensors/index#format
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    # The tensors stay aligned.
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]
