@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast.arrays import checked_array
-from mtcnn_fast.config import _count
+from mtcnn_fast.checks import check_count
 from mtcnn_fast.errors import ConfigError
 
 Matrix = npt.NDArray[np.float64]
@@ -156,7 +156,7 @@ def template_points(template: str | npt.ArrayLike, size: int) -> Points:
     ConfigError
         If the name is unknown, the shape is wrong or `size` is not a positive whole number.
     """
-    side = _count("size", size)
+    side = check_count("size", size)
     if isinstance(template, str):
         if template not in TEMPLATES:
             raise ConfigError(f"template must be one of {sorted(TEMPLATES)} or (5, 2) points, got {template!r}")
@@ -189,7 +189,7 @@ def warp(image: npt.NDArray[np.uint8], matrix: npt.ArrayLike, size: int) -> npt.
     ConfigError
         If the matrix has the wrong shape or no inverse, or `size` is not a positive whole number.
     """
-    side = _count("size", size)
+    side = check_count("size", size)
     inverse = invert(matrix)
     height, width = image.shape[:2]
     steps = np.arange(side)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
-from collections.abc import Iterable, Mapping, Set
 from typing import Any, Literal, get_args
 
+from mtcnn_fast.checks import check_count, check_number, check_probabilities
 from mtcnn_fast.errors import ConfigError
 
 Border = Literal["zero", "clip"]
@@ -72,12 +70,12 @@ class DetectorConfig:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "min_face_size", _number("min_face_size", self.min_face_size, low=1.0))
+        put(self, "min_face_size", check_number("min_face_size", self.min_face_size, low=1.0))
         if self.max_face_size is not None:
-            put(self, "max_face_size", _number("max_face_size", self.max_face_size, low=self.min_face_size))
-        put(self, "thresholds", _probabilities("thresholds", self.thresholds, 3))
-        put(self, "nms_thresholds", _probabilities("nms_thresholds", self.nms_thresholds, 4))
-        factor = _number("factor", self.factor)
+            put(self, "max_face_size", check_number("max_face_size", self.max_face_size, low=self.min_face_size))
+        put(self, "thresholds", check_probabilities("thresholds", self.thresholds, 3))
+        put(self, "nms_thresholds", check_probabilities("nms_thresholds", self.nms_thresholds, 4))
+        factor = check_number("factor", self.factor)
         # Above 0.99 a VGA image would have hundreds of nearly equal scales: a slip, not a wish.
         if not 0.0 < factor <= 0.99:
             raise ConfigError(f"factor must be above 0 and at most 0.99, got {self.factor!r}")
@@ -85,49 +83,12 @@ class DetectorConfig:
         if not isinstance(self.border, str) or self.border not in BORDERS:
             raise ConfigError(f"border must be 'zero' or 'clip', got {self.border!r}")
         if self.max_faces is not None:
-            put(self, "max_faces", _count("max_faces", self.max_faces))
-        put(self, "max_pixels", _count("max_pixels", self.max_pixels))
+            put(self, "max_faces", check_count("max_faces", self.max_faces))
+        put(self, "max_pixels", check_count("max_pixels", self.max_pixels))
         if self.num_threads is not None:
-            put(self, "num_threads", _count("num_threads", self.num_threads))
+            put(self, "num_threads", check_count("num_threads", self.num_threads))
         if not isinstance(self.precision, str) or self.precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
-
-
-def _number(name: str, value: object, low: float = -math.inf) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise ConfigError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
-    try:
-        result = float(value)
-    except OverflowError:
-        result = math.inf
-    if not math.isfinite(result) or result < low:
-        floor = f" of at least {low:g}" if math.isfinite(low) else ""
-        raise ConfigError(f"{name} must be a finite number{floor}, got {value!r}")
-    return result
-
-
-def _count(name: str, value: object) -> int:
-    """Return a setting that counts something, checked to be an integer of at least 1; else raise `ConfigError`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r} ({type(value).__name__})")
-    if value < 1:
-        raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return int(value)
-
-
-def _probabilities(name: str, values: object, count: int) -> tuple[float, ...]:
-    accepted = f"{name} must be {count} numbers from 0 to 1"
-    # Text and bytes are sequences too, and a set has no order.
-    if isinstance(values, (str, bytes, Set, Mapping)) or not isinstance(values, Iterable):
-        raise ConfigError(f"{accepted}, got {values!r}")
-    items: list[object] = list(values)
-    if len(items) != count:
-        raise ConfigError(f"{accepted}, got {len(items)}: {items!r}")
-    result = tuple(_number(f"{name}[{i}]", item) for i, item in enumerate(items))
-    for i, item in enumerate(result):
-        if not 0.0 <= item <= 1.0:
-            raise ConfigError(f"{name}[{i}] must be from 0 to 1, got {item!r}")
-    return result
 
 
 #: The settings of a detector that was told none.

@@ -12,7 +12,8 @@ from mtcnn_fast.backends import batch_size as best_batch_size
 from mtcnn_fast.backends import create_backend, parse_device
 from mtcnn_fast.backends.shared import SharedBackend
 from mtcnn_fast.batching import gather
-from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precision, _count
+from mtcnn_fast.checks import check_count
+from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precision
 from mtcnn_fast.errors import ConfigError, ImageError, WeightsError
 from mtcnn_fast.images import Color, Layout, load_image, split_batch
 from mtcnn_fast.stagewise import Stagewise
@@ -307,7 +308,7 @@ precision
         if on_error not in ("raise", "return"):
             raise ConfigError(f"on_error must be 'raise' or 'return', got {on_error!r}")
         self._shared.check_open()
-        limit = best_batch_size(self.backend) if batch_size is None else _count("batch_size", batch_size)
+        limit = best_batch_size(self.backend) if batch_size is None else check_count("batch_size", batch_size)
         load = functools.partial(
             load_image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast.config import _count
+from mtcnn_fast.checks import check_count
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -72,8 +72,8 @@ def draw_faces(
 
     picture = Image.fromarray(image)
     canvas = ImageDraw.Draw(picture)
-    fixed_width = None if line_width is None else _count("line_width", line_width)
-    fixed_font = None if font_size is None else _count("font_size", font_size)
+    fixed_width = None if line_width is None else check_count("line_width", line_width)
+    fixed_font = None if font_size is None else check_count("font_size", font_size)
     size = math.sqrt(picture.width * picture.height)
     order = np.argsort(faces.scores, kind="stable")
     boxes = _visible(faces.boxes[order], picture.size)

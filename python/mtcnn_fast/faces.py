@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast.arrays import checked_array, row_indices
-from mtcnn_fast.config import DetectorConfig, _number
+from mtcnn_fast.checks import check_number
+from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.face import Face
 
@@ -186,7 +187,7 @@ class Faces:
         ConfigError
             If a factor is not a positive finite number, or a product leaves the range of float32.
         """
-        factors = np.array([_number("sx", sx), _number("sy", sx if sy is None else sy)])
+        factors = np.array([check_number("sx", sx), check_number("sy", sx if sy is None else sy)])
         if factors.min() <= 0:
             raise ConfigError(f"sx and sy must be above 0, got {sx!r} and {sy!r}")
         width, height = (round(n * factor) for n, factor in zip(self.image_size, factors.tolist(), strict=True))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mtcnn_fast.config import _number
+from mtcnn_fast.checks import check_number
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.training.datasets import DataOptions, DataSource
 from mtcnn_fast.training.options import ALPHA, TrainOptions, choice, flag, whole_number
@@ -164,7 +164,7 @@ def _data(table: Mapping[str, Any], folder: Path, root: str | os.PathLike[str] |
     given = table.get("root", ".")
     if not isinstance(given, str):
         raise ConfigError(f"data.root must be a folder, got {given!r}")
-    held_out = _number("data.held_out", table.get("held_out", 0.1))
+    held_out = check_number("data.held_out", table.get("held_out", 0.1))
     if not 0 <= held_out < 1:
         raise ConfigError(f"data.held_out must be at least 0 and below 1, got {held_out!r}")
     return DataOptions(tuple(sources), Path(root) if root is not None else folder / given, held_out)

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from pathlib import Path
 
-from mtcnn_fast.config import _count
+from mtcnn_fast.checks import check_count
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.training import data
 from mtcnn_fast.training.data.drawn import draw_faces
@@ -53,7 +53,7 @@ class DataSource:
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise ConfigError(f"{name} must be a path, got {getattr(self, name)!r}")
         if self.count is not None:
-            _count("count", self.count)
+            check_count("count", self.count)
         if self.format == DRAWN and self.count is None:
             raise ConfigError("count must say how many pictures to draw")
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from mtcnn_fast.config import _count, _number
+from mtcnn_fast.checks import check_count, check_number
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.training.samples.augment import AugmentOptions
 from mtcnn_fast.weights.spec import BOX_CODINGS, BoxCoding
@@ -129,14 +129,14 @@ class TrainOptions:
     def __post_init__(self) -> None:
         counts = ("steps", "batch_size", "rounds", "log_every", "validate_every", "checkpoint_every")
         for name in counts:
-            self._put(name, _count(name, getattr(self, name)))
+            self._put(name, check_count(name, getattr(self, name)))
         for name in ("threads", "patience"):
             if getattr(self, name) is not None:
-                self._put(name, _count(name, getattr(self, name)))
+                self._put(name, check_count(name, getattr(self, name)))
         for name in ("seed", "warmup"):
             self._put(name, whole_number(name, getattr(self, name)))
         for name in ("learning_rate", "momentum", "weight_decay", "box_lambda"):
-            self._put(name, _number(name, getattr(self, name), low=0.0))
+            self._put(name, check_number(name, getattr(self, name), low=0.0))
         for name in ("keep", "first_negatives", "gamma"):
             self._put(name, share(name, getattr(self, name)))
         if self.momentum >= 1:
@@ -190,7 +190,7 @@ def whole_number(name: str, value: object) -> int:
 
 def share(name: str, value: object) -> float:
     """Return a number above 0 and at most 1, or raise `ConfigError`."""
-    result = _number(name, value)
+    result = check_number(name, value)
     if not 0 < result <= 1:
         raise ConfigError(f"{name} must be above 0 and at most 1, got {value!r}")
     return result
@@ -215,7 +215,7 @@ def numbers(name: str, values: object, count: int | None) -> tuple[float, ...]:
     accepted = f"{name} must be {'' if count is None else f'{count} '}numbers of at least 0"
     if not isinstance(values, (list, tuple)) or (count is not None and len(values) != count):
         raise ConfigError(f"{accepted}, got {values!r}")
-    result = tuple(_number(f"{name}[{i}]", value) for i, value in enumerate(values))
+    result = tuple(check_number(f"{name}[{i}]", value) for i, value in enumerate(values))
     if any(value < 0 or not math.isfinite(value) for value in result):
         raise ConfigError(f"{accepted}, got {values!r}")
     return result

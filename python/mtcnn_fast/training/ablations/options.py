@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtcnn_fast.config import _count
+from mtcnn_fast.checks import check_count
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.training.ablations.runs import measured_on
 from mtcnn_fast.training.cascade_cnn.training import StageSamples
@@ -53,7 +53,7 @@ class AblationConfig:
             raise ConfigError(f"seeds must be one or more different whole numbers, got {self.seeds!r}")
         for seed in self.seeds:
             whole_number("each of seeds", seed)
-        _count("measured", self.measured)
+        check_count("measured", self.measured)
 
     def stage(self, name: str, kinds: Sequence[SampleKind] = tuple(SampleKind)) -> StageSamples:
         """Open the samples of a stage, some kinds of them to measure on.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast.config import _number
+from mtcnn_fast.checks import check_number
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.training.samples.sample_set import Batch, Floats, Pixels, SampleKind
 
@@ -54,7 +54,7 @@ class AugmentOptions:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = _number(field.name, getattr(self, field.name))
+            value = check_number(field.name, getattr(self, field.name))
             if not 0 <= value <= 1 or (value == 1 and field.name in ("contrast", "color")):
                 raise ConfigError(f"{field.name} must be from 0 to 1 (contrast and color below 1), got {value!r}")
 

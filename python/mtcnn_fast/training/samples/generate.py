@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast.config import _count
+from mtcnn_fast.checks import check_count
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.images import load_image
 from mtcnn_fast.training.data.records import FaceRecord
@@ -132,7 +132,7 @@ def make_samples(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"seed must be a whole number of at least 0, got {seed!r}")
     options = options or SampleOptions()
-    workers = cpu_count() if workers is None else _count("workers", workers)
+    workers = cpu_count() if workers is None else check_count("workers", workers)
     faces = list(records)
     if not faces:
         raise DataError("there are no records to make samples of")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from mtcnn_fast.config import _count, _number, _probabilities
+from mtcnn_fast.checks import check_count, check_number, check_probabilities
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.training.samples.sample_set import SampleKind
 
@@ -54,11 +54,11 @@ class SampleOptions:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "total", _count("total", self.total))
+        put(self, "total", check_count("total", self.total))
         put(self, "ratio", _numbers("ratio", self.ratio, 4))
         if not sum(self.ratio):
             raise ConfigError(f"ratio must have a number above 0, got {self.ratio!r}")
-        put(self, "min_face", _number("min_face", self.min_face, low=1.0))
+        put(self, "min_face", check_number("min_face", self.min_face, low=1.0))
         low, high = _numbers("scale_jitter", self.scale_jitter, 2)
         # Windows of other sizes never overlap their face by 0.65.
         if not 0.25 <= low <= high <= 4:
@@ -68,8 +68,8 @@ class SampleOptions:
         put(self, "near", _share("near", self.near))
         if not isinstance(self.top_up, bool):
             raise ConfigError(f"top_up must be true or false, got {self.top_up!r}")
-        put(self, "thresholds", _probabilities("thresholds", self.thresholds, 2))
-        put(self, "min_face_size", _number("min_face_size", self.min_face_size, low=1.0))
+        put(self, "thresholds", check_probabilities("thresholds", self.thresholds, 2))
+        put(self, "min_face_size", check_number("min_face_size", self.min_face_size, low=1.0))
 
     def targets(self) -> dict[SampleKind, int]:
         """Return how many samples of each kind to aim for; they add up to at most `total`."""
@@ -80,11 +80,11 @@ class SampleOptions:
 def _numbers(name: str, values: object, count: int) -> tuple[float, ...]:
     if not isinstance(values, (list, tuple)) or len(values) != count:
         raise ConfigError(f"{name} must be {count} numbers of at least 0, got {values!r}")
-    return tuple(_number(f"{name}[{i}]", value, low=0.0) for i, value in enumerate(values))
+    return tuple(check_number(f"{name}[{i}]", value, low=0.0) for i, value in enumerate(values))
 
 
 def _share(name: str, value: object) -> float:
-    result = _number(name, value)
+    result = check_number(name, value)
     if not 0 <= result <= 1:
         raise ConfigError(f"{name} must be from 0 to 1, got {value!r}")
     return result

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast.config import DEFAULTS, DetectorConfig, _count
+from mtcnn_fast.checks import check_count
+from mtcnn_fast.config import DEFAULTS, DetectorConfig
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.evaluation.matching import iou_matrix
 from mtcnn_fast.images import load_image
@@ -84,7 +85,7 @@ def stage_recall(
     if not images:
         raise DataError("there are no records to measure on")
     smallest = config.min_face_size if min_face is None else float(min_face)
-    workers = cpu_count() if workers is None else _count("workers", workers)
+    workers = cpu_count() if workers is None else check_count("workers", workers)
     chunks = [images[at : at + _CHUNK] for at in range(0, len(images), _CHUNK)]
     make = functools.partial(_finder, config, _loaded(weights), smallest)
     found = (each for chunk in run(make, chunks, workers) for each in chunk)
