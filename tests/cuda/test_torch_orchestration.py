@@ -190,6 +190,21 @@ def test_profile_and_trace_go_without_a_recording(make, images):
     assert backend._graphs is None
 
 
+def test_recordings_go_when_memory_runs_out(make, images, monkeypatch):
+    backend = make(graphs=3)
+    backend.detect(images[3:])
+    detect = backend._cascade.detect
+
+    def short_of_memory(batch, room, observer):
+        if len(batch.plan.sizes) > 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return detect(batch, room, observer)
+
+    monkeypatch.setattr(backend._cascade, "detect", short_of_memory)
+    assert [len(faces) for faces in backend.detect(images[2:])] == [0, 0]
+    assert [key[0] for key in backend._graphs._recordings] == [(40, 50), (5, 5)]
+
+
 def test_recordings_are_refused_with_counts(make):
     with pytest.raises(ConfigError, match="graphs must be 0 on torch:cpu and with download_counts, got 1 on torch:cpu"):
         make(graphs=1, download_counts=True)
