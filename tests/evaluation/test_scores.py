@@ -185,8 +185,8 @@ class TestLandmarks:
 
 class TestSpeed:
     def test_percentiles_and_stages(self):
-        timings = [Timing(0.5, milliseconds / 1000, {"pnet": milliseconds / 2000}) for milliseconds in range(1, 101)]
-        speed = Speed.of(timings, 12.5).to_dict()
+        timings = [Timing(0.5, ms / 1000, {"pnet": ms / 2000}, 12.5 if ms == 50 else None) for ms in range(1, 101)]
+        speed = Speed.of(timings).to_dict()
         assert speed["images"] == 100
         assert speed["mean_ms"] == pytest.approx(50.5)
         assert [speed[f"p{p}_ms"] for p in (50, 95, 99)] == pytest.approx([50.5, 95.05, 99.01])

@@ -33,7 +33,7 @@ class Options:
     yunet, scrfd : str or None
         Model files of the detectors that do not come with their packages.
     settings : mapping
-        Settings of `Detector`, which facenet-pytorch is given too where it has the same.
+        Settings of `Detector`, which other packages of the same cascade are given too where they have them.
     """
 
     yunet: str | None = None
@@ -63,12 +63,12 @@ class Peer:
         return self._find(image), {}
 
 
-def _ours(device: str) -> Callable[[Options], System]:
+def _ours(device: str, name: str | None = None, **always: Any) -> Callable[[Options], System]:
     def make(options: Options) -> System:
         reason = available_backends()[device]
         if reason is not None:
             raise MissingExtraError(f"backend {device!r} is not available: {reason}")
-        return DetectorSystem(Detector(device, **options.settings), load_weights())
+        return DetectorSystem(Detector(device, **{**options.settings, **always}), load_weights(), name)
 
     return make
 
@@ -176,6 +176,7 @@ def _cascade_cnn(options: Options) -> System:
 #: Every system by the name that the command takes.
 SYSTEMS: dict[str, Callable[[Options], System]] = {
     "cpu": _ours("cpu"),
+    "cpu-clip": _ours("cpu", "mtcnn-fast, cpu, clip", border="clip"),
     "numpy": _ours("numpy"),
     "torch:cpu": _ours("torch:cpu"),
     "cuda": _ours("cuda"),

@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds spent on one image.
+    """Seconds spent on one image, and memory.
 
     Attributes
     ----------
@@ -25,11 +25,14 @@ class Timing:
         From pixels to faces.
     stages : dict of str to float
         Parts of `detect`, where the detector tells them.
+    peak_memory_mb : float or None
+        Most memory that the process has held up to this image, in 10**6 bytes.
     """
 
     decode: float
     detect: float
     stages: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    peak_memory_mb: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Speed:
     stages_ms : dict of str to float
         Mean time of each stage.
     peak_memory_mb : float or None
-        Most memory that the process has held so far, in 10**6 bytes.
+        Most memory that a process of the run has held, in 10**6 bytes.
     """
 
     images: int
@@ -62,7 +65,7 @@ class Speed:
     peak_memory_mb: float | None
 
     @classmethod
-    def of(cls, timings: Sequence[Timing], peak_memory_mb: float | None) -> Speed:
+    def of(cls, timings: Sequence[Timing]) -> Speed:
         """Summarise the timings of at least one image."""
         detect = np.array([timing.detect for timing in timings]) * 1000
         p50, p95, p99 = np.percentile(detect, [50, 95, 99]).tolist()
@@ -70,7 +73,8 @@ class Speed:
         stages = {name: 1000 * float(np.mean([timing.stages.get(name, 0.0) for timing in timings])) for name in names}
         decode = 1000 * float(np.mean([timing.decode for timing in timings]))
         mean = float(detect.mean())
-        return cls(len(timings), 1000 / mean, mean, p50, p95, p99, decode, stages, peak_memory_mb)
+        memory = max((item.peak_memory_mb for item in timings if item.peak_memory_mb is not None), default=None)
+        return cls(len(timings), 1000 / mean, mean, p50, p95, p99, decode, stages, memory)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain objects."""
