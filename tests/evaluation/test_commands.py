@@ -107,6 +107,20 @@ class TestWiderFace:
         message = run(*common, "--out", tmp_path / "out", "--published", tmp_path / "none").stderr
         assert "published curves are of the whole set" in message
 
+    def test_published_curves_are_drawn_beside_the_whole_set(self, wider_folder, predictions, tmp_path, monkeypatch):
+        # What is made up for tests is taken for the whole set.
+        monkeypatch.setattr("mtcnn_fast.evaluation.widerface.FULL_IMAGES", 3)
+        curve = {"pr_cruve": np.array([[0.9, 0.1], [0.5, 0.6]]), "legend_name": "Someone"}
+        for subset in ("easy", "medium", "hard"):
+            path = write(tmp_path / "published" / "someone" / f"wider_pr_info_someone_{subset}_val.mat")
+            pytest.importorskip("scipy.io").savemat(path, curve)
+        common = ["evaluate", "widerface", "--detections", predictions, "--annotations", wider_folder / "ground_truth"]
+        assert not run(*common, "--out", tmp_path / "alone").stderr
+        assert not run(*common, "--out", tmp_path / "both", "--published", tmp_path / "published").stderr
+        alone, both = (pixels(tmp_path / name / "precision_recall.png") for name in ("alone", "both"))
+        assert alone.shape == both.shape
+        assert np.any(alone != both)
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [

@@ -53,8 +53,14 @@ class TestPeers:
     def test_ipazc(self, monkeypatch):
         names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
         face = {"box": [1, 2, 10, 20], "confidence": 0.5, "keypoints": {n: (i, i) for i, n in enumerate(names)}}
-        network = FakeModule(detect_faces=lambda image: [face])
-        found = self.found(monkeypatch, "mtcnn", {"mtcnn": FakeModule(MTCNN=lambda: network)})
+        given = []
+        network = FakeModule(detect_faces=lambda image, **settings: given.append(settings) or [face])
+        modules = {"mtcnn": FakeModule(MTCNN=lambda: network)}
+        settings = {"min_face_size": 30, "factor": 0.6, "thresholds": (0.1, 0.2, 0.3), "border": "clip"}
+        self.found(monkeypatch, "mtcnn", modules, Options(settings=settings))
+        found = self.found(monkeypatch, "mtcnn", modules)
+        thresholds = {"threshold_pnet": 0.1, "threshold_rnet": 0.2, "threshold_onet": 0.3}
+        assert given == [{"min_face_size": 30, "scale_factor": 0.6, **thresholds}, {}]
         assert found.boxes.tolist() == [[1, 2, 11, 22]]
         assert found.landmarks[0, :, 0].tolist() == [0, 1, 2, 3, 4]
 

@@ -91,14 +91,22 @@ def _ipazc(options: Options) -> System:
     package = require("mtcnn", "comparing with ipazc's mtcnn", "pip install mtcnn")
     network = package.MTCNN()
     names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+    chosen = {
+        theirs: options.settings[ours]
+        for ours, theirs in (("min_face_size", "min_face_size"), ("factor", "scale_factor"))
+        if ours in options.settings
+    }
+    if "thresholds" in options.settings:
+        parameters = ("threshold_pnet", "threshold_rnet", "threshold_onet")
+        chosen |= dict(zip(parameters, options.settings["thresholds"], strict=True))
 
     def find(image: Image) -> Detections:
-        faces = network.detect_faces(image)
+        faces = network.detect_faces(image, **chosen)
         boxes = widths_to_corners(np.array([face["box"] for face in faces], np.float64).reshape(-1, 4))
         points = [[face["keypoints"][name] for name in names] for face in faces]
         return _detections(boxes, [face["confidence"] for face in faces], points)
 
-    return Peer("ipazc mtcnn", {"version": version("mtcnn")}, find)
+    return Peer("ipazc mtcnn", {"version": version("mtcnn"), **chosen}, find)
 
 
 def _opencv() -> Any:
