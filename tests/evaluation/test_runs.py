@@ -55,6 +55,7 @@ def test_all_images_are_done_once_after_a_warm_up(tmp_path, images):
     assert found["b"].size == (30, 20)
     assert found["b"].timing.stages == {"all": 0.25}
     assert speed.images == 3
+    assert 0 <= speed.cpu_ms < 1000
     assert speed.peak_memory_mb > 0
 
 

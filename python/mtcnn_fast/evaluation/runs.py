@@ -177,7 +177,8 @@ def _detect(system: System, key: str, path: Path) -> Found:
     except ImageError as error:
         raise DataError(str(error), path) from error
     loaded = time.perf_counter()
+    spent = time.process_time()
     detections, stages = system.find(image, key)
-    done = time.perf_counter()
+    done, cpu = time.perf_counter(), time.process_time() - spent
     size = image.shape[1], image.shape[0]
-    return Found(detections, size, Timing(loaded - start, done - loaded, dict(stages), peak_memory_mb()))
+    return Found(detections, size, Timing(loaded - start, done - loaded, dict(stages), cpu, peak_memory_mb()))
