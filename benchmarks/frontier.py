@@ -4,7 +4,7 @@
 
 Results are added to OUT/frontier.json one setting at a time, so a run that was interrupted continues. Each setting
 passes over the images once, on one thread; times are the processor's time for detection alone, which other work on the
-machine hardly changes.
+machine changes less than the time on the wall. The decoded images are held in memory, some 450 MB for 209 of them.
 """
 
 from __future__ import annotations
@@ -37,21 +37,20 @@ NAMED = {
 SUBSETS = ("easy", "medium", "hard")
 
 
-def measure(setting, files, images, total):
+def measure(setting, pixels, images, total):
     """Detect in all images with one setting; return its figures."""
     size, thresholds, factor = setting
     config = {"min_face_size": size, "thresholds": thresholds, "factor": factor}
     found, seconds = {}, 0.0
     with Detector("cpu", num_threads=1, **config) as detector:
-        detector.detect(next(iter(files.values())))
-        for key, path in files.items():
-            pixels = load_image(path)
+        detector.detect(next(iter(pixels.values())))
+        for key, image in pixels.items():
             start = time.process_time()
-            faces = detector.detect(pixels)
+            faces = detector.detect(image)
             seconds += time.process_time() - start
             found[key] = from_faces(faces)
     result = score_widerface(images, found, of_images=total)
-    milliseconds = 1000 * seconds / len(files)
+    milliseconds = 1000 * seconds / len(pixels)
     return {**config, "milliseconds": milliseconds, "average_precision": result.average_precision}, result.label
 
 
@@ -68,17 +67,22 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     store = arguments.out / "frontier.json"
-    state = json.loads(store.read_text()) if store.exists() else {"label": "", "points": []}
     annotated = read_widerface(arguments.annotations)
     present = {image.key: arguments.images / f"{image.key}.jpg" for image in annotated}
     files = {key: path for key, path in list(present.items())[:: arguments.every] if path.is_file()}
     images = [image for image in annotated if image.key in files]
+    state = {"label": "", "images": list(files), "points": []}
+    if store.exists():
+        state = json.loads(store.read_text())
+        if state["images"] != list(files):
+            parser.error(f"{store} is of other images: give another folder, or remove it")
+    pixels = {key: load_image(path) for key, path in files.items()}
 
     done = {key_of(point) for point in state["points"]}
     for setting in itertools.product(MIN_FACE_SIZES, THRESHOLDS, FACTORS):
         if setting in done:
             continue
-        point, state["label"] = measure(setting, files, images, len(annotated))
+        point, state["label"] = measure(setting, pixels, images, len(annotated))
         state["points"].append(point)
         store.write_text(json.dumps(state, indent=1) + "\n")
         print(*setting, f"{point['milliseconds']:.1f} ms", point["average_precision"], flush=True)

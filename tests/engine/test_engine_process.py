@@ -212,7 +212,7 @@ def test_ctrl_c_ends_a_long_batch(tmp_path, record_property, threads):
             time.sleep(0.5)
             sent = time.monotonic()
             process.send_signal(signal.SIGINT)
-            words = process.communicate(timeout=50)[0].split()
+            words = process.communicate(timeout=TIMEOUT)[0].split()
         finally:
             process.kill()
     assert process.returncode == 0

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from mtcnn_fast.backends import available_backends
 from mtcnn_fast.cli import app
-from mtcnn_fast.errors import MissingExtraError
 from mtcnn_fast.evaluation import Detections, peers
 from mtcnn_fast.evaluation.comparison import Benchmark, evaluate_system, plot_comparison, table
 from mtcnn_fast.evaluation.peers import SYSTEMS, Options
@@ -107,6 +106,20 @@ class TestWiderFace:
         common = ["evaluate", "widerface", "--detections", predictions, "--annotations", wider_folder / "ground_truth"]
         message = run(*common, "--out", tmp_path / "out", "--published", tmp_path / "none").stderr
         assert "published curves are of the whole set" in message
+
+    def test_published_curves_are_drawn_beside_the_whole_set(self, wider_folder, predictions, tmp_path, monkeypatch):
+        # What is made up for tests is taken for the whole set.
+        monkeypatch.setattr("mtcnn_fast.evaluation.widerface.FULL_IMAGES", 3)
+        curve = {"pr_cruve": np.array([[0.9, 0.1], [0.5, 0.6]]), "legend_name": "Someone"}
+        for subset in ("easy", "medium", "hard"):
+            path = write(tmp_path / "published" / "someone" / f"wider_pr_info_someone_{subset}_val.mat")
+            pytest.importorskip("scipy.io").savemat(path, curve)
+        common = ["evaluate", "widerface", "--detections", predictions, "--annotations", wider_folder / "ground_truth"]
+        assert not run(*common, "--out", tmp_path / "alone").stderr
+        assert not run(*common, "--out", tmp_path / "both", "--published", tmp_path / "published").stderr
+        alone, both = (pixels(tmp_path / name / "precision_recall.png") for name in ("alone", "both"))
+        assert alone.shape == both.shape
+        assert np.any(alone != both)
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -230,11 +243,36 @@ class TestCompare:
         again = json.loads(run(*common, "--system", "numpy", "--json").stdout)
         assert list(again["systems"]) == ["mtcnn-fast, numpy"]
 
+    def test_settings_and_part_of_the_images(self, wider_folder, fddb_folder, tmp_path, monkeypatch):
+        given = []
+
+        def compare(names, benchmark, options, out):
+            given.append((benchmark.every, options.settings))
+            return {name: evaluate_system(name, benchmark, options, str(out))[1] for name in names}, {}
+
+        monkeypatch.setattr("mtcnn_fast.cli.compare.compare", compare)
+        common = ["compare", "--widerface", wider_folder / "images", wider_folder / "ground_truth", "--every", 2]
+        common += ["--fddb", fddb_folder / "images", fddb_folder / "FDDB-folds", "--false-positives", 7]
+        text = run(*common, "--system", "numpy", *QUICKLY[2:], "--out", tmp_path).stdout
+        assert given == [(2, {"min_face_size": 40, "factor": 0.6})]
+        assert "| FDDB at 7 FP |" in text
+        assert "subset of WIDER FACE val: 2 images of 2 events" in text
+        assert "subset of FDDB: 1 images" in text
+
+    def test_a_backend_as_facenet_pytorch_does_at_the_edge(self):
+        if available_backends()["cpu"] is not None:
+            pytest.skip("needs the cpu backend")
+        systems = [SYSTEMS[name](Options(settings={"min_face_size": 30})) for name in ("cpu", "cpu-clip")]
+        assert [system.settings["border"] for system in systems] == ["zero", "clip"]
+        assert [system.settings["min_face_size"] for system in systems] == [30, 30]
+        assert len({system.name for system in systems}) == 2
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--system", "gpu"], "must be one of cpu, numpy"),
+            (["--system", "gpu"], "must be one of cpu, cpu-clip, numpy"),
             (["--system", "numpy"], "give at least one"),
+            (["--widerface", "a", "b", "--factor", "2"], "Invalid value for --factor"),
         ],
     )
     def test_wrong_options(self, tmp_path, options, message):
@@ -283,113 +321,6 @@ class TestCompare:
         pair = tmp_path, wider_folder / "gt.txt"
         message = problem("compare", "--widerface", *pair, "--system", "numpy", "--out", tmp_path / "out")
         assert "none of 3 annotated images is there" in message
-
-
-class FakeModule:
-    """Stands in for a package that is not installed; its attributes are what it is made with."""
-
-    def __init__(self, **attributes):
-        self.__dict__.update(attributes)
-
-
-class TestPeers:
-    """Each adapter turns its package's conventions into ours."""
-
-    IMAGE = np.zeros((50, 60, 3), np.uint8)
-
-    def found(self, monkeypatch, name, modules, options=None):
-        for module, fake in modules.items():
-            monkeypatch.setitem(sys.modules, module, fake)
-        monkeypatch.setattr(peers, "version", lambda distribution: "1")
-        system = SYSTEMS[name](options or Options())
-        return system.find(self.IMAGE, "x")[0]
-
-    def test_facenet(self, monkeypatch):
-        given = {}
-
-        class Network:
-            def __init__(self, **settings):
-                given.update(settings)
-
-            def detect(self, image, landmarks):
-                return np.array([[1, 2, 3, 4]]), np.array([0.5]), np.ones((1, 5, 2))
-
-        modules = {"facenet_pytorch": FakeModule(MTCNN=Network)}
-        found = self.found(
-            monkeypatch, "facenet-pytorch", modules, Options(settings={"min_face_size": 30, "border": 0})
-        )
-        assert found.boxes.tolist() == [[1, 2, 3, 4]]
-        assert given == {"keep_all": True, "device": "cpu", "min_face_size": 30}
-        Network.detect = lambda self, image, landmarks: (None, [None], None)
-        assert len(self.found(monkeypatch, "facenet-pytorch", modules)) == 0
-
-    def test_ipazc(self, monkeypatch):
-        names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-        face = {"box": [1, 2, 10, 20], "confidence": 0.5, "keypoints": {n: (i, i) for i, n in enumerate(names)}}
-        network = FakeModule(detect_faces=lambda image: [face])
-        found = self.found(monkeypatch, "mtcnn", {"mtcnn": FakeModule(MTCNN=lambda: network)})
-        assert found.boxes.tolist() == [[1, 2, 11, 22]]
-        assert found.landmarks[0, :, 0].tolist() == [0, 1, 2, 3, 4]
-
-    def opencv(self, **more):
-        convert = lambda image, code: image  # noqa: E731
-        return FakeModule(cvtColor=convert, COLOR_RGB2GRAY=0, COLOR_RGB2BGR=1, __version__="4", **more)
-
-    def test_haar(self, monkeypatch):
-        def detect(gray, minNeighbors, outputRejectLevels):
-            return [[1, 2, 10, 20]], [5], [[0.25]]
-
-        cascade = FakeModule(detectMultiScale3=detect)
-        data = FakeModule(haarcascades="folder")
-        module = self.opencv(CascadeClassifier=lambda path: cascade, data=data)
-        found = self.found(monkeypatch, "haar", {"cv2": module})
-        assert (found.boxes.tolist(), found.scores.tolist()) == ([[1, 2, 11, 22]], [0.25])
-        assert found.landmarks is None
-        with pytest.raises(MissingExtraError, match="OpenCV 4 has no CascadeClassifier"):
-            self.found(monkeypatch, "haar", {"cv2": self.opencv()})
-
-    def test_yunet(self, monkeypatch):
-        row = [[1, 2, 10, 20, *range(10), 0.5]]
-        network = FakeModule(setInputSize=lambda size: None, detect=lambda image: (1, row))
-        module = self.opencv(FaceDetectorYN=FakeModule(create=lambda *arguments: network))
-        found = self.found(monkeypatch, "yunet", {"cv2": module}, Options(yunet="model.onnx"))
-        assert found.boxes.tolist() == [[1, 2, 11, 22]]
-        assert found.landmarks[0].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
-        network.detect = lambda image: (0, None)
-        assert len(self.found(monkeypatch, "yunet", {"cv2": module}, Options(yunet="model.onnx"))) == 0
-        with pytest.raises(MissingExtraError, match="no model of YuNet"):
-            self.found(monkeypatch, "yunet", {"cv2": module})
-
-    def test_dlib(self, monkeypatch):
-        box = FakeModule(left=lambda: 1, top=lambda: 2, right=lambda: 11, bottom=lambda: 22)
-        detector = FakeModule(run=lambda image, upsampling, threshold: ([box], [0.75], [0]))
-        module = FakeModule(get_frontal_face_detector=lambda: detector, __version__="19")
-        found = self.found(monkeypatch, "dlib", {"dlib": module})
-        assert (found.boxes.tolist(), found.scores.tolist()) == ([[1, 2, 11, 22]], [0.75])
-
-    def test_scrfd(self, monkeypatch):
-        rows, points = np.array([[1, 2, 11, 22, 0.5]]), np.ones((1, 5, 2))
-        network = FakeModule(prepare=lambda **settings: None, detect=lambda image: (rows, points))
-        zoo = FakeModule(get_model=lambda path: network)
-        modules = {"insightface": FakeModule(model_zoo=zoo), "insightface.model_zoo": zoo}
-        found = self.found(monkeypatch, "scrfd", modules, Options(scrfd="det.onnx"))
-        assert (found.boxes.tolist(), found.scores.tolist()) == ([[1, 2, 11, 22]], [0.5])
-        with pytest.raises(MissingExtraError, match="no model of SCRFD"):
-            self.found(monkeypatch, "scrfd", modules)
-
-    def test_cascade_cnn(self, monkeypatch):
-        system = peers.Peer("CascadeCNN", {}, lambda image: Detections.none())
-        module = FakeModule(make_system=lambda options: system)
-        found = self.found(monkeypatch, "cascadecnn", {"mtcnn_fast.training.cascade_cnn": module})
-        assert len(found) == 0
-
-    def test_backends_and_packages_that_are_not_there(self, monkeypatch):
-        monkeypatch.setattr(peers, "available_backends", lambda: {"cuda": "no driver"})
-        with pytest.raises(MissingExtraError, match="backend 'cuda' is not available"):
-            SYSTEMS["cuda"](Options())
-        monkeypatch.setitem(sys.modules, "dlib", None)
-        with pytest.raises(MissingExtraError, match="comparing with dlib needs dlib"):
-            SYSTEMS["dlib"](Options())
 
 
 def test_help_has_examples():

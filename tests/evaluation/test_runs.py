@@ -55,6 +55,7 @@ def test_all_images_are_done_once_after_a_warm_up(tmp_path, images):
     assert found["b"].size == (30, 20)
     assert found["b"].timing.stages == {"all": 0.25}
     assert speed.images == 3
+    assert 0 <= speed.cpu_ms < 1000
     assert speed.peak_memory_mb > 0
 
 
@@ -73,7 +74,8 @@ def test_a_run_that_was_interrupted_goes_on(tmp_path, images):
     assert found["a"].detections.boxes.tolist() == [[0, 0, 10, 10]]
     system = Counter()
     found, speed = run_system(system, images, RunRecord(tmp_path / "run", SETTINGS))
-    assert (system.calls, len(found), speed.peak_memory_mb) == ([], 3, None)
+    assert (system.calls, len(found)) == ([], 3)
+    assert speed.peak_memory_mb > 0
 
 
 def test_other_settings_are_refused(tmp_path):

@@ -185,8 +185,8 @@ class TestLandmarks:
 
 class TestSpeed:
     def test_percentiles_and_stages(self):
-        timings = [Timing(0.5, milliseconds / 1000, {"pnet": milliseconds / 2000}) for milliseconds in range(1, 101)]
-        speed = Speed.of(timings, 12.5).to_dict()
+        timings = [Timing(0.5, ms / 1000, {"pnet": ms / 2000}, 2.0, 12.5 if ms == 50 else None) for ms in range(1, 101)]
+        speed = Speed.of(timings).to_dict()
         assert speed["images"] == 100
         assert speed["mean_ms"] == pytest.approx(50.5)
         assert [speed[f"p{p}_ms"] for p in (50, 95, 99)] == pytest.approx([50.5, 95.05, 99.01])
@@ -194,6 +194,8 @@ class TestSpeed:
         assert speed["decode_ms"] == 500
         assert speed["stages_ms"] == {"pnet": pytest.approx(25.25)}
         assert speed["peak_memory_mb"] == 12.5
+        assert speed["cpu_ms"] == 2000
+        assert Speed.of([Timing(0.5, 0.1)]).cpu_ms is None
 
     def test_memory_grows_with_what_is_held(self):
         before = peak_memory_mb()

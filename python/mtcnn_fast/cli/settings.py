@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,16 +69,25 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of the detector; it receives their values as one argument, `settings`."""
+    return _with_options(command, list(OPTIONS))
+
+
+def takes_some_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command some of the options of the detector, as `takes_settings` gives it all."""
+    return lambda command: _with_options(command, names)
+
+
+def _with_options(command: Callable[..., None], names: Sequence[str]) -> Callable[..., None]:
     signature = inspect.signature(command, eval_str=True)
     own = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in OPTIONS.items()
+        for name, (annotation, default) in ((name, OPTIONS[name]) for name in names)
     ]
 
     @functools.wraps(command)
     def with_settings(**values: Any) -> None:
-        settings = {name: values.pop(name) for name in OPTIONS}
+        settings = {name: values.pop(name) for name in names}
         command(**values, settings=settings)
 
     parameters = [*own, *added]
@@ -94,8 +104,21 @@ def make_detector(settings: dict[str, Any]) -> Detector:
     typer.BadParameter
         If one is not accepted; it names the option.
     """
-    try:
+    with naming_options():
         return Detector(**settings)
+
+
+@contextmanager
+def naming_options() -> Iterator[None]:
+    """Turn what is said of settings that are not accepted into what is said of options.
+
+    Raises
+    ------
+    typer.BadParameter
+        If such an error is raised inside; it names the option.
+    """
+    try:
+        yield
     except ConfigError as error:
         # The message begins with the setting's name, which is also the option's.
         setting = re.split(r"\W", str(error), maxsplit=1)[0]

@@ -22,19 +22,20 @@ from mtcnn_fast.evaluation.systems import System
 from mtcnn_fast.evaluation.widerface import score_widerface
 from mtcnn_fast.evaluation.widerface_data import read_widerface
 
-#: False positives at which a point of FDDB's discrete ROC is told.
-FDDB_POINT = 100
+#: False positives at which a point of FDDB's discrete ROC is told, unless said otherwise.
+FALSE_POSITIVES = 100
 
 COLUMNS = {
     "easy": "AP easy",
     "medium": "AP medium",
     "hard": "AP hard",
     "all": "AP all",
-    "fddb": f"FDDB at {FDDB_POINT} FP",
+    "fddb": "FDDB at {} FP",
     "landmarks": "landmark error",
     "not_found": "not found",
     "ms": "ms an image",
     "p95": "p95 ms",
+    "cpu": "CPU ms",
     "memory": "memory MB",
 }
 
@@ -47,14 +48,20 @@ class Benchmark:
     ----------
     widerface, fddb, landmarks : (Path, Path) or None
         Folder of images, and annotation. Images of WIDER FACE and FDDB that are missing are left out.
+    every : int
+        Take one image in so many of each.
     limit : int or None
         At most so many images of each.
+    false_positives : int
+        Where the point of FDDB's discrete ROC lies.
     """
 
     widerface: tuple[Path, Path] | None = None
     fddb: tuple[Path, Path] | None = None
     landmarks: tuple[Path, Path] | None = None
+    every: int = 1
     limit: int | None = None
+    false_positives: int = FALSE_POSITIVES
 
 
 def compare(
@@ -111,16 +118,15 @@ def evaluate_system(name: str, benchmark: Benchmark, options: Options, out: str)
 
 
 def _run(
-    system: System, folder: Path, files: Mapping[str, Path], limit: int | None, speed_of: dict[str, Any]
+    system: System, folder: Path, files: Mapping[str, Path], benchmark: Benchmark, speed_of: dict[str, Any]
 ) -> dict[str, Found]:
-    present = [(key, path) for key, path in files.items() if path.is_file()][:limit]
+    present = [(key, path) for key, path in files.items() if path.is_file()][:: benchmark.every][: benchmark.limit]
     if not present:
         raise DataError(f"none of {len(files)} annotated images is there, such as {next(iter(files.values()))}")
     settings = {"system": system.name, "settings": system.settings}
     found, speed = run_system(system, present, RunRecord(folder, settings))
     if speed is not None:
-        memory = speed_of.get("memory") if speed.peak_memory_mb is None else speed.peak_memory_mb
-        speed_of |= {"ms": speed.mean_ms, "p95": speed.p95_ms, "memory": memory}
+        speed_of |= {"ms": speed.mean_ms, "p95": speed.p95_ms, "cpu": speed.cpu_ms, "memory": speed.peak_memory_mb}
     return found
 
 
@@ -129,7 +135,7 @@ def _widerface(system: System, benchmark: Benchmark, folder: Path, label: list[s
     images = read_widerface(annotation)
     row: dict[str, Any] = {}
     files = {image.key: images_folder / f"{image.key}.jpg" for image in images}
-    found = _run(system, folder, files, benchmark.limit, row)
+    found = _run(system, folder, files, benchmark, row)
     scored = [image for image in images if image.key in found]
     result = score_widerface(scored, {key: item.detections for key, item in found.items()}, of_images=len(images))
     label.append(result.label)
@@ -141,20 +147,20 @@ def _fddb(system: System, benchmark: Benchmark, folder: Path, label: list[str]) 
     images = read_fddb(annotation)
     row: dict[str, Any] = {}
     files = {image.name: images_folder / f"{image.name}.jpg" for image in images}
-    found = _run(system, folder, files, benchmark.limit, row)
+    found = _run(system, folder, files, benchmark, row)
     scored = [image for image in images if image.name in found]
     detections = {name: item.detections for name, item in found.items()}
     result = score_fddb(scored, detections, sizes={name: item.size for name, item in found.items()})
     label.append(result.label)
     # Time and memory are told of the first set that was run.
-    return {"fddb": float(result.discrete.at(FDDB_POINT)), **({} if benchmark.widerface else row)}
+    return {"fddb": float(result.discrete.at(benchmark.false_positives)), **({} if benchmark.widerface else row)}
 
 
 def _landmarks(system: System, benchmark: Benchmark, folder: Path, label: list[str]) -> dict[str, Any]:
     images_folder, annotation = benchmark.landmarks or (Path(), Path())
     faces = {face.path: face for face in read_landmarks(annotation)}
     row: dict[str, Any] = {}
-    found = _run(system, folder, {path: images_folder / path for path in faces}, benchmark.limit, row)
+    found = _run(system, folder, {path: images_folder / path for path in faces}, benchmark, row)
     points = {path: choose_face(item.detections, faces[path].box) for path, item in found.items()}
     result = score_landmarks([faces[path] for path in found], points)
     label.append(f"landmarks: {result.faces:,} of {len(faces):,} faces of {annotation.stem}")
@@ -164,17 +170,21 @@ def _landmarks(system: System, benchmark: Benchmark, folder: Path, label: list[s
     return {"landmarks": error, "not_found": None if without else result.missed, **(row if first else {})}
 
 
-def table(rows: Mapping[str, Mapping[str, Any]], missing: Mapping[str, str]) -> str:
+def table(
+    rows: Mapping[str, Mapping[str, Any]], missing: Mapping[str, str], false_positives: int = FALSE_POSITIVES
+) -> str:
     """Return the comparison in Markdown, with what was scored and which systems are missing."""
     columns = [key for key in COLUMNS if any(key in row for row in rows.values())]
     body = [[name, *(row.get(key) for key in columns)] for name, row in rows.items()]
     labels = list(dict.fromkeys(label for row in rows.values() for label in row["label"]))
-    parts = [*labels, "", as_markdown(["system", *(COLUMNS[key] for key in columns)], body)]
+    parts = [*labels, "", as_markdown(["system", *(COLUMNS[key].format(false_positives) for key in columns)], body)]
     parts += [f"- not compared: {name}: {reason}" for name, reason in missing.items()]
     return "\n".join(parts).rstrip() + "\n"
 
 
-def plot_comparison(path: str | os.PathLike[str], rows: Mapping[str, Mapping[str, Any]]) -> None:
+def plot_comparison(
+    path: str | os.PathLike[str], rows: Mapping[str, Mapping[str, Any]], false_positives: int = FALSE_POSITIVES
+) -> None:
     """Draw a bar for each system and figure, a panel a figure.
 
     Raises
@@ -190,7 +200,7 @@ def plot_comparison(path: str | os.PathLike[str], rows: Mapping[str, Mapping[str
     for key, ax in zip(columns, axes, strict=True):
         values = [row.get(key) for row in rows.values()]
         ax.barh(names, [0 if value is None else value for value in values])
-        ax.set(title=COLUMNS[key])
+        ax.set(title=COLUMNS[key].format(false_positives))
     # The axis is shared: turning one turns all, so that the first system is on top.
     axes[0].invert_yaxis()
     figure.savefig(path, dpi=120)

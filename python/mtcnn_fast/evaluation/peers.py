@@ -35,7 +35,7 @@ class Options:
     cascadecnn : str or None
         Weights of the Cascade CNN: the file, or the folder it is in.
     settings : mapping
-        Settings of `Detector`, which facenet-pytorch is given too where it has the same.
+        Settings of `Detector`, which other packages of the same cascade are given too where they have them.
     """
 
     yunet: str | None = None
@@ -66,12 +66,12 @@ class Peer:
         return self._find(image), {}
 
 
-def _ours(device: str) -> Callable[[Options], System]:
+def _ours(device: str, name: str | None = None, **always: Any) -> Callable[[Options], System]:
     def make(options: Options) -> System:
         reason = available_backends()[device]
         if reason is not None:
             raise MissingExtraError(f"backend {device!r} is not available: {reason}")
-        return DetectorSystem(Detector(device, **options.settings), load_weights())
+        return DetectorSystem(Detector(device, **{**options.settings, **always}), load_weights(), name)
 
     return make
 
@@ -94,14 +94,22 @@ def _ipazc(options: Options) -> System:
     package = require("mtcnn", "comparing with ipazc's mtcnn", "pip install mtcnn")
     network = package.MTCNN()
     names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+    chosen = {
+        theirs: options.settings[ours]
+        for ours, theirs in (("min_face_size", "min_face_size"), ("factor", "scale_factor"))
+        if ours in options.settings
+    }
+    if "thresholds" in options.settings:
+        parameters = ("threshold_pnet", "threshold_rnet", "threshold_onet")
+        chosen |= dict(zip(parameters, options.settings["thresholds"], strict=True))
 
     def find(image: Image) -> Detections:
-        faces = network.detect_faces(image)
+        faces = network.detect_faces(image, **chosen)
         boxes = widths_to_corners(np.array([face["box"] for face in faces], np.float64).reshape(-1, 4))
         points = [[face["keypoints"][name] for name in names] for face in faces]
         return _detections(boxes, [face["confidence"] for face in faces], points)
 
-    return Peer("ipazc mtcnn", {"version": version("mtcnn")}, find)
+    return Peer("ipazc mtcnn", {"version": version("mtcnn"), **chosen}, find)
 
 
 def _opencv() -> Any:
@@ -177,6 +185,7 @@ def _cascade_cnn(options: Options) -> System:
 #: Every system by the name that the command takes.
 SYSTEMS: dict[str, Callable[[Options], System]] = {
     "cpu": _ours("cpu"),
+    "cpu-clip": _ours("cpu", "mtcnn-fast, cpu, clip", border="clip"),
     "numpy": _ours("numpy"),
     "torch:cpu": _ours("torch:cpu"),
     "cuda": _ours("cuda"),

@@ -145,8 +145,8 @@ def run_system(
     found : dict of str to Found
         By name, for all `images`.
     speed : Speed or None
-        Over all `images`, also those of earlier runs, and the memory of this process. The first image of a process is
-        detected twice, the first time without being timed. None if there are no images.
+        Over all `images`, also those of earlier runs. The first image of a process is detected twice, the first time
+        without being timed. None if there are no images.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def run_system(
             found[key] = record.done[key]
             advance()
     timings = [item.timing for item in found.values()]
-    return found, Speed.of(timings, peak_memory_mb() if warm else None) if timings else None
+    return found, Speed.of(timings) if timings else None
 
 
 def _detect(system: System, key: str, path: Path) -> Found:
@@ -177,7 +177,8 @@ def _detect(system: System, key: str, path: Path) -> Found:
     except ImageError as error:
         raise DataError(str(error), path) from error
     loaded = time.perf_counter()
+    spent = time.process_time()
     detections, stages = system.find(image, key)
-    done = time.perf_counter()
+    done, cpu = time.perf_counter(), time.process_time() - spent
     size = image.shape[1], image.shape[0]
-    return Found(detections, size, Timing(loaded - start, done - loaded, dict(stages)))
+    return Found(detections, size, Timing(loaded - start, done - loaded, dict(stages), cpu, peak_memory_mb()))
