@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from mtcnn_fast.backends.base import Image
@@ -15,6 +17,7 @@ def gather(
     batch_size: int,
     batch_pixels: int | None,
     stop_at_error: bool,
+    ahead: int = 0,
 ) -> Iterator[list[Image | ImageError]]:
     """Load images and yield them in batches.
 
@@ -29,7 +32,9 @@ def gather(
     batch_pixels : int or None
         A batch ends earlier with the image that brings it to this many pixels.
     stop_at_error : bool
-        Read nothing after an image that cannot be loaded.
+        Give nothing after an image that cannot be loaded.
+    ahead : int
+        How many images beyond those that are taken are loaded meanwhile, in as many threads; see `files_ahead`.
 
     Yields
     ------
@@ -38,10 +43,10 @@ def gather(
     """
     batch: list[Image | ImageError] = []
     pixels = 0
-    source = enumerate(images)
+    source = _loaded(images, load, ahead)
     while True:
         try:
-            index, image = next(source)
+            item = next(source)
         except StopIteration:
             break
         except Exception:
@@ -49,7 +54,6 @@ def gather(
             if batch:
                 yield batch
             raise
-        item = _load(load, image, index)
         batch.append(item)
         failed = isinstance(item, ImageError)
         if failed and stop_at_error:
@@ -60,6 +64,42 @@ def gather(
             batch, pixels = [], 0
     if batch:
         yield batch
+
+
+def files_ahead(images: object, num_threads: int | None) -> int:
+    """Return how many images to load ahead: some of a list of files, so that they are decoded while faces are found.
+
+    A stream is not read ahead, as its next image may not be there yet; and arrays are there already.
+    """
+    if not isinstance(images, (list, tuple)) or not images or not isinstance(images[0], (str, os.PathLike)):
+        return 0
+    if num_threads is None:
+        from mtcnn_fast.ops import checked_threads
+
+        num_threads = checked_threads(None)
+    return 2 * num_threads if num_threads > 1 else 0
+
+
+def _loaded(images: Iterable[object], load: Callable[[object], Image], ahead: int) -> Iterator[Image | ImageError]:
+    """Load each image, in order."""
+    if not ahead:
+        for index, image in enumerate(images):
+            yield _load(load, image, index)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(ahead, "mtcnn-fast-load")
+    waiting: deque[Future[Image | ImageError]] = deque()
+    try:
+        for index, image in enumerate(images):
+            waiting.append(pool.submit(_load, load, image, index))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # Nobody waits for the images that nobody wants any more.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _load(load: Callable[[object], Image], image: object, index: int) -> Image | ImageError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from mtcnn_fast.backends import batch_size as best_batch_size
 from mtcnn_fast.backends import create_backend, parse_device
 from mtcnn_fast.backends.shared import SharedBackend
-from mtcnn_fast.batching import gather
+from mtcnn_fast.batching import files_ahead, gather
 from mtcnn_fast.checks import check_count
 from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precision
 from mtcnn_fast.errors import ConfigError, ImageError, WeightsError
@@ -284,7 +284,8 @@ precision
         """Find the faces in a stream of images of any length.
 
         `images` is read as results are taken, never more than one batch ahead, so a generator of a million images needs
-        the memory of a batch. For a live source, where each result is wanted at once, use ``batch_size=1``.
+        the memory of a batch. Of a list of files a few more are decoded meanwhile, unless `num_threads`
+        is 1. For a live source, where each result is wanted at once, use ``batch_size=1``.
 
         Parameters
         ----------
@@ -318,6 +319,7 @@ precision
             batch_size=limit,
             batch_pixels=_BATCH_PIXELS if batch_size is None else None,
             stop_at_error=on_error == "raise",
+            ahead=files_ahead(images, self._config.num_threads),
         )
         return self._stream(batches, on_error)
 

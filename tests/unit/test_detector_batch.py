@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from PIL import Image
 
 from mtcnn_fast import BackendError, ConfigError, Detector, Faces, ImageError
-from mtcnn_fast.batching import gather
+from mtcnn_fast.batching import files_ahead, gather
 from mtcnn_fast.progress import pace
 from support.portrait import QUICK, portrait
 
@@ -267,3 +269,56 @@ class TestProgress:
     )
     def test_pace(self, done: int, total: int | None, seconds: float, text: str) -> None:
         assert pace(done, total, seconds) == text
+
+
+class TestFilesAhead:
+    """A list of files is decoded while faces are found, a few files ahead; nothing else is."""
+
+    def test_what_is_loaded_ahead(self, photo):
+        assert files_ahead(["a.jpg"], 3) == files_ahead((Path("a.jpg"),), 3) == 6
+        assert files_ahead(["a.jpg"], 1) == files_ahead([photo], 3) == files_ahead(iter(["a.jpg"]), 3) == 0
+        assert files_ahead([], 3) == 0
+
+    @pytest.mark.parametrize("ahead", [1, 4])
+    def test_order_errors_and_how_far(self, ahead):
+        begun = []
+
+        def load(value):
+            begun.append(value)
+            time.sleep(0.002 * (value % 3))
+            if value == 7:
+                raise ImageError("damaged")
+            return np.full((1, 1, 3), value, np.uint8)
+
+        batches = gather(range(20), load, batch_size=2, batch_pixels=None, stop_at_error=False, ahead=ahead)
+        seen = []
+        for batch in batches:
+            seen += [str(item) if isinstance(item, ImageError) else int(item[0, 0, 0]) for item in batch]
+            assert len(begun) <= len(seen) + ahead
+        assert seen == [value if value != 7 else "images[7]: damaged" for value in range(20)]
+
+    def test_it_stops_where_it_is_left(self):
+        begun = []
+        started = threading.active_count()
+        batches = gather(range(1000), begun.append, batch_size=2, batch_pixels=None, stop_at_error=True, ahead=3)
+        with pytest.raises(AttributeError):
+            next(batches)  # what append returns is no image
+        batches.close()
+        deadline = time.monotonic() + 60
+        while threading.active_count() > started and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert threading.active_count() == started
+        assert len(begun) <= 2 + 3 + 1
+
+    def test_results_are_those_of_single_images(self, tmp_path, photo):
+        paths = []
+        for number in range(5):
+            paths.append(tmp_path / f"{number}.png")
+            Image.fromarray(np.tile(photo, (1, 1 + number % 2, 1))).save(paths[-1])
+        with Detector(num_threads=2, **QUICK) as detector:
+            expected = [detector.detect(path) for path in paths]
+            assert detector.detect_batch(paths, batch_size=2) == expected
+            paths.insert(2, tmp_path / "nowhere.png")
+            found = list(detector.detect_iter(paths, on_error="return"))
+        assert isinstance(found.pop(2), ImageError)
+        assert found == expected
