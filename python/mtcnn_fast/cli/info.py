@@ -15,6 +15,7 @@ from mtcnn_fast import __version__
 from mtcnn_fast._native import native_isas
 from mtcnn_fast.backends import available_backends
 from mtcnn_fast.cli.exits import clean_exit
+from mtcnn_fast.processors import usable_processors
 from mtcnn_fast.weights import load_weights
 
 EXAMPLES = """[bold]Examples[/]
@@ -42,7 +43,7 @@ def gather() -> dict[str, Any]:
         "numpy": np.__version__,
         "backends": {name: {"available": why is None, "reason": why} for name, why in available_backends().items()},
         "isa": {"available": native_isas(), "forced": os.environ.get("MTCNN_FAST_ISA") or None},
-        "devices": [{"device": "cpu", "threads": _usable_threads()}],
+        "devices": [{"device": "cpu", "threads": usable_processors()}],
         "weights": {"source": weights.source, "box_coding": weights.box_coding, "sha256": dict(weights.sha256)},
     }
 
@@ -74,8 +75,3 @@ def _isa(available: list[str], forced: str | None) -> str:
     if not available:
         return "none, as there is no native engine here"
     return f"{forced or available[0]} of {', '.join(available)}{', by MTCNN_FAST_ISA' if forced else ''}"
-
-
-def _usable_threads() -> int:
-    # The cores that this process may use, where the system can tell.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

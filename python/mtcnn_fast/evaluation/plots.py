@@ -9,16 +9,22 @@ from typing import Any
 import numpy as np
 
 from mtcnn_fast.evaluation.curves import Curve
-from mtcnn_fast.evaluation.extras import require
+from mtcnn_fast.evaluation.extras import HOW_TO_GET, require
 from mtcnn_fast.evaluation.fddb_data import Roc
 from mtcnn_fast.evaluation.landmarks import CURVE, FAILURE, LandmarkResult
 
-_DPI = 120
+DPI = 120
 
 
-def _figure(columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
-    """Make a figure that no window belongs to, and its axes."""
-    figure = require("matplotlib.figure", "plotting").Figure(figsize=(width, height), layout="constrained")
+def make_figure(columns: int, width: float, height: float, how_to_get: str = HOW_TO_GET) -> tuple[Any, list[Any]]:
+    """Make a figure that no window belongs to, and its axes.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed; it gives the command.
+    """
+    figure = require("matplotlib.figure", "plotting", how_to_get).Figure(figsize=(width, height), layout="constrained")
     return figure, list(figure.subplots(1, columns, squeeze=False)[0])
 
 
@@ -47,7 +53,7 @@ def plot_precision_recall(
         If matplotlib is not installed.
     """
     subsets = list(next(iter(curves.values())))
-    figure, axes = _figure(len(subsets), 5 * len(subsets), 4.6)
+    figure, axes = make_figure(len(subsets), 5 * len(subsets), 4.6)
     for subset, ax in zip(subsets, axes, strict=True):
         for group, style in ((published or {}, {"linewidth": 1, "linestyle": "--"}), (curves, {"linewidth": 2})):
             for name, by_subset in group.items():
@@ -58,7 +64,7 @@ def plot_precision_recall(
         ax.grid(alpha=0.3)
         ax.legend(loc="lower left", fontsize="small")
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=_DPI)
+    figure.savefig(path, dpi=DPI)
 
 
 def plot_roc(
@@ -82,7 +88,7 @@ def plot_roc(
     MissingExtraError
         If matplotlib is not installed.
     """
-    figure, axes = _figure(2, 10, 4.6)
+    figure, axes = make_figure(2, 10, 4.6)
     for i, (kind, ax) in enumerate(zip(("discrete", "continuous"), axes, strict=True)):
         for order, (name, pair) in enumerate(curves.items()):
             style = {"linewidth": 1.2} if order else {"linewidth": 5, "alpha": 0.4}
@@ -92,7 +98,7 @@ def plot_roc(
         ax.grid(alpha=0.3)
         ax.legend(loc="lower right", fontsize="small")
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=_DPI)
+    figure.savefig(path, dpi=DPI)
 
 
 def plot_cumulative_errors(path: str | os.PathLike[str], results: Mapping[str, LandmarkResult], title: str) -> None:
@@ -104,7 +110,7 @@ def plot_cumulative_errors(path: str | os.PathLike[str], results: Mapping[str, L
         If matplotlib is not installed.
     """
     measures = list(next(iter(results.values())).errors)
-    figure, axes = _figure(len(measures), 5 * len(measures), 4.6)
+    figure, axes = make_figure(len(measures), 5 * len(measures), 4.6)
     for measure, ax in zip(measures, axes, strict=True):
         for name, result in results.items():
             ax.plot(CURVE, result.cumulative(measure), label=name)
@@ -114,7 +120,7 @@ def plot_cumulative_errors(path: str | os.PathLike[str], results: Mapping[str, L
         ax.grid(alpha=0.3)
         ax.legend(loc="lower right", fontsize="small")
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=_DPI)
+    figure.savefig(path, dpi=DPI)
 
 
 def plot_frontier(path: str | os.PathLike[str], points: Sequence[Mapping[str, Any]], subset: str, title: str) -> None:
@@ -134,7 +140,7 @@ def plot_frontier(path: str | os.PathLike[str], points: Sequence[Mapping[str, An
     MissingExtraError
         If matplotlib is not installed.
     """
-    figure, (ax,) = _figure(1, 8, 5)
+    figure, (ax,) = make_figure(1, 8, 5)
     times = np.array([point["milliseconds"] for point in points])
     values = np.array([point["average_precision"][subset] for point in points])
     best = frontier(times.tolist(), values.tolist())
@@ -149,7 +155,7 @@ def plot_frontier(path: str | os.PathLike[str], points: Sequence[Mapping[str, An
     ax.set(xlabel="milliseconds of one thread, an image", ylabel=f"average precision, {subset}", xscale="log")
     ax.set_title(title, fontsize="medium")
     ax.grid(alpha=0.3, which="both")
-    figure.savefig(path, dpi=_DPI)
+    figure.savefig(path, dpi=DPI)
 
 
 def frontier(costs: Sequence[float], values: Sequence[float]) -> list[int]:

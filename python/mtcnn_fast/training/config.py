@@ -130,37 +130,38 @@ def parse_config(
 ) -> TrainingConfig:
     """Make settings of a table like that in a TOML file; paths in it are relative to `folder`."""
     top = {field.name for field in dataclasses.fields(TrainingConfig)} - {"stages"}
-    _check_keys("", table, top | {"train", "samples", *NETWORKS})
-    common = {kind: _table(kind, table.get(kind, {})) for kind in ("train", "samples")}
-    stages = {name: _stage(name, common, _table(name, table.get(name, {}))) for name in NETWORKS}
+    check_keys("", table, top | {"train", "samples", *NETWORKS})
+    common = {kind: as_table(kind, table.get(kind, {})) for kind in ("train", "samples")}
+    stages = {name: _stage(name, common, as_table(name, table.get(name, {}))) for name in NETWORKS}
     settings = {key: table[key] for key in top - {"data"} if key in table}
     init = settings.get("init", "random")
     if isinstance(init, str) and init not in ("random", "shipped"):
         settings["init"] = str(folder / init)
-    return TrainingConfig(_data(_table("data", table.get("data", {})), folder, data), stages, **settings)
+    return TrainingConfig(_data(as_table("data", table.get("data", {})), folder, data), stages, **settings)
 
 
 def _stage(name: str, common: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> StageConfig:
-    _check_keys(name, own, {"train", "samples"})
-    tables = {kind: {**common[kind], **_table(f"{name}.{kind}", own.get(kind, {}))} for kind in common}
+    check_keys(name, own, {"train", "samples"})
+    tables = {kind: {**common[kind], **as_table(f"{name}.{kind}", own.get(kind, {}))} for kind in common}
     for key in _SHARED:
         if key in tables["train"]:
             raise ConfigError(f"{key} belongs at the top of the file, not into train")
     train = {"alpha": ALPHA[name], **tables["train"]}
     if "augmentation" in train:
-        given = _table("augmentation", train["augmentation"])
-        train["augmentation"] = _options(AugmentOptions, f"{name}.train.augmentation", given)
+        given = as_table("augmentation", train["augmentation"])
+        train["augmentation"] = make_options(AugmentOptions, f"{name}.train.augmentation", given)
     return StageConfig(
-        _options(TrainOptions, f"{name}.train", train), _options(SampleOptions, f"{name}.samples", tables["samples"])
+        make_options(TrainOptions, f"{name}.train", train),
+        make_options(SampleOptions, f"{name}.samples", tables["samples"]),
     )
 
 
 def _data(table: Mapping[str, Any], folder: Path, root: str | os.PathLike[str] | None) -> DataOptions:
-    _check_keys("data", table, {"root", "held_out", "sets"})
+    check_keys("data", table, {"root", "held_out", "sets"})
     sets = table.get("sets", [])
     if not isinstance(sets, list) or not sets:
         raise ConfigError(f"data.sets must be one or more tables [[data.sets]], got {sets!r}")
-    sources = [_options(DataSource, "data.sets", _table("data.sets", entry)) for entry in sets]
+    sources = [make_options(DataSource, "data.sets", as_table("data.sets", entry)) for entry in sets]
     given = table.get("root", ".")
     if not isinstance(given, str):
         raise ConfigError(f"data.root must be a folder, got {given!r}")
@@ -170,8 +171,9 @@ def _data(table: Mapping[str, Any], folder: Path, root: str | os.PathLike[str] |
     return DataOptions(tuple(sources), Path(root) if root is not None else folder / given, held_out)
 
 
-def _options(kind: type[Options], name: str, table: Mapping[str, Any]) -> Options:
-    _check_keys(name, table, {field.name for field in dataclasses.fields(kind)})
+def make_options(kind: type[Options], name: str, table: Mapping[str, Any]) -> Options:
+    """Make settings of a table, or raise `ConfigError` with the key at fault."""
+    check_keys(name, table, {field.name for field in dataclasses.fields(kind)})
     make: Callable[..., Options] = kind
     try:
         return make(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
@@ -181,13 +183,15 @@ def _options(kind: type[Options], name: str, table: Mapping[str, Any]) -> Option
         raise ConfigError(f"{name} lacks a setting: {error}") from None
 
 
-def _table(name: str, value: object) -> Mapping[str, Any]:
+def as_table(name: str, value: object) -> Mapping[str, Any]:
+    """Return a value that must be a table, or raise `ConfigError`."""
     if not isinstance(value, Mapping):
         raise ConfigError(f"{name} must be a table, got {value!r}")
     return value
 
 
-def _check_keys(name: str, table: Mapping[str, Any], known: set[str]) -> None:
+def check_keys(name: str, table: Mapping[str, Any], known: set[str]) -> None:
+    """Raise `ConfigError` for a key that is not known."""
     for key in table:
         if key not in known:
             where = f" in {name}" if name else ""

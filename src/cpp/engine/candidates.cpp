@@ -38,7 +38,7 @@ void ImageCandidates::add_cells(std::vector<Cell>& cells, float scale, Worker& w
         level.scores_.push_back(cell.score);
         level.offsets_.push_back(cell.offset);
     }
-    level.suppress(settings_.nms_thresholds[0], Overlap::kIou, worker);
+    level.keep(level.survivors(settings_.nms_thresholds[0], Overlap::kIou, worker));
     const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
     append(boxes_, level.boxes_);
     append(scores_, level.scores_);
@@ -51,7 +51,7 @@ void ImageCandidates::add_cells(std::vector<Cell>& cells, float scale, Worker& w
 
 void ImageCandidates::merge(Detections& result, Worker& worker) {
     record(result, kAfterPNet);
-    suppress(settings_.nms_thresholds[1], Overlap::kIou, worker);
+    keep(survivors(settings_.nms_thresholds[1], Overlap::kIou, worker));
     regress_and_square(0.0f);
     record(result, kAfterProposals);
 }
@@ -59,7 +59,7 @@ void ImageCandidates::merge(Detections& result, Worker& worker) {
 void ImageCandidates::refine(const float* outputs, Detections& result, Worker& worker) {
     accept(outputs, settings_.thresholds[1]);
     record(result, kAfterRNet);
-    suppress(settings_.nms_thresholds[2], Overlap::kIou, worker);
+    keep(survivors(settings_.nms_thresholds[2], Overlap::kIou, worker));
     regress_and_square(1.0f);
     record(result, kAfterRefinement);
 }
@@ -71,11 +71,7 @@ void ImageCandidates::finish(const float* outputs, Detections& result, Worker& w
     for (std::size_t i = 0; i < boxes_.size(); ++i) {
         boxes_[i] = regress(boxes_[i], offsets_[i], 1.0f, settings_.coding);
     }
-    Indices& kept = worker.keep;
-    kept.clear();
-    nms(boxes_.data(), scores_.data(), static_cast<std::int32_t>(boxes_.size()), settings_.nms_thresholds[3],
-        Overlap::kIoMin, kept, worker.nms);
-    if (trace_) drop_overlapping(kept, settings_.nms_thresholds[3], Overlap::kIoMin);
+    Indices& kept = survivors(settings_.nms_thresholds[3], Overlap::kIoMin, worker);
     std::erase_if(kept, [&](std::int32_t index) {
         const auto i = static_cast<std::size_t>(index);
         if (finite(boxes_[i]) && finite(landmarks[i])) return false;
@@ -114,12 +110,13 @@ ImageCandidates::Indices ImageCandidates::accept(const float* outputs, float thr
     return accepted;
 }
 
-void ImageCandidates::suppress(float threshold, Overlap mode, Worker& worker) {
+// The indices that suppression leaves, in the worker's memory.
+ImageCandidates::Indices& ImageCandidates::survivors(float threshold, Overlap mode, Worker& worker) {
     worker.keep.clear();
     nms(boxes_.data(), scores_.data(), static_cast<std::int32_t>(boxes_.size()), threshold, mode, worker.keep,
         worker.nms);
     if (trace_) drop_overlapping(worker.keep, threshold, mode);
-    keep(worker.keep);
+    return worker.keep;
 }
 
 // Regression, squaring, and only those that the next stage can crop.
@@ -159,14 +156,9 @@ void ImageCandidates::order_and_limit(Indices& kept) {
         return std::make_tuple(-scores_[i], b.x1, b.y1, b.x2, b.y2);
     };
     std::stable_sort(kept.begin(), kept.end(), [&](std::int32_t a, std::int32_t b) { return key(a) < key(b); });
-    for (std::size_t i = 0; i < kept.size(); ++i) {
-        if (static_cast<std::int64_t>(i) >= settings_.max_faces) {
-            drop(static_cast<std::size_t>(kept[i]), Reason::kLimit);
-        }
-    }
-    if (static_cast<std::int64_t>(kept.size()) > settings_.max_faces) {
-        kept.resize(static_cast<std::size_t>(settings_.max_faces));
-    }
+    const auto limit = static_cast<std::size_t>(settings_.max_faces);
+    for (std::size_t i = limit; i < kept.size(); ++i) drop(static_cast<std::size_t>(kept[i]), Reason::kLimit);
+    if (kept.size() > limit) kept.resize(limit);
 }
 
 void ImageCandidates::drop(std::size_t i, Reason reason, const Box* by) {

@@ -45,7 +45,7 @@ class ImageCandidates {
 
     void keep(const Indices& order);
     Indices accept(const float* outputs, float threshold);
-    void suppress(float threshold, Overlap mode, Worker& worker);
+    Indices& survivors(float threshold, Overlap mode, Worker& worker);
     void regress_and_square(float extra);
     std::vector<Landmarks> place_landmarks(const float* outputs, const Indices& accepted) const;
     void order_and_limit(Indices& kept);

@@ -12,7 +12,7 @@ from mtcnn_fast.checks import check_count
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.training.ablations.runs import measured_on
 from mtcnn_fast.training.cascade_cnn.training import StageSamples
-from mtcnn_fast.training.config import _check_keys, _options, _table, read_toml
+from mtcnn_fast.training.config import as_table, check_keys, make_options, read_toml
 from mtcnn_fast.training.options import TrainOptions, whole_number
 from mtcnn_fast.training.samples.sample_set import SampleKind, SampleSet
 from mtcnn_fast.weights.spec import NETWORKS
@@ -93,12 +93,12 @@ def load_ablations(
     file = Path(path)
     table = read_toml(file)
     try:
-        _check_keys("", table, {"samples", "seeds", "measured", "fddb", *_BUDGETS})
+        check_keys("", table, {"samples", "seeds", "measured", "fddb", *_BUDGETS})
         settings: dict[str, Any] = {key: table[key] for key in ("seeds", "measured") if key in table}
         if isinstance(settings.get("seeds"), list):
             settings["seeds"] = tuple(settings["seeds"])
         given = file.parent / _text("samples", table.get("samples", "")) if samples is None else Path(samples)
-        budgets = {name: _budget(name, _table(name, table.get(name, {}))) for name in _BUDGETS}
+        budgets = {name: _budget(name, as_table(name, table.get(name, {}))) for name in _BUDGETS}
         return AblationConfig(given, budgets, fddb=_fddb(table, file.parent) if fddb is None else fddb, **settings)
     except ConfigError as error:
         raise ConfigError(f"{str(file)!r}: {error}") from None
@@ -107,17 +107,17 @@ def load_ablations(
 def _budget(name: str, table: Mapping[str, Any]) -> dict[str, TrainOptions]:
     """Read what is common to all stages, and what is a stage's own."""
     if name not in _BY_STAGE:
-        return {"o": _options(TrainOptions, name, table)}
+        return {"o": make_options(TrainOptions, name, table)}
     common = {key: value for key, value in table.items() if key not in NETWORKS}
-    own = {stage: _table(f"{name}.{stage}", table.get(stage, {})) for stage in NETWORKS}
-    return {stage: _options(TrainOptions, f"{name}.{stage}", {**common, **own[stage]}) for stage in NETWORKS}
+    own = {stage: as_table(f"{name}.{stage}", table.get(stage, {})) for stage in NETWORKS}
+    return {stage: make_options(TrainOptions, f"{name}.{stage}", {**common, **own[stage]}) for stage in NETWORKS}
 
 
 def _fddb(table: Mapping[str, Any], folder: Path) -> tuple[Path, Path] | None:
     if "fddb" not in table:
         return None
-    given = _table("fddb", table["fddb"])
-    _check_keys("fddb", given, {"images", "annotation"})
+    given = as_table("fddb", table["fddb"])
+    check_keys("fddb", given, {"images", "annotation"})
     images, annotation = (folder / _text(f"fddb.{key}", given.get(key)) for key in ("images", "annotation"))
     return images, annotation
 

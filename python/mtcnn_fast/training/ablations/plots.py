@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from mtcnn_fast.evaluation.extras import require
+from mtcnn_fast.evaluation.plots import DPI, make_figure
 from mtcnn_fast.training.ablations.curves import Curves
 
 _HOW_TO_GET = "pip install 'mtcnn-fast[train]'"
@@ -40,7 +39,7 @@ def plot_curves(
     MissingExtraError
         If matplotlib is not installed.
     """
-    figure, axes = _figure(len(panels), 4.6)
+    figure, axes = make_figure(len(panels), 5 * len(panels), 4.6, _HOW_TO_GET)
     for (name, variants), ax in zip(panels.items(), axes, strict=True):
         for order, (variant, curves) in enumerate(variants.items()):
             # Curves that coincide show through one another.
@@ -51,7 +50,7 @@ def plot_curves(
         ax.grid(alpha=0.3, which="both")
         ax.legend(fontsize="small")
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=DPI)
 
 
 def plot_bars(path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> None:
@@ -62,7 +61,7 @@ def plot_bars(path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Se
     MissingExtraError
         If matplotlib is not installed.
     """
-    figure, axes = _figure(len(panels), 3.6)
+    figure, axes = make_figure(len(panels), 5 * len(panels), 3.6, _HOW_TO_GET)
     for (name, rows), ax in zip(panels.items(), axes, strict=True):
         means = [float(np.mean(values)) for values in rows.values()]
         labels = [f"{row}  {mean:.3f}" for row, mean in zip(rows, means, strict=True)]
@@ -76,11 +75,4 @@ def plot_bars(path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Se
         ax.set_title(name)
         ax.invert_yaxis()
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=120)
-
-
-def _figure(columns: int, height: float) -> tuple[Any, list[Any]]:
-    """Make a figure that no window belongs to, and its axes."""
-    module = require("matplotlib.figure", "plotting", _HOW_TO_GET)
-    figure = module.Figure(figsize=(5 * columns, height), layout="constrained")
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+    figure.savefig(path, dpi=DPI)

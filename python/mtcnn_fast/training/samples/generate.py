@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mtcnn_fast.checks import check_count
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.images import load_image
+from mtcnn_fast.processors import usable_processors
 from mtcnn_fast.training.data.records import FaceRecord
 from mtcnn_fast.training.samples import shards
 from mtcnn_fast.training.samples.allotment import Wanted, allot, level
@@ -26,7 +27,7 @@ from mtcnn_fast.training.samples.options import SampleOptions
 from mtcnn_fast.training.samples.proposals import PREVIOUS, make_detector, propose, weights_hash
 from mtcnn_fast.training.samples.sample_set import Batch, SampleKind, SampleSet
 from mtcnn_fast.training.samples.windows import Corners, Faces
-from mtcnn_fast.training.samples.workers import cpu_count, run
+from mtcnn_fast.training.samples.workers import run
 
 if TYPE_CHECKING:
     from mtcnn_fast.weights import Weights
@@ -132,7 +133,7 @@ def make_samples(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"seed must be a whole number of at least 0, got {seed!r}")
     options = options or SampleOptions()
-    workers = cpu_count() if workers is None else check_count("workers", workers)
+    workers = usable_processors() if workers is None else check_count("workers", workers)
     faces = list(records)
     if not faces:
         raise DataError("there are no records to make samples of")

@@ -16,10 +16,11 @@ from mtcnn_fast.config import DEFAULTS, DetectorConfig
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.evaluation.matching import iou_matrix
 from mtcnn_fast.images import load_image
+from mtcnn_fast.processors import usable_processors
 from mtcnn_fast.training.data.records import FaceRecord
 from mtcnn_fast.training.samples.proposals import cpu_device, traced_boxes
 from mtcnn_fast.training.samples.windows import Faces
-from mtcnn_fast.training.samples.workers import cpu_count, run
+from mtcnn_fast.training.samples.workers import run
 
 if TYPE_CHECKING:
     from mtcnn_fast.detector import Detector
@@ -85,7 +86,7 @@ def stage_recall(
     if not images:
         raise DataError("there are no records to measure on")
     smallest = config.min_face_size if min_face is None else float(min_face)
-    workers = cpu_count() if workers is None else check_count("workers", workers)
+    workers = usable_processors() if workers is None else check_count("workers", workers)
     chunks = [images[at : at + _CHUNK] for at in range(0, len(images), _CHUNK)]
     make = functools.partial(_finder, config, _loaded(weights), smallest)
     found = (each for chunk in run(make, chunks, workers) for each in chunk)

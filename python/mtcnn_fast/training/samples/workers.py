@@ -20,11 +20,6 @@ Result = TypeVar("Result")
 _WORK: list[Callable[[Any], Any]] = []
 
 
-def cpu_count() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run(make: Callable[[], Callable[[Task], Result]], tasks: Sequence[Task], workers: int) -> Iterator[Result]:
     """Work on tasks, in this process or in several.
 
