@@ -26,8 +26,10 @@ from support.variants import create_variant, parameters, variants
 
 BACKENDS = available_backends()
 
-# A slow example on a busy machine is not a fault.
-hypothesis.settings.register_profile("mtcnn_fast", deadline=None)
+# A slow example on a busy machine is not a fault. Where the variable CI is set, the same examples come each time.
+hypothesis.settings.register_profile(
+    "mtcnn_fast", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
 hypothesis.settings.load_profile("mtcnn_fast")
 
 

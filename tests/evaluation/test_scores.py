@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -198,10 +201,15 @@ class TestSpeed:
         assert Speed.of([Timing(0.5, 0.1)]).cpu_ms is None
 
     def test_memory_grows_with_what_is_held(self):
-        before = peak_memory_mb()
-        held = np.ones(60_000_000, np.uint8)
-        assert peak_memory_mb() >= before + 30
-        assert held.sum() == 60_000_000
+        """In a process of its own: what other tests have held in this one may have been more."""
+        program = (
+            "from mtcnn_fast.evaluation.speed import peak_memory_mb\n"
+            "before = peak_memory_mb()\n"
+            "held = bytearray(b'x') * 60_000_000\n"
+            "print(peak_memory_mb() - before)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert 55 < float(done.stdout) < 100
 
     def test_memory_without_proc(self, monkeypatch):
         monkeypatch.setattr("mtcnn_fast.evaluation.speed.Path.exists", lambda path: False)
