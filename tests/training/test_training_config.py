@@ -14,6 +14,7 @@ from mtcnn_fast.training.datasets import DataSource  # noqa: E402
 from mtcnn_fast.training.losses import LANDMARK_KINDS  # noqa: E402
 
 DRAWN = "[[data.sets]]\nformat = 'drawn'\ncount = 3\n"
+LIST = "[[data.sets]]\nformat = 'landmark_list'\nannotation = 'list.txt'\nimages = '.'\n"
 
 
 def load(tmp_path, text, **settings):
@@ -81,6 +82,8 @@ def test_paths_are_relative_to_the_file_or_to_the_folder_given(tmp_path):
         ("[[data.sets]]\nformat = 'voc'\n", "data.sets.format must be one of .*widerface.*, drawn, got 'voc'"),
         ("[[data.sets]]\nformat = 'drawn'\n", "data.sets.count must say how many pictures to draw"),
         ("[[data.sets]]\nformat = 'widerface'\n", "data.sets.annotation must be a path, got ''"),
+        (LIST + "form = 'aflw'\n", "data.sets.form must be one of box, points, mtfl, got 'aflw'"),
+        (DRAWN + "form = 'mtfl'\n", "data.sets.form is for format landmark_list, got format 'drawn'"),
         ("[[data.sets]]\ncount = 3\n", "data.sets lacks a setting: .*'format'"),
         ("data = 3\n", "data must be a table, got 3"),
     ],
@@ -123,6 +126,17 @@ def test_settings_that_are_refused(settings, message):
 def test_an_unknown_change_is_refused():
     with pytest.raises(ConfigError, match="stride is not a setting of training: there are alpha"):
         TrainOptions().replace(stride=2)
+
+
+def test_a_list_of_another_form(tmp_path):
+    """MTFL's rows have as many columns as those with a box."""
+    (tmp_path / "list.txt").write_text("a.jpg 20 40 30 22 38 20 20 30 42 40 1 2 2 3\n")
+    (tmp_path / "a.jpg").touch()
+    source = {"format": "landmark_list", "annotation": "list.txt", "images": "."}
+    (record,) = DataSource(**source, form="mtfl").records(tmp_path, tmp_path, 0)
+    assert record.landmarks.tolist() == [[[20, 20], [40, 20], [30, 30], [22, 42], [38, 40]]]
+    with pytest.raises(DataError, match=r"list.txt"):
+        DataSource(**source).records(tmp_path, tmp_path, 0)
 
 
 def test_missing_images_are_named_or_left_out(tmp_path):

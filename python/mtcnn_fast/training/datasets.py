@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mtcnn_fast.checks import check_count
 from mtcnn_fast.errors import ConfigError, DataError
+from mtcnn_fast.evaluation.landmarks import FORMS, LandmarkForm
 from mtcnn_fast.training import data
 from mtcnn_fast.training.data.drawn import draw_faces
 from mtcnn_fast.training.data.records import FaceRecord, present
@@ -32,6 +33,8 @@ class DataSource:
         How many images to take, the first ones; None takes all. For ``drawn``: how many to draw.
     allow_missing : bool
         Leave out images that are not there, rather than refuse.
+    form : {"box", "points", "mtfl"} or None
+        What a row of a ``landmark_list`` holds; None takes ``box`` or ``points``, by the number of columns.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class DataSource:
     images: str = ""
     count: int | None = None
     allow_missing: bool = False
+    form: LandmarkForm | None = None
 
     def __post_init__(self) -> None:
         if self.format not in (*FORMATS, DRAWN):
@@ -56,6 +60,10 @@ class DataSource:
             check_count("count", self.count)
         if self.format == DRAWN and self.count is None:
             raise ConfigError("count must say how many pictures to draw")
+        if self.form is not None and self.form not in tuple(FORMS):
+            raise ConfigError(f"form must be one of {', '.join(FORMS)}, got {self.form!r}")
+        if self.form is not None and self.format != "landmark_list":
+            raise ConfigError(f"form is for format landmark_list, got format {self.format!r}")
 
     def records(self, root: Path, out: Path, seed: int) -> list[FaceRecord]:
         """Read the records.
@@ -77,7 +85,8 @@ class DataSource:
         if self.format == DRAWN:
             return draw_faces(out, self.count or 0, seed=seed)
         annotation = root / self.annotation
-        found = getattr(data, f"read_{self.format}")(annotation, root / self.images)
+        more = {} if self.form is None else {"form": self.form}
+        found = getattr(data, f"read_{self.format}")(annotation, root / self.images, **more)
         there = present(found) if self.allow_missing else found
         records = list(itertools.islice(there, self.count))
         for record in records:
