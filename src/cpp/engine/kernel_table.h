@@ -57,7 +57,7 @@ struct PNetTile {
     double* resample_seconds;  // takes the part of the time that resampling took
 };
 
-inline constexpr int kTileRows = 48;
+inline constexpr int kTileRows = 96;
 inline constexpr int kTileColumns = 256;
 
 // Crops that a call of a crop network takes at once.
