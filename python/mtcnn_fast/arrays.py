@@ -37,26 +37,45 @@ def checked_array(
     ConfigError
         If `value` is not numeric, not finite in `dtype`, or of another shape.
     """
-    accepted = f"{name} must be a finite number"
-    if shape:
-        accepted = f"{name} must be finite numbers of shape {_shape_text(shape)}"
+    # What the detector gives is as it should be: no more than the copy and the look at its values is spent on it.
+    if not (type(value) is np.ndarray and value.dtype == dtype and _fits(value.shape, shape)):
+        value = _numeric(name, value, shape)
+    if value.dtype.itemsize > np.dtype(dtype).itemsize:
+        with np.errstate(over="ignore"):
+            result = np.array(value, dtype=dtype, order="C")
+    else:
+        result = np.array(value, dtype=dtype, order="C")
+    finite = np.isfinite(result)
+    if not finite.all():
+        raise ConfigError(f"{_accepted(name, shape)}, got {float(value[~finite].flat[0])}")
+    result.setflags(write=False)
+    return result
+
+
+def _numeric(name: str, value: object, shape: tuple[int | None, ...]) -> npt.NDArray[Any]:
+    """View numbers of any type as an array of the stated shape, or raise `ConfigError`."""
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{accepted}, got a {type(value).__name__} that makes no array: {error}") from error
+        kind = type(value).__name__
+        raise ConfigError(f"{_accepted(name, shape)}, got a {kind} that makes no array: {error}") from error
     if array.dtype.kind not in "fiu":
-        raise ConfigError(f"{accepted}, got {array.dtype} ({type(value).__name__})")
+        raise ConfigError(f"{_accepted(name, shape)}, got {array.dtype} ({type(value).__name__})")
     if array.shape == (0,) and shape and shape[0] is None:
         array = array.reshape(tuple(n or 0 for n in shape))
-    if len(array.shape) != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
-        raise ConfigError(f"{accepted}, got shape {_shape_text(array.shape)}")
-    with np.errstate(over="ignore"):
-        result = np.array(array, dtype=dtype, order="C")
-    finite = np.isfinite(result)
-    if not finite.all():
-        raise ConfigError(f"{accepted}, got {float(array[~finite].flat[0])}")
-    result.setflags(write=False)
-    return result
+    if not _fits(array.shape, shape):
+        raise ConfigError(f"{_accepted(name, shape)}, got shape {_shape_text(array.shape)}")
+    return array
+
+
+def _fits(given: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    return len(given) == len(shape) and all(n is None or n == m for n, m in zip(shape, given, strict=True))
+
+
+def _accepted(name: str, shape: tuple[int | None, ...]) -> str:
+    if not shape:
+        return f"{name} must be a finite number"
+    return f"{name} must be finite numbers of shape {_shape_text(shape)}"
 
 
 def row_indices(index: object, count: int) -> int | npt.NDArray[np.intp]:

@@ -195,6 +195,8 @@ def _is_pil(image: object) -> bool:
 
 
 def _is_array(image: object) -> bool:
+    if type(image) is np.ndarray:
+        return True
     protocols = ("__array__", "__dlpack__", "__array_interface__", "__cuda_array_interface__")
     return not _is_pil(image) and not isinstance(image, type) and any(hasattr(image, name) for name in protocols)
 
@@ -224,6 +226,8 @@ def _decode(image: object, max_pixels: int) -> tuple[Pixels, str]:
 
 def _as_array(image: Any) -> Pixels:
     """View an array-like object in host memory as a numpy array, copying only where the object cannot be viewed."""
+    if type(image) is np.ndarray:
+        return image
     if not isinstance(image, np.ndarray):
         _check_in_host_memory(image)
     try:
