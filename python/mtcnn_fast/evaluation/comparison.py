@@ -25,6 +25,9 @@ from mtcnn_fast.evaluation.widerface_data import read_widerface
 #: False positives at which a point of FDDB's discrete ROC is told, unless said otherwise.
 FALSE_POSITIVES = 100
 
+#: Panels side by side in the picture of a comparison.
+PANELS = 5
+
 COLUMNS = {
     "easy": "AP easy",
     "medium": "AP medium",
@@ -194,13 +197,18 @@ def plot_comparison(
     """
     columns = [key for key in COLUMNS if any(row.get(key) is not None for row in rows.values())]
     names = list(rows)
-    size = (3.0 * len(columns) + 1.5, 0.45 * len(names) + 1.6)
+    wide = min(len(columns), PANELS)
+    high = -(-len(columns) // PANELS)
+    size = (3.0 * wide + 1.5, (0.35 * len(names) + 0.9) * high)
     figure = require("matplotlib.figure", "plotting").Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
-    for key, ax in zip(columns, axes, strict=True):
+    axes = figure.subplots(high, wide, sharey=True, squeeze=False).flatten()
+    for key, ax in zip(columns, axes, strict=False):
         values = [row.get(key) for row in rows.values()]
         ax.barh(names, [0 if value is None else value for value in values])
         ax.set(title=COLUMNS[key].format(false_positives))
+        ax.locator_params(axis="x", nbins=5)
+    for ax in axes[len(columns) :]:
+        ax.remove()
     # The axis is shared: turning one turns all, so that the first system is on top.
     axes[0].invert_yaxis()
     figure.savefig(path, dpi=120)
