@@ -37,17 +37,15 @@ def checked_array(
     ConfigError
         If `value` is not numeric, not finite in `dtype`, or of another shape.
     """
-    # What the detector gives is as it should be: no more than the copy and the look at its values is spent on it.
-    if not (type(value) is np.ndarray and value.dtype == dtype and _fits(value.shape, shape)):
-        value = _numeric(name, value, shape)
-    if value.dtype.itemsize > np.dtype(dtype).itemsize:
-        with np.errstate(over="ignore"):
-            result = np.array(value, dtype=dtype, order="C")
+    array = _numeric(name, value, shape)
+    if array.dtype == dtype:
+        result = array.copy(order="C")
     else:
-        result = np.array(value, dtype=dtype, order="C")
+        with np.errstate(over="ignore"):
+            result = array.astype(dtype, order="C")
     finite = np.isfinite(result)
     if not finite.all():
-        raise ConfigError(f"{_accepted(name, shape)}, got {float(value[~finite].flat[0])}")
+        raise ConfigError(f"{_accepted(name, shape)}, got {float(array[~finite].flat[0])}")
     result.setflags(write=False)
     return result
 

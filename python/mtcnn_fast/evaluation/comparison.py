@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from mtcnn_fast.errors import DataError, MissingExtraError
-from mtcnn_fast.evaluation.extras import require
 from mtcnn_fast.evaluation.fddb import score_fddb
 from mtcnn_fast.evaluation.fddb_data import read_fddb
 from mtcnn_fast.evaluation.landmarks import choose_face, read_landmarks, score_landmarks
 from mtcnn_fast.evaluation.peers import SYSTEMS, Options
+from mtcnn_fast.evaluation.plots import DPI, make_figure
 from mtcnn_fast.evaluation.reports import as_markdown
 from mtcnn_fast.evaluation.runs import Found, RunRecord, run_system
 from mtcnn_fast.evaluation.systems import System
@@ -199,9 +199,8 @@ def plot_comparison(
     names = list(rows)
     wide = min(len(columns), PANELS)
     high = -(-len(columns) // PANELS)
-    size = (3.0 * wide + 1.5, (0.35 * len(names) + 0.9) * high)
-    figure = require("matplotlib.figure", "plotting").Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(high, wide, sharey=True, squeeze=False).flatten()
+    height = (0.35 * len(names) + 0.9) * high
+    figure, axes = make_figure(wide, 3.0 * wide + 1.5, height, rows=high, share_y=True)
     for key, ax in zip(columns, axes, strict=False):
         values = [row.get(key) for row in rows.values()]
         ax.barh(names, [0 if value is None else value for value in values])
@@ -211,4 +210,4 @@ def plot_comparison(
         ax.remove()
     # The axis is shared: turning one turns all, so that the first system is on top.
     axes[0].invert_yaxis()
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=DPI)

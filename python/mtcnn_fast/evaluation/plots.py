@@ -16,8 +16,10 @@ from mtcnn_fast.evaluation.landmarks import CURVE, FAILURE, LandmarkResult
 DPI = 120
 
 
-def make_figure(columns: int, width: float, height: float, how_to_get: str = HOW_TO_GET) -> tuple[Any, list[Any]]:
-    """Make a figure that no window belongs to, and its axes.
+def make_figure(
+    columns: int, width: float, height: float, how_to_get: str = HOW_TO_GET, *, rows: int = 1, share_y: bool = False
+) -> tuple[Any, list[Any]]:
+    """Make a figure that no window belongs to, and its axes, row by row.
 
     Raises
     ------
@@ -25,7 +27,7 @@ def make_figure(columns: int, width: float, height: float, how_to_get: str = HOW
         If matplotlib is not installed; it gives the command.
     """
     figure = require("matplotlib.figure", "plotting", how_to_get).Figure(figsize=(width, height), layout="constrained")
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+    return figure, list(figure.subplots(rows, columns, sharey=share_y, squeeze=False).flat)
 
 
 def plot_precision_recall(

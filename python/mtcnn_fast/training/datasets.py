@@ -12,6 +12,7 @@ from mtcnn_fast.evaluation.landmarks import FORMS, LandmarkForm
 from mtcnn_fast.training import data
 from mtcnn_fast.training.data.drawn import draw_faces
 from mtcnn_fast.training.data.records import FaceRecord, present
+from mtcnn_fast.training.options import choice
 
 #: Formats of annotations, each read by a function ``read_NAME`` of `mtcnn_fast.training.data`.
 FORMATS: tuple[str, ...] = tuple(sorted(name.removeprefix("read_") for name in data.__all__ if "read_" in name))
@@ -50,8 +51,7 @@ class DataSource:
     form: LandmarkForm | None = None
 
     def __post_init__(self) -> None:
-        if self.format not in (*FORMATS, DRAWN):
-            raise ConfigError(f"format must be one of {', '.join((*FORMATS, DRAWN))}, got {self.format!r}")
+        choice("format", self.format, (*FORMATS, DRAWN))
         needed = () if self.format == DRAWN else ("annotation", "images")
         for name in needed:
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
@@ -60,10 +60,10 @@ class DataSource:
             check_count("count", self.count)
         if self.format == DRAWN and self.count is None:
             raise ConfigError("count must say how many pictures to draw")
-        if self.form is not None and self.form not in tuple(FORMS):
-            raise ConfigError(f"form must be one of {', '.join(FORMS)}, got {self.form!r}")
-        if self.form is not None and self.format != "landmark_list":
-            raise ConfigError(f"form is for format landmark_list, got format {self.format!r}")
+        if self.form is not None:
+            choice("form", self.form, tuple(FORMS))
+            if self.format != "landmark_list":
+                raise ConfigError(f"form is for format landmark_list, got format {self.format!r}")
 
     def records(self, root: Path, out: Path, seed: int) -> list[FaceRecord]:
         """Read the records.
