@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 
 from mtcnn_fast import Detector
+from mtcnn_fast.datasets.widerface import read_widerface_images
 from mtcnn_fast.evaluation.plots import frontier, plot_frontier
 from mtcnn_fast.evaluation.reports import as_markdown
 from mtcnn_fast.evaluation.systems import from_faces
 from mtcnn_fast.evaluation.widerface import score_widerface
-from mtcnn_fast.evaluation.widerface_data import read_widerface
 from mtcnn_fast.images import load_image
 
 MIN_FACE_SIZES = (60, 40, 30, 20, 15, 10)
@@ -67,7 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     store = arguments.out / "frontier.json"
-    annotated = read_widerface(arguments.annotations)
+    annotated = read_widerface_images(arguments.annotations)
     present = {image.key: arguments.images / f"{image.key}.jpg" for image in annotated}
     files = {key: path for key, path in list(present.items())[:: arguments.every] if path.is_file()}
     images = [image for image in annotated if image.key in files]

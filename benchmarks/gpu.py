@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mtcnn_fast.backends.torch_devices import cuda_problem
+from mtcnn_fast.backends.torch.devices import cuda_problem
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import load_weights
 
@@ -70,7 +70,7 @@ def row(name: str, size: str, batch: int, seconds: list[float], faces: int) -> d
 
 def contenders(device: str) -> dict[str, Callable[[list[np.ndarray]], list[int]]]:
     """Return functions from images to the number of faces in each."""
-    from mtcnn_fast.backends.torch import TorchBackend
+    from mtcnn_fast.backends.torch.backend import TorchBackend
 
     weights = load_weights(None)
     found: dict[str, Callable[[list[np.ndarray]], list[int]]] = {}
@@ -102,7 +102,7 @@ def profile(device: str, image: np.ndarray, batch: int) -> list[dict[str, Any]]:
     """Return the time of each kernel in one detection of a batch, by torch's profiler."""
     import torch
 
-    from mtcnn_fast.backends.torch import TorchBackend
+    from mtcnn_fast.backends.torch.backend import TorchBackend
 
     backend = TorchBackend(DetectorConfig(), load_weights(None), device)
     images = torch.from_numpy(np.stack([image] * batch)).to(device)
@@ -124,7 +124,7 @@ def pyramid_bandwidth(device: str, image: np.ndarray, kernels: list[dict[str, An
     """Return what the pyramid's kernel reads (each image once) and writes per second, and a copy's rate beside it."""
     import torch
 
-    from mtcnn_fast.backends.torch_plan import make_plan
+    from mtcnn_fast.backends.torch.plan import make_plan
 
     plan = make_plan([image.shape[:2]] * batch, DetectorConfig())
     moved = image.nbytes * batch + 12 * sum(len(g.images) * g.height * g.width for g in plan.groups)

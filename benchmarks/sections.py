@@ -207,7 +207,7 @@ class NetworkInputs:
         return str(file)
 
     def _pyramid(self, scene: Scene) -> Work:
-        from mtcnn_fast.backends.numpy_ops import pyramid_scales
+        from mtcnn_fast.backends.numpy.steps import pyramid_scales
         from mtcnn_fast.config import DEFAULTS
         from mtcnn_fast.ops import resize_pyramid
 
@@ -230,7 +230,7 @@ class NetworkInputs:
 
     def errors(self) -> dict[str, dict[str, float]]:
         """Return the largest difference of each engine's scores and offsets from numpy's, network by network."""
-        from mtcnn_fast.backends.numpy_nets import ONet, PNet, RNet
+        from mtcnn_fast.backends.numpy.nets import ONet, PNet, RNet
 
         makers = {"pnet": PNet, "rnet": RNet, "onet": ONet}
         result: dict[str, dict[str, float]] = {}

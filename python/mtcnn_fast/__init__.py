@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from mtcnn_fast import _moved
 from mtcnn_fast._version import __version__
 from mtcnn_fast.errors import (
     BackendError,
@@ -58,6 +59,9 @@ _HOME = {
     "Faces": "mtcnn_fast.faces",
     "available_backends": "mtcnn_fast.backends",
 }
+
+
+_moved.install()
 
 
 def __getattr__(name: str) -> object:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib
-import logging
 import os
 from types import ModuleType
 
-_LOGGER = logging.getLogger("mtcnn_fast")
+from mtcnn_fast.checks import checked_count
+
+MAX_THREADS = 1024
 
 HOW_TO_GET = (
     "install a wheel of mtcnn-fast made for this platform, or build it from source where there is a C++20 compiler"
@@ -45,6 +46,27 @@ def warn_slow(problem: str) -> None:
 
     text = f"{problem}, so the slower numpy backend is used; to change that, {HOW_TO_GET}"
     logging.getLogger("mtcnn_fast").warning(text)
+
+
+def native_or_warn() -> ModuleType | None:
+    """Return the native module, or None after the warning that numpy does its work."""
+    module, problem = find_native()
+    if module is None:
+        warn_slow(problem)
+    return module
+
+
+def checked_threads(value: int | None) -> int:
+    """Return the number of threads that a `num_threads` asks for."""
+    native = native_or_warn()
+    if value is not None:
+        return checked_count("num_threads", value, MAX_THREADS)
+    return 1 if native is None else min(int(native.available_threads()), MAX_THREADS)
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use, where the system can tell; else how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def native_isas() -> list[str]:

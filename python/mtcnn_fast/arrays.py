@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mtcnn_fast._types import AnyArray, Floats, Indices
 from mtcnn_fast.errors import ConfigError
 
 
@@ -122,3 +123,35 @@ def row_indices(index: object, count: int) -> int | npt.NDArray[np.intp]:
 def _shape_text(shape: tuple[int | None, ...]) -> str:
     lengths = ", ".join("N" if n is None else str(n) for n in shape)
     return f"({lengths},)" if len(shape) == 1 else f"({lengths})"
+
+
+def _array_of(name: str, value: object, shape: tuple[int | None, ...], kinds: str) -> AnyArray:
+    lengths = ", ".join("N" if n is None else str(n) for n in shape) + "," * (len(shape) == 1)
+    accepted = f"{name} must be {'whole numbers' if kinds == 'iu' else 'numbers'} of shape ({lengths})"
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{accepted}, got a {type(value).__name__} that makes no array: {error}") from error
+    if array.shape == (0,) and shape[0] in (None, 0):
+        # An empty list tells neither the length of its rows nor its type.
+        array = np.empty([n or 0 for n in shape], dtype=kinds[0] + "8")
+    if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
+        raise ConfigError(f"{accepted}, got shape {array.shape}")
+    if array.dtype.kind not in kinds:
+        raise ConfigError(f"{accepted}, got {array.dtype}")
+    return array
+
+
+def checked_floats(name: str, value: object, shape: tuple[int | None, ...]) -> Floats:
+    """Return numbers, finite or not, of a stated shape as a contiguous float32 array, or raise `ConfigError`."""
+    array = _array_of(name, value, shape, "fiu")
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def checked_segments(value: object, count: int) -> Indices:
+    """Return the segments of `count` boxes as a contiguous int64 array, or raise `ConfigError`."""
+    array = _array_of("segments", value, (count,), "iu")
+    if array.dtype == np.uint64 and np.any(array > np.iinfo(np.int64).max):
+        raise ConfigError(f"segments must fit int64, got {array.max()}")
+    return np.ascontiguousarray(array, dtype=np.int64)

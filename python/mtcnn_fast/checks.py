@@ -46,3 +46,21 @@ def check_probabilities(name: str, values: object, count: int) -> tuple[float, .
         if not 0.0 <= item <= 1.0:
             raise ConfigError(f"{name}[{i}] must be from 0 to 1, got {item!r}")
     return result
+
+
+def checked_number(name: str, value: object, accepted: str) -> float:
+    """Return a number of any range; `accepted` says in words which range the caller goes on to check."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ConfigError(f"{name} must be {accepted}, got {value!r} ({type(value).__name__})")
+    return float(value)
+
+
+def checked_count(name: str, value: object, most: int) -> int:
+    """Return a whole number from 1 to `most`."""
+    accepted = f"{name} must be a whole number from 1 to {most}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise ConfigError(f"{accepted}, got {value!r} ({type(value).__name__})")
+    count = int(value)
+    if not 1 <= count <= most:
+        raise ConfigError(f"{accepted}, got {value!r}")
+    return count

@@ -8,24 +8,23 @@ import os
 from collections.abc import Iterator, Sized
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from mtcnn_fast._types import Color, Image, Layout, ValueRange
 from mtcnn_fast.backends import batch_size as best_batch_size
 from mtcnn_fast.backends import create_backend, parse_device
 from mtcnn_fast.backends.shared import SharedBackend
-from mtcnn_fast.batching import files_ahead, gather
 from mtcnn_fast.checks import check_count
 from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precision
 from mtcnn_fast.errors import ConfigError, ImageError, WeightsError
-from mtcnn_fast.images import Color, Layout, load_image, split_batch
+from mtcnn_fast.images import load_image, split_batch
+from mtcnn_fast.images.batches import files_ahead, gather
 from mtcnn_fast.stagewise import Stagewise
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from mtcnn_fast.backends.base import Image
     from mtcnn_fast.faces import Faces
     from mtcnn_fast.weights import Weights
 
-ValueRange = tuple[float, float]
 
 # Where no batch size is asked for, large images end a batch early: it holds at most 96 MB of pixels and one image more.
 _BATCH_PIXELS = 32_000_000

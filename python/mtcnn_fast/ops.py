@@ -10,29 +10,26 @@ taken where they are, all of them on one device, and give tensors there. On CUDA
 from __future__ import annotations
 
 import importlib.util
-import math
-import numbers
 import sys
 from collections.abc import Iterable, Sequence
-from types import ModuleType
-from typing import Any, Literal, cast, get_args, overload
+from typing import Any, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast._native import find_native, warn_slow
+from mtcnn_fast._native import checked_threads
+from mtcnn_fast._types import Floats, Overlap
+from mtcnn_fast.arrays import checked_floats, checked_segments
+from mtcnn_fast.backends import host
+from mtcnn_fast.checks import checked_count, checked_number
 from mtcnn_fast.config import BORDERS, Border
 from mtcnn_fast.errors import ConfigError, ImageError, MissingExtraError
 
 __all__ = ["batched_nms", "crop_pad_resize", "resize_pyramid"]
 
-Overlap = Literal["iou", "iomin"]
-Floats = npt.NDArray[np.float32]
 
-#: Largest side of a crop, and of a level of a pyramid, in pixels.
+#: Largest side of a crop in pixels.
 MAX_CROP = 4096
-MAX_LEVEL = 2**30
-MAX_THREADS = 1024
 
 #: What DLPack calls CUDA memory (dlpack.h, DLDeviceType).
 _DLPACK_CUDA = 2
@@ -76,19 +73,8 @@ def resize_pyramid(image: Any, scales: Iterable[float], *, num_threads: int | No
         return _on_tensors().resize_pyramid(image, scales, num_threads)
     pixels = _checked_image(image)
     height, width = pixels.shape[:2]
-    sizes = [scaled_size(height, width, scale) for scale in scales]
-    return resize_to_sizes(pixels, sizes, checked_threads(num_threads))
-
-
-def resize_to_sizes(pixels: npt.NDArray[np.uint8], sizes: Sequence[tuple[int, int]], num_threads: int) -> list[Floats]:
-    """Resize as `resize_pyramid` does, to levels of given height and width; nothing is checked."""
-    native = _native()
-    if native is not None:
-        return cast("list[Floats]", native.resize_pyramid(pixels, list(sizes), num_threads))
-    from mtcnn_fast.backends import numpy_ops
-
-    integral = numpy_ops.integral_image(pixels)
-    return [numpy_ops.resize(integral, *size) for size in sizes]
+    sizes = [host.level_size(height, width, scale) for scale in scales]
+    return host.resize_to_sizes(pixels, sizes, checked_threads(num_threads))
 
 
 @overload
@@ -138,21 +124,14 @@ def crop_pad_resize(
     ConfigError
         If `boxes` is of another shape or not numeric, or a setting is out of range.
     """
-    side = _checked_count("size", size, MAX_CROP)
+    side = checked_count("size", size, MAX_CROP)
     if border not in BORDERS:
         raise ConfigError(f"border must be 'zero' or 'clip', got {border!r}")
     if _is_tensor(image):
         return _on_tensors().crop_pad_resize(image, boxes, side, border, num_threads)
     pixels = _checked_image(image)
-    corners = _checked_floats("boxes", boxes, (None, 4))
-    native = _native()
-    threads = checked_threads(num_threads)
-    if native is not None:
-        result = native.crop_pad_resize(pixels, corners, side, border == "zero", threads)
-        return cast("tuple[Floats, npt.NDArray[np.bool_]]", result)
-    from mtcnn_fast.backends import numpy_ops
-
-    return numpy_ops.crop(numpy_ops.integral_image(pixels), corners, side, border)
+    corners = checked_floats("boxes", boxes, (None, 4))
+    return host.crop_pad_resize(pixels, corners, side, border, checked_threads(num_threads))
 
 
 @overload
@@ -196,33 +175,18 @@ def batched_nms(boxes: Any, scores: Any, segments: Any, threshold: float, mode: 
     ConfigError
         If an array is of another shape or type, or a setting is out of range.
     """
-    limit = _checked_number("threshold", threshold, "a number from 0 to 1")
+    limit = checked_number("threshold", threshold, "a number from 0 to 1")
     if not 0 <= limit <= 1:
         raise ConfigError(f"threshold must be a number from 0 to 1, got {threshold!r}")
     if mode not in get_args(Overlap):
         raise ConfigError(f"mode must be 'iou' or 'iomin', got {mode!r}")
     if _is_tensor(boxes):
         return _on_tensors().batched_nms(boxes, scores, segments, limit, mode)
-    corners = _checked_floats("boxes", boxes, (None, 4))
+    corners = checked_floats("boxes", boxes, (None, 4))
     count = len(corners)
-    values = _checked_floats("scores", scores, (count,))
-    groups = _checked_segments(segments, count)
-    native = _native()
-    if native is not None:
-        return cast("npt.NDArray[np.int64]", native.batched_nms(corners, values, groups, limit, mode == "iomin"))
-    from mtcnn_fast.backends import numpy_ops
-
-    # Boxes without area overlap by 0 / 0, and far ones by infinities.
-    with np.errstate(all="ignore"):
-        return numpy_ops.batched_nms(corners, values, groups, limit, mode)
-
-
-def _native() -> ModuleType | None:
-    """Return the native module, or None and say once that numpy does its work."""
-    module, problem = find_native()
-    if module is None:
-        warn_slow(problem)
-    return module
+    values = checked_floats("scores", scores, (count,))
+    groups = checked_segments(segments, count)
+    return host.batched_nms(corners, values, groups, limit, mode)
 
 
 def _is_tensor(value: object) -> bool:
@@ -239,9 +203,9 @@ def _is_tensor(value: object) -> bool:
 def _on_tensors() -> Any:
     if importlib.util.find_spec("torch") is None:
         raise MissingExtraError("arrays in CUDA memory need torch: pip install 'mtcnn-fast[torch]'")
-    from mtcnn_fast.backends import torch_library
+    from mtcnn_fast.backends.torch import operators
 
-    return torch_library
+    return operators
 
 
 def _checked_image(image: object) -> npt.NDArray[np.uint8]:
@@ -251,67 +215,3 @@ def _checked_image(image: object) -> npt.NDArray[np.uint8]:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ImageError(f"{accepted}, got {image.shape} {image.dtype}")
     return np.ascontiguousarray(image)
-
-
-def _checked_array(name: str, value: object, shape: tuple[int | None, ...], kinds: str) -> npt.NDArray[Any]:
-    lengths = ", ".join("N" if n is None else str(n) for n in shape) + "," * (len(shape) == 1)
-    accepted = f"{name} must be {'whole numbers' if kinds == 'iu' else 'numbers'} of shape ({lengths})"
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{accepted}, got a {type(value).__name__} that makes no array: {error}") from error
-    if array.shape == (0,) and shape[0] in (None, 0):
-        # An empty list tells neither the length of its rows nor its type.
-        array = np.empty([n or 0 for n in shape], dtype=kinds[0] + "8")
-    if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
-        raise ConfigError(f"{accepted}, got shape {array.shape}")
-    if array.dtype.kind not in kinds:
-        raise ConfigError(f"{accepted}, got {array.dtype}")
-    return array
-
-
-def _checked_floats(name: str, value: object, shape: tuple[int | None, ...]) -> Floats:
-    array = _checked_array(name, value, shape, "fiu")
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def _checked_segments(value: object, count: int) -> npt.NDArray[np.int64]:
-    array = _checked_array("segments", value, (count,), "iu")
-    if array.dtype == np.uint64 and np.any(array > np.iinfo(np.int64).max):
-        raise ConfigError(f"segments must fit int64, got {array.max()}")
-    return np.ascontiguousarray(array, dtype=np.int64)
-
-
-def _checked_number(name: str, value: object, accepted: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise ConfigError(f"{name} must be {accepted}, got {value!r} ({type(value).__name__})")
-    return float(value)
-
-
-def _checked_count(name: str, value: object, most: int) -> int:
-    accepted = f"{name} must be a whole number from 1 to {most}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise ConfigError(f"{accepted}, got {value!r} ({type(value).__name__})")
-    count = int(value)
-    if not 1 <= count <= most:
-        raise ConfigError(f"{accepted}, got {value!r}")
-    return count
-
-
-def checked_threads(value: int | None) -> int:
-    """Return the number of threads that a `num_threads` asks for."""
-    native = _native()
-    if value is not None:
-        return _checked_count("num_threads", value, MAX_THREADS)
-    return 1 if native is None else min(int(native.available_threads()), MAX_THREADS)
-
-
-def scaled_size(height: int, width: int, scale: float) -> tuple[int, int]:
-    """Return height and width of a level, its scale checked."""
-    value = _checked_number("each scale", scale, "a finite number above 0")
-    if not (math.isfinite(value) and value > 0):
-        raise ConfigError(f"each scale must be a finite number above 0, got {scale!r}")
-    if max(height, width) * value + 1 > MAX_LEVEL:
-        raise ConfigError(f"each scale must make at most {MAX_LEVEL} pixels a side, got {scale!r} for {width}x{height}")
-    return int(height * value + 1), int(width * value + 1)

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from mtcnn_fast._types import Color, Layout
 from mtcnn_fast.arrays import checked_array
 from mtcnn_fast.errors import BackendUnavailableError
-from mtcnn_fast.images import Color, Layout, load_image
+from mtcnn_fast.images import load_image
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mtcnn_fast.backends.base import Backend
     from mtcnn_fast.backends.shared import SharedBackend
-    from mtcnn_fast.backends.torch import TorchBackend
-    from mtcnn_fast.backends.torch_ops import FacesTensor
+    from mtcnn_fast.backends.torch.backend import TorchBackend
+    from mtcnn_fast.backends.torch.steps import FacesTensor
     from mtcnn_fast.config import DetectorConfig
     from mtcnn_fast.faces import Faces
 

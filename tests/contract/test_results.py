@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtcnn_fast.backends.stages import STAGES, STEPS
+from mtcnn_fast.faces.trace import STAGES, STEPS
 
 
 def check_form(faces, image):

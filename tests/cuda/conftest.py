@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtcnn_fast.backends.torch_devices import cuda_problem
+from mtcnn_fast.backends.torch.devices import cuda_problem
 from support.cuda_build import compiler
 from support.cuda_device import VARIANT, load_device
 from support.cuda_real import RealDevice

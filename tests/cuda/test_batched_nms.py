@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtcnn_fast.backends import numpy_ops
+from mtcnn_fast.backends.numpy import steps as numpy_steps
 from support.cuda_ops import nms
 
 CHECK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -28,7 +28,7 @@ def candidates(count, seed=0, spread=150.0, segments=1, special=0.1):
 def check(device, boxes, scores, segments, threshold, mode="iou", segment_count=1):
     kept = nms(device, boxes, scores, segments, threshold, mode, segment_count)
     with np.errstate(invalid="ignore", over="ignore"):
-        reference = numpy_ops.batched_nms(boxes, scores, segments.astype(np.int64), threshold, mode)
+        reference = numpy_steps.batched_nms(boxes, scores, segments.astype(np.int64), threshold, mode)
     np.testing.assert_array_equal(kept, reference)
     return kept
 
@@ -104,7 +104,7 @@ def test_empty_segments_between_full_ones(device):
 def test_count_on_the_device_limits_the_list(device):
     boxes, scores, segments = candidates(50, 7)
     kept = nms(device, boxes, scores, segments, 0.5, count=20)
-    np.testing.assert_array_equal(kept, numpy_ops.batched_nms(boxes[:20], scores[:20], np.zeros(20, np.int64), 0.5))
+    np.testing.assert_array_equal(kept, numpy_steps.batched_nms(boxes[:20], scores[:20], np.zeros(20, np.int64), 0.5))
     assert len(nms(device, boxes, scores, segments, 0.5, count=0)) == 0
 
 
@@ -128,7 +128,7 @@ def test_small_workspace_takes_several_passes(device, segments, rows):
     smallest = smallest_workspace(device, boxes, scores, segment, segments)
     size = smallest + (rows - 64) * (700 // 64 + segments + 1) * 8
     kept = nms(device, boxes, scores, segment, 0.4, "iou", segments, workspace_size=size)
-    np.testing.assert_array_equal(kept, numpy_ops.batched_nms(boxes, scores, segment.astype(np.int64), 0.4))
+    np.testing.assert_array_equal(kept, numpy_steps.batched_nms(boxes, scores, segment.astype(np.int64), 0.4))
 
 
 @pytest.mark.slow
@@ -137,7 +137,7 @@ def test_100_000_boxes(plain_device):
     count = 100_000
     boxes, scores, segments = candidates(count, 3, 60_000.0, 40, special=0.01)
     kept = nms(plain_device, boxes, scores, segments, 0.3, segment_count=40)
-    np.testing.assert_array_equal(kept, numpy_ops.batched_nms(boxes, scores, segments.astype(np.int64), 0.3))
+    np.testing.assert_array_equal(kept, numpy_steps.batched_nms(boxes, scores, segments.astype(np.int64), 0.3))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtcnn_fast.backends import numpy_ops
+from mtcnn_fast.backends.numpy import steps as numpy_steps
 from support.cuda_ops import crop, upload_image
 
 CHECK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -24,7 +24,7 @@ def expected(images, boxes, index, size, border):
     valid = np.zeros(len(boxes), np.bool_)
     for i, image in enumerate(images):
         mine = index == i
-        crops[mine], valid[mine] = numpy_ops.crop(numpy_ops.integral_image(image), boxes[mine], size, border)
+        crops[mine], valid[mine] = numpy_steps.crop(numpy_steps.integral_image(image), boxes[mine], size, border)
     return crops, valid
 
 

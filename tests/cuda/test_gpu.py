@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from mtcnn_fast.backends import create_backend
-from mtcnn_fast.backends.numpy import NumpyBackend
-from mtcnn_fast.backends.torch_devices import cuda_problem
+from mtcnn_fast.backends.numpy.backend import NumpyBackend
+from mtcnn_fast.backends.torch.devices import cuda_problem
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import load_weights
 from support.cuda_build import ROOT
@@ -131,7 +131,7 @@ def test_every_device(photo, expected):
 
 
 def test_recorded_detections_equal_others(photo, expected):
-    from mtcnn_fast.backends.torch import TorchBackend
+    from mtcnn_fast.backends.torch.backend import TorchBackend
 
     backend = TorchBackend(DetectorConfig(), load_weights(None), "cuda", graphs=2)
     for _ in range(3):

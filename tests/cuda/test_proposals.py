@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtcnn_fast.backends import numpy_ops
+from mtcnn_fast.backends.numpy import steps as numpy_steps
 from support.cuda_ops import Proposals, propose
 
 CHECK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -41,7 +41,7 @@ def expected(maps, levels, threshold):
         count = len(rows)
         parts.append(
             (
-                numpy_ops.map_cells(rows, columns, scale),
+                numpy_steps.map_cells(rows, columns, scale),
                 scores[rows, columns],
                 offsets[:, rows, columns].T,
                 np.full(count, segment, np.int32),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtcnn_fast.backends import numpy_ops
+from mtcnn_fast.backends.numpy import steps as numpy_steps
 from support.cuda_ops import Candidates, filter_candidates, gather_candidates, pack_faces
 
 CHECK = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -37,7 +37,7 @@ def test_filter_equals_numpy(device, count, seed):
     valid = rng.random(count) < 0.8
     ours, overflow = filter_candidates(device, candidates, points, valid, 0.7, max(count, 1))
     keep = valid & (candidates.scores > np.float32(0.7))
-    np.testing.assert_array_equal(ours.landmarks, numpy_ops.place_landmarks(candidates.boxes[keep], points[keep]))
+    np.testing.assert_array_equal(ours.landmarks, numpy_steps.place_landmarks(candidates.boxes[keep], points[keep]))
     for name in ("boxes", "scores", "offsets", "images"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(candidates, name)[keep])
     assert not overflow
@@ -75,8 +75,8 @@ def test_gather_equals_numpy(device, count, extra, coding, square, in_place, see
         kept = np.arange(count)
     boxes = candidates.boxes[kept]
     if extra is not None:
-        boxes = numpy_ops.regress(boxes, candidates.offsets[kept], coding, extra)
-    np.testing.assert_array_equal(ours.boxes, numpy_ops.square(boxes) if square else boxes)
+        boxes = numpy_steps.regress(boxes, candidates.offsets[kept], coding, extra)
+    np.testing.assert_array_equal(ours.boxes, numpy_steps.square(boxes) if square else boxes)
     for name in ("scores", "offsets", "landmarks", "images"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(candidates, name)[kept])
 
@@ -87,7 +87,7 @@ def test_square_of_boxes_that_are_not_finite(device):
     candidates.boxes[1, 3] = np.inf
     ours = gather_candidates(device, candidates, np.arange(4), square=True)
     with np.errstate(invalid="ignore"):
-        np.testing.assert_array_equal(ours.boxes, numpy_ops.square(candidates.boxes))
+        np.testing.assert_array_equal(ours.boxes, numpy_steps.square(candidates.boxes))
 
 
 @CHECK
@@ -103,7 +103,7 @@ def test_pack_sorts_each_images_faces(device, count, images, seed):
     assert overflow == 0
     for image in range(images):
         mine = np.flatnonzero(candidates.images == image)
-        mine = mine[numpy_ops.final_order(candidates.boxes[mine], candidates.scores[mine])]
+        mine = mine[numpy_steps.final_order(candidates.boxes[mine], candidates.scores[mine])]
         assert counts[image] == len(mine)
         for table, source in (
             (boxes, candidates.boxes),
@@ -122,7 +122,7 @@ def test_pack_keeps_the_best_where_there_is_no_room(device):
     assert overflow == 2
     for image in (0, 1):
         mine = np.flatnonzero(candidates.images == image)
-        mine = mine[numpy_ops.final_order(candidates.boxes[mine], candidates.scores[mine])][:4]
+        mine = mine[numpy_steps.final_order(candidates.boxes[mine], candidates.scores[mine])][:4]
         np.testing.assert_array_equal(boxes[image], candidates.boxes[mine])
         np.testing.assert_array_equal(scores[image], candidates.scores[mine])
     assert not boxes[2].any()
@@ -139,7 +139,7 @@ def test_pack_leaves_out_what_is_not_finite(device):
     assert overflow == 0
     for image in (0, 1):
         mine = usable[candidates.images[usable] == image]
-        mine = mine[numpy_ops.final_order(candidates.boxes[mine], candidates.scores[mine])]
+        mine = mine[numpy_steps.final_order(candidates.boxes[mine], candidates.scores[mine])]
         assert counts[image] == len(mine)
         np.testing.assert_array_equal(boxes[image, : len(mine)], candidates.boxes[mine])
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mtcnn_fast.backends import numpy_ops
+from mtcnn_fast.backends.numpy import steps as numpy_steps
 from support.cuda_ops import resize, upload_image
 
 CHECK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -16,8 +16,8 @@ def picture(height, width, seed=0):
 
 
 def expected(image, levels):
-    integral = numpy_ops.integral_image(image)
-    return [numpy_ops.resize(integral, height, width) for height, width in levels]
+    integral = numpy_steps.integral_image(image)
+    return [numpy_steps.resize(integral, height, width) for height, width in levels]
 
 
 def check(device, image, sizes, **layout):

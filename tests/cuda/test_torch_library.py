@@ -9,7 +9,7 @@ from mtcnn_fast import ops
 
 torch = pytest.importorskip("torch", reason="tensors need torch")
 
-from mtcnn_fast.backends.torch_library import CudaFunctions  # noqa: E402
+from mtcnn_fast.backends.torch.operators import CudaFunctions  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtcnn_fast.backends.numpy import NumpyBackend
+from mtcnn_fast.backends.numpy.backend import NumpyBackend
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.weights import load_weights
@@ -16,10 +16,10 @@ from support.data import PHOTO
 
 torch = pytest.importorskip("torch", reason="the torch backend needs torch")
 
-from mtcnn_fast.backends.torch import TorchBackend  # noqa: E402
-from mtcnn_fast.backends.torch_cuda_ops import CudaOps  # noqa: E402
-from mtcnn_fast.backends.torch_ops import Capacities  # noqa: E402
-from mtcnn_fast.backends.torch_plan import make_plan  # noqa: E402
+from mtcnn_fast.backends.torch.backend import TorchBackend  # noqa: E402
+from mtcnn_fast.backends.torch.cuda_steps import CudaOps  # noqa: E402
+from mtcnn_fast.backends.torch.plan import make_plan  # noqa: E402
+from mtcnn_fast.backends.torch.steps import Capacities  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

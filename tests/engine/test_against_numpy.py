@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, event, example, given, settings
 
-from mtcnn_fast.backends.numpy import NumpyBackend
-from mtcnn_fast.backends.numpy_ops import pyramid_scales, scaled_size
-from mtcnn_fast.backends.stages import REASONS, Dropped, StageTrace
+from mtcnn_fast.backends.numpy.backend import NumpyBackend
+from mtcnn_fast.backends.numpy.steps import pyramid_scales, scaled_size
 from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.faces.trace import REASONS, Dropped, StageTrace
 from mtcnn_fast.weights import load_weights
 from support.data import PHOTO
 from support.golden import NEAR_INTEGER, compare, read_image

@@ -14,8 +14,9 @@ from mtcnn_fast.backends import available_backends
 from mtcnn_fast.cli import app
 from mtcnn_fast.evaluation import Detections, peers
 from mtcnn_fast.evaluation.comparison import Benchmark, evaluate_system, plot_comparison, table
-from mtcnn_fast.evaluation.peers import SYSTEMS, Options
+from mtcnn_fast.evaluation.peers import SYSTEMS
 from mtcnn_fast.evaluation.plots import plot_frontier
+from mtcnn_fast.evaluation.systems import SystemOptions
 from support.files import write
 from support.portrait import QUICK, portrait
 
@@ -262,7 +263,7 @@ class TestCompare:
     def test_a_backend_as_facenet_pytorch_does_at_the_edge(self):
         if available_backends()["cpu"] is not None:
             pytest.skip("needs the cpu backend")
-        systems = [SYSTEMS[name](Options(settings={"min_face_size": 30})) for name in ("cpu", "cpu-clip")]
+        systems = [SYSTEMS[name](SystemOptions(settings={"min_face_size": 30})) for name in ("cpu", "cpu-clip")]
         assert [system.settings["border"] for system in systems] == ["zero", "clip"]
         assert [system.settings["min_face_size"] for system in systems] == [30, 30]
         assert len({system.name for system in systems}) == 2
@@ -282,7 +283,7 @@ class TestCompare:
         Image.fromarray(portrait()).save(tmp_path / "face.png")
         faces = write(tmp_path / "list.txt", "face.png 30 82 15 80 45 41 70 42 56 57 43 63 68 64")
         benchmark = Benchmark(landmarks=(tmp_path, faces))
-        title, row = evaluate_system("numpy", benchmark, Options(settings=QUICK), str(tmp_path / "run"))
+        title, row = evaluate_system("numpy", benchmark, SystemOptions(settings=QUICK), str(tmp_path / "run"))
         assert row["landmarks"] < 0.15
         assert row["not_found"] == 0
         assert row["ms"] > 0
@@ -294,7 +295,7 @@ class TestCompare:
             (fddb_folder / "images", fddb_folder / "FDDB-folds"),
         )
         for _ in range(2):
-            _, row = evaluate_system("numpy", benchmark, Options(settings=QUICK), str(tmp_path / "run"))
+            _, row = evaluate_system("numpy", benchmark, SystemOptions(settings=QUICK), str(tmp_path / "run"))
             assert 0 <= row["easy"] <= 1
             assert 0 <= row["fddb"] <= 1
             assert len(row["label"]) == 2
@@ -312,7 +313,7 @@ class TestCompare:
         Image.fromarray(portrait()).save(tmp_path / "face.png")
         faces = write(tmp_path / "list.txt", "face.png 30 82 15 80 45 41 70 42 56 57 43 63 68 64")
         benchmark = Benchmark(landmarks=(tmp_path, faces))
-        title, row = evaluate_system("none", benchmark, Options(), str(tmp_path / "run"))
+        title, row = evaluate_system("none", benchmark, SystemOptions(), str(tmp_path / "run"))
         assert (row["landmarks"], row["not_found"]) == (None, None)
         plot_comparison(tmp_path / "plot.png", {title: row})
         assert (tmp_path / "plot.png").exists()

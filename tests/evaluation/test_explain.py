@@ -7,8 +7,8 @@ import pytest
 
 from mtcnn_fast import BackendError, Detector, Faces
 from mtcnn_fast.backends import available_backends
-from mtcnn_fast.backends.stages import REASONS, STEPS, Dropped, StageTrace
 from mtcnn_fast.evaluation.explain import draw_step, fates_at, summary, verdict
+from mtcnn_fast.faces.trace import REASONS, STEPS, Dropped, StageTrace
 from support.portrait import QUICK, portrait
 
 

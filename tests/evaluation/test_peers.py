@@ -9,7 +9,8 @@ import pytest
 
 from mtcnn_fast.errors import MissingExtraError
 from mtcnn_fast.evaluation import Detections, peers
-from mtcnn_fast.evaluation.peers import SYSTEMS, Options
+from mtcnn_fast.evaluation.peers import SYSTEMS
+from mtcnn_fast.evaluation.systems import SystemOptions
 
 
 class FakeModule:
@@ -28,7 +29,7 @@ class TestPeers:
         for module, fake in modules.items():
             monkeypatch.setitem(sys.modules, module, fake)
         monkeypatch.setattr(peers, "version", lambda distribution: "1")
-        system = SYSTEMS[name](options or Options())
+        system = SYSTEMS[name](options or SystemOptions())
         return system.find(self.IMAGE, "x")[0]
 
     def test_facenet(self, monkeypatch):
@@ -43,7 +44,7 @@ class TestPeers:
 
         modules = {"facenet_pytorch": FakeModule(MTCNN=Network)}
         found = self.found(
-            monkeypatch, "facenet-pytorch", modules, Options(settings={"min_face_size": 30, "border": 0})
+            monkeypatch, "facenet-pytorch", modules, SystemOptions(settings={"min_face_size": 30, "border": 0})
         )
         assert found.boxes.tolist() == [[1, 2, 3, 4]]
         assert given == {"keep_all": True, "device": "cpu", "min_face_size": 30}
@@ -57,7 +58,7 @@ class TestPeers:
         network = FakeModule(detect_faces=lambda image, **settings: given.append(settings) or [face])
         modules = {"mtcnn": FakeModule(MTCNN=lambda: network)}
         settings = {"min_face_size": 30, "factor": 0.6, "thresholds": (0.1, 0.2, 0.3), "border": "clip"}
-        self.found(monkeypatch, "mtcnn", modules, Options(settings=settings))
+        self.found(monkeypatch, "mtcnn", modules, SystemOptions(settings=settings))
         found = self.found(monkeypatch, "mtcnn", modules)
         thresholds = {"threshold_pnet": 0.1, "threshold_rnet": 0.2, "threshold_onet": 0.3}
         assert given == [{"min_face_size": 30, "scale_factor": 0.6, **thresholds}, {}]
@@ -85,11 +86,11 @@ class TestPeers:
         row = [[1, 2, 10, 20, *range(10), 0.5]]
         network = FakeModule(setInputSize=lambda size: None, detect=lambda image: (1, row))
         module = self.opencv(FaceDetectorYN=FakeModule(create=lambda *arguments: network))
-        found = self.found(monkeypatch, "yunet", {"cv2": module}, Options(yunet="model.onnx"))
+        found = self.found(monkeypatch, "yunet", {"cv2": module}, SystemOptions(yunet="model.onnx"))
         assert found.boxes.tolist() == [[1, 2, 11, 22]]
         assert found.landmarks[0].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
         network.detect = lambda image: (0, None)
-        assert len(self.found(monkeypatch, "yunet", {"cv2": module}, Options(yunet="model.onnx"))) == 0
+        assert len(self.found(monkeypatch, "yunet", {"cv2": module}, SystemOptions(yunet="model.onnx"))) == 0
         with pytest.raises(MissingExtraError, match="no model of YuNet"):
             self.found(monkeypatch, "yunet", {"cv2": module})
 
@@ -105,7 +106,7 @@ class TestPeers:
         network = FakeModule(prepare=lambda **settings: None, detect=lambda image: (rows, points))
         zoo = FakeModule(get_model=lambda path: network)
         modules = {"insightface": FakeModule(model_zoo=zoo), "insightface.model_zoo": zoo}
-        found = self.found(monkeypatch, "scrfd", modules, Options(scrfd="det.onnx"))
+        found = self.found(monkeypatch, "scrfd", modules, SystemOptions(scrfd="det.onnx"))
         assert (found.boxes.tolist(), found.scores.tolist()) == ([[1, 2, 11, 22]], [0.5])
         with pytest.raises(MissingExtraError, match="no model of SCRFD"):
             self.found(monkeypatch, "scrfd", modules)
@@ -113,13 +114,13 @@ class TestPeers:
     def test_cascade_cnn(self, monkeypatch):
         system = peers.Peer("CascadeCNN", {}, lambda image: Detections.none())
         module = FakeModule(make_system=lambda options: system)
-        found = self.found(monkeypatch, "cascadecnn", {"mtcnn_fast.training.cascade_cnn": module})
+        found = self.found(monkeypatch, "cascadecnn", {"mtcnn_fast.evaluation.cascade_cnn.system": module})
         assert len(found) == 0
 
     def test_backends_and_packages_that_are_not_there(self, monkeypatch):
         monkeypatch.setattr(peers, "available_backends", lambda: {"cuda": "no driver"})
         with pytest.raises(MissingExtraError, match="backend 'cuda' is not available"):
-            SYSTEMS["cuda"](Options())
+            SYSTEMS["cuda"](SystemOptions())
         monkeypatch.setitem(sys.modules, "dlib", None)
         with pytest.raises(MissingExtraError, match="comparing with dlib needs dlib"):
-            SYSTEMS["dlib"](Options())
+            SYSTEMS["dlib"](SystemOptions())

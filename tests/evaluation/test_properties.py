@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.evaluation import Detections, FddbImage, WiderImage, area_under_envelope, score_fddb, score_widerface
 from mtcnn_fast.evaluation.ellipses import ellipse_runs, overlap
-from mtcnn_fast.evaluation.matching import iou_matrix
 from mtcnn_fast.evaluation.plots import frontier
 
 CELLS = [(x, y) for x in range(0, 400, 60) for y in range(0, 400, 60)]

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from mtcnn_fast.datasets.fddb import read_published_rocs, sizes_from_boxes
 from mtcnn_fast.evaluation import (
     Detections,
     read_fddb,
@@ -16,7 +17,6 @@ from mtcnn_fast.evaluation import (
     score_widerface,
     select_events,
 )
-from mtcnn_fast.evaluation.fddb_data import read_published_rocs, sizes_from_boxes
 from mtcnn_fast.evaluation.prediction_files import read_fddb_detections
 from support.data import shared
 

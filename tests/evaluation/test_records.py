@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
+from mtcnn_fast.datasets.fddb import Roc, read_published_rocs, read_roc, sizes_from_boxes, write_roc
 from mtcnn_fast.errors import DataError, MissingExtraError
 from mtcnn_fast.evaluation import (
     Detections,
@@ -17,8 +18,6 @@ from mtcnn_fast.evaluation import (
     select_events,
 )
 from mtcnn_fast.evaluation.curves import read_published_curve
-from mtcnn_fast.evaluation.extras import require
-from mtcnn_fast.evaluation.fddb_data import Roc, read_published_rocs, read_roc, sizes_from_boxes, write_roc
 from mtcnn_fast.evaluation.landmarks import read_landmark_predictions, write_landmark_predictions
 from mtcnn_fast.evaluation.prediction_files import (
     read_fddb_detections,
@@ -26,6 +25,7 @@ from mtcnn_fast.evaluation.prediction_files import (
     write_fddb_detections,
     write_widerface_predictions,
 )
+from mtcnn_fast.optional import require
 from support.files import write
 
 KNOWN = ["0--Parade/a", "0--Parade/b"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtcnn_fast.backends.numpy_nets import ONet, PNet, RNet
+from mtcnn_fast.backends.numpy.nets import ONet, PNet, RNet
 from support.data import shared
 
 

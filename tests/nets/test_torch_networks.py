@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mtcnn_fast.backends import numpy_nets
+from mtcnn_fast.backends.numpy import nets as numpy_nets
 from mtcnn_fast.errors import BackendUnavailableError
 from mtcnn_fast.weights import load_weights
 

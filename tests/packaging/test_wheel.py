@@ -22,7 +22,7 @@ ALWAYS = {
     "mtcnn_fast/__init__.py",
     "mtcnn_fast/__main__.py",
     "mtcnn_fast/py.typed",
-    "mtcnn_fast/backends/numpy.py",
+    "mtcnn_fast/backends/numpy/steps.py",
     "mtcnn_fast/cli/__init__.py",
     "mtcnn_fast/weights/p.safetensors",
     "mtcnn_fast/weights/r.safetensors",

@@ -5,7 +5,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mtcnn_fast import alignment
+from mtcnn_fast.faces import alignment
 
 TEMPLATE = alignment.TEMPLATES["arcface"]
 

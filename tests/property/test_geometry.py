@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis.extra.numpy import arrays
 
-from mtcnn_fast.backends import numpy_ops as ops
+from mtcnn_fast.backends.numpy import steps as ops
 
 lengths = st.integers(1, 3000)
 coordinates = st.floats(-2000, 2000, width=32)

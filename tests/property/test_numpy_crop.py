@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis.extra.numpy import arrays
 
-from mtcnn_fast.backends import numpy_ops as ops
+from mtcnn_fast.backends.numpy import steps as ops
 
 images = st.tuples(st.integers(1, 30), st.integers(1, 30), st.just(3)).flatmap(lambda shape: arrays(np.uint8, shape))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from mtcnn_fast.backends import numpy_ops as ops
+from mtcnn_fast.backends.numpy import steps as ops
 
 F = np.float32
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from mtcnn_fast.backends import numpy_ops as ops
+from mtcnn_fast.backends.numpy import steps as ops
 
 images = st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)).flatmap(lambda shape: arrays(np.uint8, shape))
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis.extra.numpy import arrays
 
 from mtcnn_fast._native import find_native
-from mtcnn_fast.backends import numpy_ops
+from mtcnn_fast.backends.numpy import steps as numpy_steps
 
 if find_native()[0] is None:
     pytest.skip(find_native()[1], allow_module_level=True)
@@ -24,11 +24,11 @@ def random_image(height: int, width: int, seed: int) -> np.ndarray:
 
 
 def check_resize(image: np.ndarray, sizes: list[tuple[int, int]], num_threads: int) -> None:
-    integral = numpy_ops.integral_image(image)
+    integral = numpy_steps.integral_image(image)
     levels = _cpu.resize_pyramid(image, sizes, num_threads)
     assert len(levels) == len(sizes)
     for (height, width), level in zip(sizes, levels, strict=True):
-        assert np.array_equal(level, numpy_ops.resize(integral, height, width))
+        assert np.array_equal(level, numpy_steps.resize(integral, height, width))
 
 
 @given(
@@ -78,7 +78,9 @@ coordinates = st.one_of(
 )
 def test_crops(height: int, width: int, boxes: np.ndarray, size: int, zero: bool, num_threads: int) -> None:
     image = random_image(height, width, 3)
-    expected, expected_valid = numpy_ops.crop(numpy_ops.integral_image(image), boxes, size, "zero" if zero else "clip")
+    expected, expected_valid = numpy_steps.crop(
+        numpy_steps.integral_image(image), boxes, size, "zero" if zero else "clip"
+    )
     crops, valid = _cpu.crop_pad_resize(image, boxes, size, zero, num_threads)
     assert np.array_equal(valid, expected_valid)
     assert np.array_equal(crops, expected)
@@ -87,7 +89,7 @@ def test_crops(height: int, width: int, boxes: np.ndarray, size: int, zero: bool
 def check_nms(boxes: np.ndarray, scores: np.ndarray, segments: np.ndarray, threshold: float) -> None:
     for mode in ("iou", "iomin"):
         with np.errstate(all="ignore"):
-            expected = numpy_ops.batched_nms(boxes, scores, segments, threshold, mode)
+            expected = numpy_steps.batched_nms(boxes, scores, segments, threshold, mode)
         assert np.array_equal(_cpu.batched_nms(boxes, scores, segments, threshold, mode == "iomin"), expected)
 
 
@@ -141,7 +143,9 @@ def test_nms_of_100000_boxes() -> None:
     corners = np.stack([cluster % 50, cluster // 50], axis=1) * 100 + rng.uniform(0, 20, (clusters * members, 2))
     boxes = np.concatenate([corners, corners + rng.uniform(15, 60, (clusters * members, 1))], axis=1).astype(np.float32)
     scores = rng.random(clusters * members).astype(np.float32)
-    each = [members * i + numpy_ops.nms(boxes[cluster == i], scores[cluster == i], 0.5) for i in range(0, clusters, 20)]
+    each = [
+        members * i + numpy_steps.nms(boxes[cluster == i], scores[cluster == i], 0.5) for i in range(0, clusters, 20)
+    ]
     kept = _cpu.batched_nms(boxes, scores, np.zeros(len(boxes), np.int64), 0.5, False)
     assert np.all(np.diff(scores[kept]) <= 0)
     assert sorted(kept[cluster[kept] % 20 == 0]) == sorted(np.concatenate(each))

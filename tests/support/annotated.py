@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mtcnn_fast.training.data import FaceRecord
+from mtcnn_fast.datasets import FaceRecord
 from support.portrait import portrait
 
 #: The face in `portrait`, and its landmarks.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mtcnn_fast.backends.torch_devices import cuda_module
+from mtcnn_fast.backends.torch.devices import cuda_module
 
 
 class RealArray:

@@ -17,23 +17,23 @@ from typer.testing import CliRunner
 
 from mtcnn_fast.cli import app
 from mtcnn_fast.errors import ConfigError, DataError
-from mtcnn_fast.evaluation.peers import Options
+from mtcnn_fast.evaluation.cascade_cnn.calibration import PATTERNS, move
+from mtcnn_fast.evaluation.cascade_cnn.networks import Calibration, seeded
+from mtcnn_fast.evaluation.cascade_cnn.system import make_system
+from mtcnn_fast.evaluation.cascade_cnn.weights import load_networks
+from mtcnn_fast.evaluation.systems import SystemOptions
 from mtcnn_fast.training.ablations import alignment, cascade_table, ohem
-from mtcnn_fast.training.ablations.curves import gather, write_csv
-from mtcnn_fast.training.ablations.options import load_ablations
-from mtcnn_fast.training.ablations.runs import measured_on
-from mtcnn_fast.training.ablations.two_onets import candidates, finish, look
-from mtcnn_fast.training.cascade_cnn import make_system
-from mtcnn_fast.training.cascade_cnn.calibration import PATTERNS, move
-from mtcnn_fast.training.cascade_cnn.networks import Calibration, seeded
-from mtcnn_fast.training.cascade_cnn.training import (
+from mtcnn_fast.training.ablations.cascade_cnn import (
     StageSamples,
     measure_calibration,
     train_calibration,
     train_cascade,
     window_offsets,
 )
-from mtcnn_fast.training.cascade_cnn.weights import load_networks
+from mtcnn_fast.training.ablations.curves import gather, write_csv
+from mtcnn_fast.training.ablations.options import load_ablations
+from mtcnn_fast.training.ablations.runs import measured_on
+from mtcnn_fast.training.ablations.two_onets import candidates, finish, look
 from mtcnn_fast.training.losses import Outputs
 from mtcnn_fast.training.networks import StageNetwork
 from mtcnn_fast.training.options import TrainOptions
@@ -260,7 +260,7 @@ class TestCascadeTraining:
         figures = train_cascade(samples, dict.fromkeys(samples, quick), tmp_path)
         assert list(figures) == [f"{size}{kind}" for size in samples for kind in ("-net", "-calibration-net")]
         assert all(np.isfinite(list(found.values())).all() for found in figures.values())
-        system = make_system(Options(cascadecnn=str(tmp_path)))
+        system = make_system(SystemOptions(cascadecnn=str(tmp_path)))
         found, _ = system.find(np.zeros((40, 40, 3), np.uint8), "x")
         assert found.boxes.shape[1] == 4
 

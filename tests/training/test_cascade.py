@@ -21,8 +21,8 @@ from mtcnn_fast.weights import load_weights
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
+from mtcnn_fast.datasets.drawn import draw_faces  # noqa: E402
 from mtcnn_fast.training import load_config, train  # noqa: E402
-from mtcnn_fast.training.data.drawn import draw_faces  # noqa: E402
 from support.data import ROOT  # noqa: E402
 
 SMOKE = ROOT / "configs" / "smoke.toml"

@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 from mtcnn_fast.errors import MissingExtraError, WeightsError
-from mtcnn_fast.evaluation.peers import SYSTEMS, Options
-from mtcnn_fast.training.cascade_cnn import make_system
-from mtcnn_fast.training.cascade_cnn.calibration import PATTERNS, mean_patterns, move, nearest_patterns
-from mtcnn_fast.training.cascade_cnn.detector import SPACING, CascadeCNN, CascadeConfig
-from mtcnn_fast.training.cascade_cnn.networks import SIZES, Calibration, Classifier
-from mtcnn_fast.training.cascade_cnn.weights import CascadeNetworks, load_networks, save_networks
+from mtcnn_fast.evaluation.cascade_cnn.calibration import PATTERNS, mean_patterns, move, nearest_patterns
+from mtcnn_fast.evaluation.cascade_cnn.detector import SPACING, CascadeCNN, CascadeConfig
+from mtcnn_fast.evaluation.cascade_cnn.networks import SIZES, Calibration, Classifier
+from mtcnn_fast.evaluation.cascade_cnn.system import make_system
+from mtcnn_fast.evaluation.cascade_cnn.weights import CascadeNetworks, load_networks, save_networks
+from mtcnn_fast.evaluation.peers import SYSTEMS
+from mtcnn_fast.evaluation.systems import SystemOptions
 
 
 def parameters(network):
@@ -195,7 +196,7 @@ class TestWeights:
         assert len(after.sha256) == 64
 
     def test_system(self, folder, image):
-        options = Options(cascadecnn=str(folder), settings={"min_face_size": 30, "border": "zero"})
+        options = SystemOptions(cascadecnn=str(folder), settings={"min_face_size": 30, "border": "zero"})
         system = SYSTEMS["cascadecnn"](options)
         detections, timings = system.find(image, "x")
         assert (system.name, system.settings["min_face_size"], dict(timings)) == ("CascadeCNN", 30, {})
@@ -204,7 +205,7 @@ class TestWeights:
 
     def test_weights_must_be_given(self):
         with pytest.raises(MissingExtraError, match="--cascadecnn"):
-            make_system(Options())
+            make_system(SystemOptions())
 
     def test_files_that_are_none(self, folder, tmp_path):
         with pytest.raises(WeightsError, match="absent"):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mtcnn_fast import ConfigError, DataError, Detector
-from mtcnn_fast.evaluation.matching import iou_matrix
-from mtcnn_fast.training.data import present, read_celeba, read_coco, read_fddb, read_landmark_list
-from mtcnn_fast.training.data.fddb import ellipse_boxes
+from mtcnn_fast.datasets import present, read_celeba, read_coco, read_fddb_records, read_landmark_list
+from mtcnn_fast.datasets.fddb import ellipse_boxes
+from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.training.samples.proposals import cpu_device
 from support.data import shared
 from support.files import write
@@ -106,18 +106,18 @@ def test_ellipse_boxes_touch_the_ellipse(angle: float) -> None:
 
 def test_fddb(tmp_path: Path) -> None:
     write(tmp_path / "FDDB-fold-03-ellipseList.txt", "2002/08/11/big/img_591", "1", "40 20 1.5707963 70 60  1")
-    (record,) = read_fddb(tmp_path, "images")
+    (record,) = read_fddb_records(tmp_path, "images")
     assert record.path == Path("images/2002/08/11/big/img_591.jpg")
     assert np.allclose(record.boxes, [[50, 20, 90, 100]], atol=1e-3)
     assert record.attributes["fold"].tolist() == [3]
     broken = write(tmp_path / "FDDB-fold-04-ellipseList.txt", "2002/08/11/big/img_1", "1", "40 20 1.57")
     with pytest.raises(DataError, match="major_radius") as caught:
-        list(read_fddb(tmp_path, "images"))
+        list(read_fddb_records(tmp_path, "images"))
     assert (caught.value.file, caught.value.line) == (str(broken), 3)
 
 
 def test_the_fddb_images_that_are_there() -> None:
-    records = list(read_fddb(shared("fddb/FDDB-folds"), shared("fddb/images")))
+    records = list(read_fddb_records(shared("fddb/FDDB-folds"), shared("fddb/images")))
     assert (len(records), sum(map(len, records))) == (2845, 5171)
     assert len(list(present(records))) == 281
 

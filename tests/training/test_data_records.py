@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtcnn_fast import ConfigError, DataError
-from mtcnn_fast.training.data import FaceRecord, present, split
+from mtcnn_fast.datasets import FaceRecord, present, split
 
 
 def boxes(count: int) -> np.ndarray:
@@ -115,5 +115,5 @@ def test_split_refuses_other_shares(share: object) -> None:
 
 
 def test_readers_do_not_import_torch() -> None:
-    code = "import sys, mtcnn_fast.training.data, mtcnn_fast.training.samples; sys.exit('torch' in sys.modules)"
+    code = "import sys, mtcnn_fast.datasets, mtcnn_fast.training.samples; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtcnn_fast import DataError
-from mtcnn_fast.training.data import present, read_retinaface, read_widerface
+from mtcnn_fast.datasets import present, read_retinaface, read_widerface_records
 from support.data import shared
 from support.files import write
 
@@ -29,7 +29,7 @@ OFFICIAL = (
 
 def test_official_annotation(tmp_path: Path) -> None:
     annotation = write(tmp_path / "gt.txt", *OFFICIAL)
-    first, second, third = read_widerface(annotation, "images")
+    first, second, third = read_widerface_records(annotation, "images")
     assert first.path == Path("images/0--Parade/0_Parade_a_1.jpg")
     assert first.boxes.tolist() == [[449, 330, 571, 479], [10, 20, 40, 20], [50, 60, 57, 69]]
     # The second has no height, the third is marked invalid.
@@ -49,7 +49,7 @@ def test_official_annotation(tmp_path: Path) -> None:
 
 def test_streams(tmp_path: Path) -> None:
     annotation = write(tmp_path / "gt.txt", *OFFICIAL[:8], "broken")
-    records = read_widerface(annotation, "images")
+    records = read_widerface_records(annotation, "images")
     assert [len(next(records)), len(next(records))] == [3, 0]
     with pytest.raises(DataError):
         next(records)
@@ -70,22 +70,22 @@ def test_streams(tmp_path: Path) -> None:
 def test_official_errors_name_file_and_line(tmp_path: Path, lines: tuple[str, ...], line: int, message: str) -> None:
     annotation = write(tmp_path / "gt.txt", *lines)
     with pytest.raises(DataError, match=message) as caught:
-        list(read_widerface(annotation, "images"))
+        list(read_widerface_records(annotation, "images"))
     assert (caught.value.file, caught.value.line) == (str(annotation), line)
 
 
 def test_missing_and_empty_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.txt: cannot be read"):
-        list(read_widerface(tmp_path / "none.txt", "images"))
+        list(read_widerface_records(tmp_path / "none.txt", "images"))
     with pytest.raises(DataError, match="holds no annotation"):
-        list(read_widerface(write(tmp_path / "empty.txt"), "images"))
+        list(read_widerface_records(write(tmp_path / "empty.txt"), "images"))
     with pytest.raises(DataError, match="holds no annotation"):
         list(read_retinaface(write(tmp_path / "empty.txt"), "images"))
 
 
 def test_the_training_images(tmp_path: Path) -> None:
     annotation = shared("wider/wider_face_split/wider_face_train_subset768_bbx_gt.txt")
-    records = list(read_widerface(annotation, shared("wider/WIDER_train_768/images")))
+    records = list(read_widerface_records(annotation, shared("wider/WIDER_train_768/images")))
     assert (len(records), sum(map(len, records))) == (720, 14_658)
     assert len(list(present(records))) == 720
     # Faces that the scaling left without width or height are ignored like those marked invalid.

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from mtcnn_fast.backends import numpy_ops
+from mtcnn_fast.backends.numpy import steps as numpy_steps
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
@@ -224,8 +224,8 @@ def test_both_codings_are_decoded_by_the_detector_to_the_same_boxes(extra):
     starts, sides = rng.integers(0, 100, (50, 2)), rng.integers(12, 80, (50, 1))
     windows = np.concatenate([starts, starts + sides - extra], axis=1).astype(np.float32)
     targets = losses.box_targets(torch.from_numpy(corners), "rcnn").numpy()
-    expected = numpy_ops.regress(windows, corners, "corner", extra)
-    np.testing.assert_allclose(numpy_ops.regress(windows, targets, "rcnn", extra), expected, atol=1e-4)
+    expected = numpy_steps.regress(windows, corners, "corner", extra)
+    np.testing.assert_allclose(numpy_steps.regress(windows, targets, "rcnn", extra), expected, atol=1e-4)
 
 
 def test_ridge_by_hand_and_its_gradient():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtcnn_fast import ConfigError
-from mtcnn_fast.training.data import FaceRecord
+from mtcnn_fast.datasets import FaceRecord
 from mtcnn_fast.training.samples import AugmentOptions, Batch, SampleKind, augment
 from mtcnn_fast.training.samples.augment import DRAWS, draw, flip
 from mtcnn_fast.training.samples.cutting import cut

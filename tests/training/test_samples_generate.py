@@ -19,9 +19,9 @@ import pytest
 
 from mtcnn_fast import BackendError, ConfigError, DataError, ImageError, WeightsError
 from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.datasets import FaceRecord, read_landmark_list, read_widerface_records
 from mtcnn_fast.images import load_image
 from mtcnn_fast.ops import crop_pad_resize
-from mtcnn_fast.training.data import FaceRecord, read_landmark_list, read_widerface
 from mtcnn_fast.training.samples import SampleKind, SampleOptions, SampleSet, make_samples, proposals, stage_recall
 from mtcnn_fast.training.samples.cutting import to_bytes
 from mtcnn_fast.training.samples.workers import run
@@ -116,7 +116,7 @@ def test_another_seed_makes_others(records: list[FaceRecord], uninterrupted: dic
 KILLED = """
     import os, pickle, signal, sys
     from pathlib import Path
-    from mtcnn_fast.training import files
+    from mtcnn_fast import files
     from mtcnn_fast.training.samples import make_samples, shards
     stage, records, out, name = sys.argv[1:]
     write = files.written_whole
@@ -231,7 +231,7 @@ def test_the_best_of_too_many_proposals_are_kept(records: list[FaceRecord], monk
 @pytest.mark.parametrize("stage", ["p", "r", "o"])
 def test_on_photographs(tmp_path: Path, stage: str) -> None:
     annotation = shared("wider/wider_face_split/wider_face_train_subset768_bbx_gt.txt")
-    groups = read_widerface(annotation, shared("wider/WIDER_train_768/images"))
+    groups = read_widerface_records(annotation, shared("wider/WIDER_train_768/images"))
     portraits = read_landmark_list(shared("landmarks/net_7876.txt"))
     few = [*itertools.islice(groups, 6), *itertools.islice(portraits, 6)]
     samples = make_samples(stage, few, tmp_path, options=SampleOptions(total=700), workers=1)  # type: ignore[arg-type]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtcnn_fast import ConfigError
-from mtcnn_fast.backends import numpy_ops
-from mtcnn_fast.training.data import FaceRecord
+from mtcnn_fast.backends.numpy import steps as numpy_steps
+from mtcnn_fast.datasets import FaceRecord
 from mtcnn_fast.training.samples import SampleKind, SampleOptions
 from mtcnn_fast.training.samples.allotment import allot, level, spread
 from mtcnn_fast.training.samples.cutting import Recipe, choose_windows
@@ -148,21 +148,21 @@ def test_the_detector_decodes_targets_to_the_annotation(
     corners = np.concatenate([rows[:, :2] + 1, rows[:, :2] + rows[:, 2:]], axis=1).astype(np.float32)
     shift = rng.uniform(-0.3, 0.3, (len(rows), 4)) * rows[:, 2:]
     faces = corners.astype(np.float64) + shift
-    decoded = numpy_ops.regress(
+    decoded = numpy_steps.regress(
         decoded_from(stage, corners).astype(np.float32), box_targets(stage, corners, faces), "corner", EXTRA[stage]
     )
     assert np.allclose(decoded, faces, atol=0.01)
     points = faces[:, None, :2] + rng.uniform(0, 1, (len(rows), 5, 2)) * rows[:, None, 2:]
     if stage == "o":
         targets = landmark_targets(stage, corners, points).transpose(0, 2, 1).reshape(-1, 10)
-        assert np.allclose(numpy_ops.place_landmarks(corners, targets), points, atol=0.01)
+        assert np.allclose(numpy_steps.place_landmarks(corners, targets), points, atol=0.01)
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 20))
 def test_p_net_decodes_from_the_box_of_its_cell(row: int, column: int, quarter: int) -> None:
     # A scale at which the cell's window begins and ends between two pixels.
     scale = 12 / (12 * quarter)
-    box = numpy_ops.map_cells(np.array([row]), np.array([column]), scale)
+    box = numpy_steps.map_cells(np.array([row]), np.array([column]), scale)
     left, top, side = 2 * column * quarter, 2 * row * quarter, 12 * quarter
     window = np.array([[left + 1, top + 1, left + side, top + side]], np.float32)
     assert np.abs(decoded_from("p", window) - box).max() <= 1

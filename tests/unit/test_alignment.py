@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtcnn_fast import alignment
 from mtcnn_fast.errors import ConfigError
-from mtcnn_fast.faces import Faces
+from mtcnn_fast.faces import Faces, alignment
 
 ARCFACE = np.array([(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)])
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from mtcnn_fast import BackendError, ConfigError, Detector, Faces, ImageError
-from mtcnn_fast.batching import files_ahead, gather
+from mtcnn_fast.images.batches import files_ahead, gather
 from mtcnn_fast.progress import pace
 from support.portrait import QUICK, portrait
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtcnn_fast.drawing import BOX_COLOR, LANDMARK_COLOR, LEAST_LABELLED, draw_faces
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.faces import Faces
+from mtcnn_fast.faces.drawing import BOX_COLOR, LANDMARK_COLOR, LEAST_LABELLED, draw_faces
 
 GRAY = (90, 90, 90)
 POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
@@ -19,7 +19,7 @@ def one_face(box: tuple[float, float, float, float], size: tuple[int, int], scor
 
 def drawn(faces: Faces, **options) -> np.ndarray:
     width, height = faces.image_size
-    return np.asarray(draw_faces(np.full((height, width, 3), GRAY, np.uint8), faces, **options))
+    return np.asarray(faces.draw(np.full((height, width, 3), GRAY, np.uint8), **options))
 
 
 def where(picture: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
@@ -33,7 +33,7 @@ def changed(picture: np.ndarray) -> np.ndarray:
 def test_the_result_is_a_new_picture() -> None:
     image = np.full((60, 80, 3), 90, np.uint8)
     image.setflags(write=False)
-    picture = draw_faces(image, one_face((10, 10, 40, 50), (80, 60)))
+    picture = draw_faces(image, one_face((10, 10, 40, 50), (80, 60)).boxes)
     assert isinstance(picture, Image.Image)
     assert (picture.mode, picture.size) == ("RGB", (80, 60))
     assert (image == 90).all()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtcnn_fast.crops import square_crops
 from mtcnn_fast.errors import ConfigError, ImageError
 from mtcnn_fast.faces import Faces
+from mtcnn_fast.faces.crops import square_crops
 
 RANDOM = np.random.default_rng(3)
 PICTURE = RANDOM.integers(0, 256, (60, 80, 3), dtype=np.uint8)

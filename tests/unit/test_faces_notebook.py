@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtcnn_fast.drawing import BOX_COLOR
 from mtcnn_fast.faces import Faces
-from mtcnn_fast.notebook import FRAME_GRAY, SKETCH_SIZE, TABLE_ROWS
+from mtcnn_fast.faces.drawing import BOX_COLOR
+from mtcnn_fast.faces.notebook import FRAME_GRAY, SKETCH_SIZE, TABLE_ROWS
 
 
 def some_faces(count: int, size: tuple[int, int] = (1000, 500)) -> Faces:

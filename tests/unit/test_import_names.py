@@ -63,7 +63,7 @@ def test_detecting_in_an_array_needs_neither_torch_nor_the_command_line() -> Non
         "mtcnn_fast.Detector('numpy').detect(numpy.zeros((40, 40, 3), numpy.uint8))\n"
         "mtcnn_fast.available_backends()"
     )
-    assert "mtcnn_fast.backends.numpy" in loaded
+    assert "mtcnn_fast.backends.numpy.backend" in loaded
     assert not loaded & (HEAVY - {"safetensors"})
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtcnn_fast.backends import numpy_nets
-from mtcnn_fast.backends.numpy_nets import ONet, PNet, RNet, face_probability, max_pool
+from mtcnn_fast.backends.numpy import nets as numpy_nets
+from mtcnn_fast.backends.numpy.nets import ONet, PNet, RNet, face_probability, max_pool
 
 
 @pytest.fixture

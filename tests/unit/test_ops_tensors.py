@@ -10,7 +10,7 @@ from mtcnn_fast.errors import BackendUnavailableError, ConfigError, ImageError, 
 
 torch = pytest.importorskip("torch", reason="tensors need torch")
 
-from mtcnn_fast.backends.torch_library import operators  # noqa: E402
+from mtcnn_fast.backends.torch.operators import operators  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -143,13 +143,13 @@ def test_they_are_operators_of_torch():
 
 def test_on_cuda_the_kernels_are_asked_for(monkeypatch):
     """Registered for CUDA too: a device that has no kernels says so."""
-    from mtcnn_fast.backends import torch_library
+    from mtcnn_fast.backends.torch import operators as torch_operators
 
     operators()
     for name in ("resize_pyramid", "crop_pad_resize", "batched_nms"):
         assert torch._C._dispatch_has_kernel_for_dispatch_key(f"mtcnn_fast::{name}", "CUDA")
-    monkeypatch.setattr(torch_library, "cuda_module", lambda: (None, "this installation has no CUDA kernels"))
+    monkeypatch.setattr(torch_operators, "cuda_module", lambda: (None, "this installation has no CUDA kernels"))
     with pytest.raises(
         BackendUnavailableError, match="operations on CUDA tensors are not available: this installation has no CUDA"
     ):
-        torch_library._required_module()
+        torch_operators._required_module()

@@ -21,7 +21,7 @@ from support.golden import load_golden, read_image
 
 torch = pytest.importorskip("torch", reason="the torch backend needs torch")
 
-from mtcnn_fast.backends.torch import TorchBackend  # noqa: E402
+from mtcnn_fast.backends.torch.backend import TorchBackend  # noqa: E402
 from mtcnn_fast.nets import TOLERANCES  # noqa: E402
 
 pytestmark = pytest.mark.torch

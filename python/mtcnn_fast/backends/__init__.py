@@ -104,14 +104,14 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
             "cuda have others"
         )
     if kind == "numpy":
-        from mtcnn_fast.backends.numpy import NumpyBackend
+        from mtcnn_fast.backends.numpy.backend import NumpyBackend
 
         return NumpyBackend(config, weights)
     if kind == "cpu":
         from mtcnn_fast.backends.native import NativeBackend
 
         return NativeBackend(config, weights)
-    from mtcnn_fast.backends.torch import TorchBackend
+    from mtcnn_fast.backends.torch.backend import TorchBackend
 
     return TorchBackend(config, weights, f"cuda:{index}" if kind == "cuda" else kind)
 
@@ -128,7 +128,7 @@ def _problem(kind: str, index: int = 0) -> str | None:
     if kind == "cpu":
         problem = _native_problem()
         return f"{problem}; to get it, {HOW_TO_GET}" if problem else None
-    from mtcnn_fast.backends.torch_devices import cuda_problem, torch_problem
+    from mtcnn_fast.backends.torch.devices import cuda_problem, torch_problem
 
     if kind == "torch:cpu":
         return torch_problem()

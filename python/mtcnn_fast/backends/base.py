@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from mtcnn_fast._types import Image
 from mtcnn_fast.faces import Faces
-
-Image = npt.NDArray[np.uint8]
-"""An image as the door hands it over: ``(H, W, 3)`` uint8, RGB, C-contiguous."""
 
 
 class Backend(Protocol):

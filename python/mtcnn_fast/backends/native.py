@@ -7,20 +7,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from mtcnn_fast._native import find_native
-from mtcnn_fast.backends.stages import REASONS, STAGES, STEPS, Dropped, StageTrace
+from mtcnn_fast._types import Floats, Image
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError
 from mtcnn_fast.faces import Faces
+from mtcnn_fast.faces.trace import REASONS, STAGES, STEPS, Dropped, StageTrace
 
 if TYPE_CHECKING:
     from mtcnn_fast._cpu import Engine
-    from mtcnn_fast.backends.base import Image
     from mtcnn_fast.config import DetectorConfig
     from mtcnn_fast.weights import Weights
-
-Floats = npt.NDArray[np.float32]
 
 
 class NativeBackend:
@@ -79,7 +76,13 @@ class NativeBackend:
 
 
 def _step(
-    step: str, boxes: Floats, scores: Floats, dropped: Floats, dropped_scores: Floats, reasons: list[int], by: Floats
+    step: str,
+    boxes: Floats,
+    scores: Floats,
+    dropped: Floats,
+    dropped_scores: Floats,
+    reasons: list[int],
+    by: Floats,
 ) -> StageTrace:
     """Give what the engine tells of a step the form that all backends share."""
     return StageTrace(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mtcnn_fast import __version__
+from mtcnn_fast._version import __version__
 from mtcnn_fast.cli import ablate, compare, detect, evaluate, explain, info, train
 
 app = typer.Typer(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtcnn_fast.cli.exits import clean_exit
-from mtcnn_fast.evaluation.extras import require
+from mtcnn_fast.optional import require
 
 if TYPE_CHECKING:
     from mtcnn_fast.training.ablations.options import AblationConfig
@@ -81,10 +81,10 @@ def networks(*, config: Config, out: Out, samples: Samples = None) -> None:
 def cascadecnn(*, config: Config, out: Out, samples: Samples = None) -> None:
     """Train the Cascade CNN's six networks, for mtcnn-fast compare; writes cascade_cnn.safetensors."""
     with _ablation(config, out, samples) as settings:
+        from mtcnn_fast.evaluation.cascade_cnn.networks import SIZES
         from mtcnn_fast.evaluation.reports import as_markdown
+        from mtcnn_fast.training.ablations.cascade_cnn import train_cascade
         from mtcnn_fast.training.ablations.cascade_table import PAIRS
-        from mtcnn_fast.training.cascade_cnn.networks import SIZES
-        from mtcnn_fast.training.cascade_cnn.training import train_cascade
 
         by_size = dict(zip(SIZES, PAIRS, strict=True))
         budgets = settings.budgets["cascadecnn"]

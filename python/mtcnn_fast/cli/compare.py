@@ -12,8 +12,9 @@ from mtcnn_fast.cli.exits import clean_exit
 from mtcnn_fast.cli.settings import OPTIONS, naming_options, takes_some_settings
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.evaluation.comparison import FALSE_POSITIVES, Benchmark, compare, plot_comparison, table
-from mtcnn_fast.evaluation.extras import require
-from mtcnn_fast.evaluation.peers import SYSTEMS, Options
+from mtcnn_fast.evaluation.peers import SYSTEMS
+from mtcnn_fast.evaluation.systems import SystemOptions
+from mtcnn_fast.optional import require
 
 EXAMPLES = """[bold]Examples[/]
 
@@ -79,7 +80,7 @@ def compare_systems(
         given = {name: value for name, value in settings.items() if value != OPTIONS[name][1]}
         models = {"yunet": yunet, "scrfd": scrfd, "cascadecnn": cascadecnn}
         paths = {name: str(path) for name, path in models.items() if path is not None}
-        options = Options(**paths, settings=given)
+        options = SystemOptions(**paths, settings=given)
         benchmark = Benchmark(widerface, fddb, landmarks, every, limit, false_positives)
         rows, missing = compare(system or list(SYSTEMS), benchmark, options, out)
         report = {"systems": rows, "missing": missing}

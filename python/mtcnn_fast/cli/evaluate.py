@@ -11,16 +11,17 @@ import typer
 from mtcnn_fast.cli.exits import clean_exit
 from mtcnn_fast.cli.settings import takes_settings
 from mtcnn_fast.cli.sources import Source, detector_system
+from mtcnn_fast.datasets.fddb import read_fddb_images, read_published_rocs, sizes_from_boxes, write_roc
+from mtcnn_fast.datasets.landmark_lists import read_landmarks
+from mtcnn_fast.datasets.widerface import read_widerface_images, select_events
 from mtcnn_fast.evaluation import landmarks as alignment
 from mtcnn_fast.evaluation import plots
 from mtcnn_fast.evaluation import prediction_files as stored
 from mtcnn_fast.evaluation.curves import read_published_curves
 from mtcnn_fast.evaluation.fddb import score_fddb
-from mtcnn_fast.evaluation.fddb_data import read_fddb, read_published_rocs, sizes_from_boxes, write_roc
 from mtcnn_fast.evaluation.given_boxes import BoxAligner
 from mtcnn_fast.evaluation.reports import as_text
 from mtcnn_fast.evaluation.widerface import score_widerface
-from mtcnn_fast.evaluation.widerface_data import read_widerface, select_events
 from mtcnn_fast.weights import load_weights
 
 EXAMPLES = {
@@ -91,7 +92,7 @@ def widerface(
     with clean_exit():
         source = Source(detections, images, out, allow_partial)
         source.check()
-        everything = read_widerface(annotations)
+        everything = read_widerface_images(annotations)
         wanted = {image.key: image for image in select_events(everything, event or ())}
         run: dict[str, Any] = {}
         if detections is not None:
@@ -136,7 +137,7 @@ def fddb(
     with clean_exit():
         source = Source(detections, images, out, allow_partial)
         source.check()
-        everything = read_fddb(annotations)
+        everything = read_fddb_images(annotations)
         names = [image.name for image in everything]
         sizes = {} if sizes_from is None else sizes_from_boxes(stored.read_fddb_detections(sizes_from, names))
         run: dict[str, Any] = {}
@@ -186,7 +187,7 @@ def landmarks(
         source.check()
         if boxes not in ("detected", "given"):
             raise typer.BadParameter(f"must be detected or given, got {boxes!r}", param_hint="--boxes")
-        faces = {face.path: face for face in alignment.read_landmarks(annotations)}
+        faces = {face.path: face for face in read_landmarks(annotations)}
         run: dict[str, Any] = {}
         if detections is not None:
             points = alignment.read_landmark_predictions(detections, list(faces))

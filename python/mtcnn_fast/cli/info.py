@@ -11,11 +11,10 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mtcnn_fast import __version__
-from mtcnn_fast._native import native_isas
+from mtcnn_fast._native import native_isas, usable_processors
+from mtcnn_fast._version import __version__
 from mtcnn_fast.backends import available_backends
 from mtcnn_fast.cli.exits import clean_exit
-from mtcnn_fast.processors import usable_processors
 from mtcnn_fast.weights import load_weights
 
 EXAMPLES = """[bold]Examples[/]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import typer
 
-from mtcnn_fast.backends.base import Image
+from mtcnn_fast._types import Image
 from mtcnn_fast.cli.inputs import Inputs, Source, read_source
 from mtcnn_fast.cli.output import Record, printable
 from mtcnn_fast.cli.pictures import Pictures

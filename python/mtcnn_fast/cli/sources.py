@@ -12,9 +12,9 @@ from rich.console import Console
 
 from mtcnn_fast.cli.settings import make_detector
 from mtcnn_fast.errors import DataError
-from mtcnn_fast.evaluation.extras import require
 from mtcnn_fast.evaluation.runs import Found, RunRecord, run_system
 from mtcnn_fast.evaluation.systems import DetectorSystem, System
+from mtcnn_fast.optional import require
 from mtcnn_fast.progress import progress_bar
 from mtcnn_fast.weights import load_weights
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mtcnn_fast.cli.exits import clean_exit
-from mtcnn_fast.evaluation.extras import require
+from mtcnn_fast.optional import require
 
 EXAMPLES = """[bold]Examples[/]
 

@@ -6,13 +6,16 @@ FDDB's protocol (scipy) and plots (matplotlib). On the command line: ``mtcnn-fas
 
 from __future__ import annotations
 
+from mtcnn_fast.datasets.detections import Detections
+from mtcnn_fast.datasets.fddb import FddbImage, Roc
+from mtcnn_fast.datasets.fddb import read_fddb_images as read_fddb
+from mtcnn_fast.datasets.landmark_lists import LandmarkFace, read_landmarks
+from mtcnn_fast.datasets.widerface import WiderImage, select_events
+from mtcnn_fast.datasets.widerface import read_widerface_images as read_widerface
 from mtcnn_fast.evaluation.curves import Curve, area_under_envelope, read_published_curves
 from mtcnn_fast.evaluation.fddb import FddbResult, score_fddb
-from mtcnn_fast.evaluation.fddb_data import FddbImage, Roc, read_fddb
-from mtcnn_fast.evaluation.landmarks import LandmarkFace, LandmarkResult, read_landmarks, score_landmarks
-from mtcnn_fast.evaluation.records import Detections
+from mtcnn_fast.evaluation.landmarks import LandmarkResult, score_landmarks
 from mtcnn_fast.evaluation.widerface import WiderResult, score_widerface
-from mtcnn_fast.evaluation.widerface_data import WiderImage, read_widerface, select_events
 
 __all__ = [
     "Curve",

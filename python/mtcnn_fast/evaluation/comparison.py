@@ -10,17 +10,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtcnn_fast.datasets.fddb import read_fddb_images
+from mtcnn_fast.datasets.landmark_lists import read_landmarks
+from mtcnn_fast.datasets.widerface import read_widerface_images
 from mtcnn_fast.errors import DataError, MissingExtraError
 from mtcnn_fast.evaluation.fddb import score_fddb
-from mtcnn_fast.evaluation.fddb_data import read_fddb
-from mtcnn_fast.evaluation.landmarks import choose_face, read_landmarks, score_landmarks
-from mtcnn_fast.evaluation.peers import SYSTEMS, Options
+from mtcnn_fast.evaluation.landmarks import choose_face, score_landmarks
+from mtcnn_fast.evaluation.peers import SYSTEMS
 from mtcnn_fast.evaluation.plots import DPI, make_figure
 from mtcnn_fast.evaluation.reports import as_markdown
 from mtcnn_fast.evaluation.runs import Found, RunRecord, run_system
-from mtcnn_fast.evaluation.systems import System
+from mtcnn_fast.evaluation.systems import System, SystemOptions
 from mtcnn_fast.evaluation.widerface import score_widerface
-from mtcnn_fast.evaluation.widerface_data import read_widerface
 
 #: False positives at which a point of FDDB's discrete ROC is told, unless said otherwise.
 FALSE_POSITIVES = 100
@@ -68,7 +69,7 @@ class Benchmark:
 
 
 def compare(
-    names: Sequence[str], benchmark: Benchmark, options: Options, out: str | os.PathLike[str]
+    names: Sequence[str], benchmark: Benchmark, options: SystemOptions, out: str | os.PathLike[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Evaluate systems one after the other, each in a process of its own so that memory is told apart.
 
@@ -77,7 +78,7 @@ def compare(
     names : sequence of str
         Keys of `mtcnn_fast.evaluation.peers.SYSTEMS`.
     benchmark : Benchmark
-    options : Options
+    options : SystemOptions
     out : path-like or str
         Folder where runs are recorded, so that a comparison that was interrupted continues.
 
@@ -106,7 +107,7 @@ def compare(
     return rows, missing
 
 
-def evaluate_system(name: str, benchmark: Benchmark, options: Options, out: str) -> tuple[str, dict[str, Any]]:
+def evaluate_system(name: str, benchmark: Benchmark, options: SystemOptions, out: str) -> tuple[str, dict[str, Any]]:
     """Evaluate one system in this process; return its title and its row."""
     system = SYSTEMS[name](options)
     folder = Path(out) / name.replace(":", "-")
@@ -135,7 +136,7 @@ def _run(
 
 def _widerface(system: System, benchmark: Benchmark, folder: Path, label: list[str]) -> dict[str, Any]:
     images_folder, annotation = benchmark.widerface or (Path(), Path())
-    images = read_widerface(annotation)
+    images = read_widerface_images(annotation)
     row: dict[str, Any] = {}
     files = {image.key: images_folder / f"{image.key}.jpg" for image in images}
     found = _run(system, folder, files, benchmark, row)
@@ -147,7 +148,7 @@ def _widerface(system: System, benchmark: Benchmark, folder: Path, label: list[s
 
 def _fddb(system: System, benchmark: Benchmark, folder: Path, label: list[str]) -> dict[str, Any]:
     images_folder, annotation = benchmark.fddb or (Path(), Path())
-    images = read_fddb(annotation)
+    images = read_fddb_images(annotation)
     row: dict[str, Any] = {}
     files = {image.name: images_folder / f"{image.name}.jpg" for image in images}
     found = _run(system, folder, files, benchmark, row)

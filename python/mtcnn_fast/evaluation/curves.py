@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mtcnn_fast._types import Doubles
 from mtcnn_fast.errors import DataError
-from mtcnn_fast.evaluation.extras import require
-from mtcnn_fast.evaluation.records import Floats
+from mtcnn_fast.optional import require
 
 #: Where a MATLAB file says what kind it is: version 5 is read by scipy, 7.3 is HDF5.
 _MATLAB_HEADER = 19
@@ -27,8 +27,8 @@ class Curve:
         Recall never falls.
     """
 
-    precision: Floats
-    recall: Floats
+    precision: Doubles
+    recall: Doubles
 
     @property
     def area(self) -> float:
@@ -36,7 +36,7 @@ class Curve:
         return area_under_envelope(self.precision, self.recall)
 
 
-def area_under_envelope(precision: Floats, recall: Floats) -> float:
+def area_under_envelope(precision: Doubles, recall: Doubles) -> float:
     """Average precision: the area under the least falling function that is nowhere below the curve.
 
     Parameters
@@ -91,7 +91,7 @@ def read_published_curve(path: str | os.PathLike[str]) -> tuple[str, Curve]:
     return legend, Curve(points[:, 0].copy(), points[:, 1].copy())
 
 
-def _matlab_variables(path: Path) -> tuple[Floats, str]:
+def _matlab_variables(path: Path) -> tuple[Doubles, str]:
     try:
         with path.open("rb") as file:
             header = file.read(_MATLAB_HEADER)

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from mtcnn_fast.evaluation.records import Floats
+from mtcnn_fast._types import Doubles
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -24,9 +24,9 @@ class Runs:
         Whole numbers; both ends belong to the run.
     """
 
-    rows: Floats
-    first: Floats
-    last: Floats
+    rows: Doubles
+    first: Doubles
+    last: Doubles
 
     @property
     def area(self) -> float:
@@ -34,7 +34,7 @@ class Runs:
         return float(np.sum(self.last - self.first + 1))
 
 
-def ellipse_runs(ellipse: Floats, size: tuple[int, int]) -> Runs:
+def ellipse_runs(ellipse: Doubles, size: tuple[int, int]) -> Runs:
     """Find the pixels of an ellipse.
 
     Parameters
@@ -68,7 +68,7 @@ def ellipse_runs(ellipse: Floats, size: tuple[int, int]) -> Runs:
     # Height at which the ellipse is furthest to the right; the furthest to the left is its mirror image.
     turn = (a * a - b * b) * cos * sin / width
 
-    def edge(at: Floats, side: int) -> Floats:
+    def edge(at: Doubles, side: int) -> Doubles:
         """Solve the ellipse's equation, a quadratic in x, at heights relative to the centre."""
         at = np.clip(at, -height, height)
         square = (cos / a) ** 2 + (sin / b) ** 2
@@ -82,13 +82,13 @@ def ellipse_runs(ellipse: Floats, size: tuple[int, int]) -> Runs:
     return _clipped(rows + y, first, last, size)
 
 
-def _clipped(rows: Floats, first: Floats, last: Floats, size: tuple[int, int]) -> Runs:
+def _clipped(rows: Doubles, first: Doubles, last: Doubles, size: tuple[int, int]) -> Runs:
     first, last = np.maximum(first, 0), np.minimum(last, size[0] - 1)
     inside = (rows >= 0) & (rows < size[1]) & (first <= last)
     return Runs(rows[inside], first[inside], last[inside])
 
 
-def overlap(runs: Runs, boxes: Floats, size: tuple[int, int]) -> Floats:
+def overlap(runs: Runs, boxes: Doubles, size: tuple[int, int]) -> Doubles:
     """Intersection over union of a shape with boxes, counted in pixels.
 
     Parameters
@@ -112,5 +112,5 @@ def overlap(runs: Runs, boxes: Floats, size: tuple[int, int]) -> Floats:
     length = np.minimum(runs.last[:, None], high[:, 0]) - np.maximum(runs.first[:, None], low[:, 0]) + 1
     shared = np.sum(np.maximum(length, 0) * ((rows >= low[:, 1]) & (rows <= high[:, 1])), axis=0)
     union = runs.area + areas - shared
-    iou: Floats = np.divide(shared, union, out=np.zeros(len(boxes)), where=union > 0)
+    iou: Doubles = np.divide(shared, union, out=np.zeros(len(boxes)), where=union > 0)
     return iou

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mtcnn_fast.backends.base import Image
-from mtcnn_fast.backends.stages import Dropped, StageTrace
+from mtcnn_fast._types import Image
 from mtcnn_fast.errors import BackendError
 from mtcnn_fast.faces import Faces
+from mtcnn_fast.faces.trace import Dropped, StageTrace
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from mtcnn_fast._types import Doubles
+from mtcnn_fast.datasets.detections import Detections
+from mtcnn_fast.datasets.fddb import SIDE, FddbImage, Roc
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.evaluation.ellipses import ellipse_runs, overlap
-from mtcnn_fast.evaluation.extras import require
-from mtcnn_fast.evaluation.fddb_data import SIDE, FddbImage, Roc
-from mtcnn_fast.evaluation.records import Detections, Floats
+from mtcnn_fast.optional import require
 
 FULL_IMAGES = 2845
 
@@ -151,7 +152,7 @@ def _steps(image: FddbImage, found: Detections, size: tuple[int, int]) -> Iterat
         before = now
 
 
-def _assign(overlaps: Floats) -> Floats:
+def _assign(overlaps: Doubles) -> Doubles:
     """Return the overlaps of the pairs whose sum is the greatest."""
     if not overlaps.size:
         return np.empty(0)
@@ -164,7 +165,7 @@ def _assign(overlaps: Floats) -> Floats:
     return np.asarray(overlaps[rows, columns])
 
 
-def _by_fold(images: Sequence[FddbImage], table: Floats, threshold: float) -> dict[int, dict[str, float]]:
+def _by_fold(images: Sequence[FddbImage], table: Doubles, threshold: float) -> dict[int, dict[str, float]]:
     owner = np.array([image.fold for image in images])
     folds = owner[table[:, 4].astype(np.intp)]
     result = {}

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from mtcnn_fast import ops
-from mtcnn_fast.backends.base import Image
-from mtcnn_fast.backends.numpy_nets import ONet
-from mtcnn_fast.backends.numpy_ops import place_landmarks, square
-from mtcnn_fast.evaluation.records import Detections, Floats
+from mtcnn_fast._types import Doubles, Image
+from mtcnn_fast.backends.numpy.nets import ONet
+from mtcnn_fast.backends.numpy.steps import place_landmarks, square
+from mtcnn_fast.datasets.detections import Detections
 from mtcnn_fast.weights import Weights
 
 
@@ -28,7 +28,7 @@ class BoxAligner:
 
     name = "mtcnn-fast, given boxes"
 
-    def __init__(self, weights: Weights, boxes: Mapping[str, Floats]) -> None:
+    def __init__(self, weights: Weights, boxes: Mapping[str, Doubles]) -> None:
         self._network = ONet(weights.onet)
         self._boxes = boxes
         self._digest = dict(weights.sha256)

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from mtcnn_fast._types import Doubles
+from mtcnn_fast.datasets.detections import Detections
+from mtcnn_fast.datasets.landmark_lists import LandmarkFace
+from mtcnn_fast.datasets.overlap import iou_matrix
+from mtcnn_fast.datasets.textfiles import TextFile
 from mtcnn_fast.errors import DataError
-from mtcnn_fast.evaluation.matching import iou_matrix
-from mtcnn_fast.evaluation.records import Detections, Floats
-from mtcnn_fast.evaluation.textfiles import TextFile
 
 POINTS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
-
-LandmarkForm = Literal["box", "points", "mtfl"]
-
-#: Columns of a row after the path, in the published forms of such lists.
-FORMS: Mapping[LandmarkForm, tuple[int, str]] = {
-    "box": (14, "left right top bottom x1 y1 … x5 y5"),
-    "points": (10, "x1 … x5 y1 … y5"),
-    "mtfl": (14, "x1 … x5 y1 … y5 gender smile glasses pose"),
-}
 
 #: Error above which a face counts as a failure, as a part of the distance that errors are divided by.
 FAILURE = 0.10
@@ -36,102 +29,8 @@ CURVE = np.linspace(0, 0.30, 301)
 #: less than the 0.5 of detection benchmarks.
 LEAST_OVERLAP = 0.3
 
-#: A square box from five points: its centre lies this far from theirs, and its side is as long, in units of the root
-#: mean square distance of the points from their centre. Medians over the 2,600 faces of ``net_7876.txt``, which has
-#: both points and boxes.
-BOX_OFFSET = (0.0, -0.04)
-BOX_SIDE = 3.28
 
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class LandmarkFace:
-    """An annotated face.
-
-    Attributes
-    ----------
-    path : str
-        Of its image, as the list has it; each image has one annotated face.
-    points : (5, 2) float64
-        Left eye, right eye, nose, left and right corner of the mouth, x and y in pixels.
-    box : (4,) float64
-        Corners ``x1, y1, x2, y2``; derived from the points where the list has none, see `box_from_points`.
-    """
-
-    path: str
-    points: Floats
-    box: Floats
-
-
-def box_from_points(points: Floats) -> Floats:
-    """Derive a square face box ``(4,)`` from five landmarks ``(5, 2)``, by `BOX_OFFSET` and `BOX_SIDE`."""
-    middle = points.mean(axis=0)
-    spread = float(np.sqrt(np.mean(np.sum((points - middle) ** 2, axis=1))))
-    center = middle + np.array(BOX_OFFSET) * spread
-    half = BOX_SIDE * spread / 2
-    return np.concatenate([center - half, center + half])
-
-
-def read_landmarks(path: str | os.PathLike[str]) -> list[LandmarkFace]:
-    """Read a list of faces with five landmarks.
-
-    Parameters
-    ----------
-    path : path-like or str
-        A text file, a face a row, in one of the two published forms: path, box as ``left right top bottom`` and five
-        pairs ``x y``; or path, five x and five y, without a box.
-
-    Returns
-    -------
-    faces : list of LandmarkFace
-
-    Raises
-    ------
-    DataError
-        If the file is empty or a row is not of this form, or a path comes twice.
-    """
-    return list(landmark_rows(path))
-
-
-def landmark_rows(path: str | os.PathLike[str], form: LandmarkForm | None = None) -> Iterator[LandmarkFace]:
-    """Read a list of faces with five landmarks, one after the other.
-
-    Parameters
-    ----------
-    path : path-like or str
-    form : {"box", "points", "mtfl"}, optional
-        What follows the path in a row, see `FORMS`; by default ``box`` or ``points``, by the number of columns.
-
-    Yields
-    ------
-    LandmarkFace
-
-    Raises
-    ------
-    DataError
-        As `read_landmarks` raises it.
-    """
-    file = TextFile(path)
-    if file.at_end:
-        raise DataError("the file is empty", path)
-    seen = set()
-    while not file.at_end:
-        name, _, rest = file.take("a row").partition(" ")
-        layout = form or ("box" if len(rest.split()) == 14 else "points")
-        columns, text = FORMS[layout]
-        numbers = np.array(file.numbers(rest, columns, f"path {text}"))
-        points = numbers[4:].reshape(5, 2) if layout == "box" else numbers[:10].reshape(2, 5).T
-        if name in seen:
-            raise file.error(f"the image {name!r} comes twice")
-        seen.add(name)
-        if not np.hypot(*(points[0] - points[1])):
-            raise file.error("both eyes are at the same point, which errors cannot be measured by")
-        box = numbers[[0, 2, 1, 3]] if layout == "box" else box_from_points(points)
-        if box[2] <= box[0] or box[3] <= box[1]:
-            raise file.error("a box must be left right top bottom with left < right and top < bottom")
-        yield LandmarkFace(name, points, box)
-
-
-def read_landmark_predictions(path: str | os.PathLike[str], known: Sequence[str]) -> dict[str, Floats | None]:
+def read_landmark_predictions(path: str | os.PathLike[str], known: Sequence[str]) -> dict[str, Doubles | None]:
     """Read found landmarks: a row is ``path x1 y1 … x5 y5``, or the path alone where no face was found.
 
     Raises
@@ -140,7 +39,7 @@ def read_landmark_predictions(path: str | os.PathLike[str], known: Sequence[str]
         If a path is unknown or comes twice, or a row is not of this form.
     """
     names = frozenset(known)
-    found: dict[str, Floats | None] = {}
+    found: dict[str, Doubles | None] = {}
     file = TextFile(path)
     while not file.at_end:
         name, _, rest = file.take("a row").partition(" ")
@@ -153,7 +52,7 @@ def read_landmark_predictions(path: str | os.PathLike[str], known: Sequence[str]
     return found
 
 
-def write_landmark_predictions(path: str | os.PathLike[str], found: Mapping[str, Floats | None]) -> None:
+def write_landmark_predictions(path: str | os.PathLike[str], found: Mapping[str, Doubles | None]) -> None:
     """Write what `read_landmark_predictions` reads."""
     rows = [
         " ".join([name, *(f"{value:.17g}" for value in (() if points is None else points.ravel().tolist()))])
@@ -162,7 +61,7 @@ def write_landmark_predictions(path: str | os.PathLike[str], found: Mapping[str,
     Path(path).write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
-def choose_face(found: Detections, box: Floats) -> Floats | None:
+def choose_face(found: Detections, box: Doubles) -> Doubles | None:
     """Return the landmarks ``(5, 2)`` of the detection that overlaps a box most, or None if none does enough."""
     if found.landmarks is None or not len(found):
         return None
@@ -183,7 +82,7 @@ class LandmarkResult:
         where no face was found.
     """
 
-    errors: dict[str, Floats]
+    errors: dict[str, Doubles]
 
     @property
     def faces(self) -> int:
@@ -195,12 +94,12 @@ class LandmarkResult:
         """Faces that were not found."""
         return int(np.isnan(next(iter(self.errors.values()))[:, 0]).sum())
 
-    def per_face(self, measure: str) -> Floats:
+    def per_face(self, measure: str) -> Doubles:
         """Return the mean error of each found face's five points."""
         errors = self.errors[measure]
         return np.asarray(errors[~np.isnan(errors[:, 0])].mean(axis=1))
 
-    def cumulative(self, measure: str) -> Floats:
+    def cumulative(self, measure: str) -> Doubles:
         """Return the part of all faces whose error is at most that of `CURVE`; faces not found never are."""
         return np.searchsorted(np.sort(self.per_face(measure)), CURVE, side="right") / self.faces
 
@@ -228,7 +127,7 @@ class LandmarkResult:
         }
 
 
-def score_landmarks(faces: Sequence[LandmarkFace], found: Mapping[str, Floats | None]) -> LandmarkResult:
+def score_landmarks(faces: Sequence[LandmarkFace], found: Mapping[str, Doubles | None]) -> LandmarkResult:
     """Measure landmarks against the annotation.
 
     Parameters

@@ -6,7 +6,6 @@ all else is the package's default. Boxes are what the package draws around a fac
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -14,34 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from mtcnn_fast._types import Doubles, Image
 from mtcnn_fast.backends import available_backends
-from mtcnn_fast.backends.base import Image
+from mtcnn_fast.datasets.detections import Detections, widths_to_corners
 from mtcnn_fast.detector import Detector
 from mtcnn_fast.errors import MissingExtraError
-from mtcnn_fast.evaluation.extras import require
-from mtcnn_fast.evaluation.records import Detections, Floats, widths_to_corners
-from mtcnn_fast.evaluation.systems import DetectorSystem, System
+from mtcnn_fast.evaluation.cascade_cnn.system import make_system as cascade_cnn_system
+from mtcnn_fast.evaluation.systems import DetectorSystem, System, SystemOptions
+from mtcnn_fast.optional import require
 from mtcnn_fast.weights import load_weights
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Options:
-    """What adapters are told.
-
-    Attributes
-    ----------
-    yunet, scrfd : str or None
-        Model files of the detectors that do not come with their packages.
-    cascadecnn : str or None
-        Weights of the Cascade CNN: the file, or the folder it is in.
-    settings : mapping
-        Settings of `Detector`, which other packages of the same cascade are given too where they have them.
-    """
-
-    yunet: str | None = None
-    scrfd: str | None = None
-    cascadecnn: str | None = None
-    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Peer:
@@ -66,8 +46,8 @@ class Peer:
         return self._find(image), {}
 
 
-def _ours(device: str, name: str | None = None, **always: Any) -> Callable[[Options], System]:
-    def make(options: Options) -> System:
+def _ours(device: str, name: str | None = None, **always: Any) -> Callable[[SystemOptions], System]:
+    def make(options: SystemOptions) -> System:
         reason = available_backends()[device]
         if reason is not None:
             raise MissingExtraError(f"backend {device!r} is not available: {reason}")
@@ -76,7 +56,7 @@ def _ours(device: str, name: str | None = None, **always: Any) -> Callable[[Opti
     return make
 
 
-def _facenet(options: Options) -> System:
+def _facenet(options: SystemOptions) -> System:
     package = require("facenet_pytorch", "comparing with facenet-pytorch", "pip install facenet-pytorch")
     chosen = {
         name: options.settings[name] for name in ("min_face_size", "thresholds", "factor") if name in options.settings
@@ -90,7 +70,7 @@ def _facenet(options: Options) -> System:
     return Peer("facenet-pytorch", {"version": version("facenet-pytorch"), **chosen}, find)
 
 
-def _ipazc(options: Options) -> System:
+def _ipazc(options: SystemOptions) -> System:
     package = require("mtcnn", "comparing with ipazc's mtcnn", "pip install mtcnn")
     network = package.MTCNN()
     names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
@@ -116,7 +96,7 @@ def _opencv() -> Any:
     return require("cv2", "comparing with OpenCV", "pip install opencv-python-headless")
 
 
-def _haar(options: Options) -> System:
+def _haar(options: SystemOptions) -> System:
     cv2 = _opencv()
     if not hasattr(cv2, "CascadeClassifier") or not hasattr(cv2, "data"):
         raise MissingExtraError(
@@ -134,7 +114,7 @@ def _haar(options: Options) -> System:
     return Peer("OpenCV Haar cascade", {"version": cv2.__version__}, find)
 
 
-def _yunet(options: Options) -> System:
+def _yunet(options: SystemOptions) -> System:
     cv2 = _opencv()
     if options.yunet is None:
         raise MissingExtraError("no model of YuNet is given: --yunet face_detection_yunet_….onnx")
@@ -150,7 +130,7 @@ def _yunet(options: Options) -> System:
     return Peer("OpenCV YuNet", {"version": cv2.__version__, "model": options.yunet}, find)
 
 
-def _dlib(options: Options) -> System:
+def _dlib(options: SystemOptions) -> System:
     dlib = require("dlib", "comparing with dlib", "pip install dlib (built from source)")
     detector = dlib.get_frontal_face_detector()
 
@@ -162,7 +142,7 @@ def _dlib(options: Options) -> System:
     return Peer("dlib HOG", {"version": dlib.__version__}, find)
 
 
-def _scrfd(options: Options) -> System:
+def _scrfd(options: SystemOptions) -> System:
     zoo = require("insightface.model_zoo", "comparing with SCRFD", "pip install insightface onnxruntime")
     if options.scrfd is None:
         raise MissingExtraError("no model of SCRFD is given: --scrfd det_10g.onnx")
@@ -176,14 +156,8 @@ def _scrfd(options: Options) -> System:
     return Peer("insightface SCRFD", {"model": options.scrfd}, find)
 
 
-def _cascade_cnn(options: Options) -> System:
-    from mtcnn_fast.training.cascade_cnn import make_system
-
-    return make_system(options)
-
-
 #: Every system by the name that the command takes.
-SYSTEMS: dict[str, Callable[[Options], System]] = {
+SYSTEMS: dict[str, Callable[[SystemOptions], System]] = {
     "cpu": _ours("cpu"),
     "cpu-clip": _ours("cpu", "mtcnn-fast, cpu, clip", border="clip"),
     "numpy": _ours("numpy"),
@@ -195,14 +169,14 @@ SYSTEMS: dict[str, Callable[[Options], System]] = {
     "yunet": _yunet,
     "dlib": _dlib,
     "scrfd": _scrfd,
-    "cascadecnn": _cascade_cnn,
+    "cascadecnn": cascade_cnn_system,
 }
 
 
 def _detections(boxes: Any, scores: Any, points: Any = None) -> Detections:
     """Convert whatever a package returns."""
 
-    def numbers(values: Any, *shape: int) -> Floats:
+    def numbers(values: Any, *shape: int) -> Doubles:
         return np.asarray(values, np.float64).reshape(shape)
 
     return Detections(numbers(boxes, -1, 4), numbers(scores, -1), None if points is None else numbers(points, -1, 5, 2))

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from mtcnn_fast.datasets.fddb import Roc
 from mtcnn_fast.evaluation.curves import Curve
-from mtcnn_fast.evaluation.extras import HOW_TO_GET, require
-from mtcnn_fast.evaluation.fddb_data import Roc
 from mtcnn_fast.evaluation.landmarks import CURVE, FAILURE, LandmarkResult
+from mtcnn_fast.optional import HOW_TO_GET, require
 
 DPI = 120
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mtcnn_fast.datasets.detections import Detections, corners_to_widths, widths_to_corners
+from mtcnn_fast.datasets.textfiles import TextFile
 from mtcnn_fast.errors import DataError
-from mtcnn_fast.evaluation.records import Detections, corners_to_widths, widths_to_corners
-from mtcnn_fast.evaluation.textfiles import TextFile
 
 
 def read_widerface_predictions(folder: str | os.PathLike[str], known: Collection[str]) -> dict[str, Detections]:

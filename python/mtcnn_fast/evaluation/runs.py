@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from mtcnn_fast.datasets.detections import Detections
 from mtcnn_fast.errors import DataError, ImageError
-from mtcnn_fast.evaluation.records import Detections
 from mtcnn_fast.evaluation.speed import Speed, Timing, peak_memory_mb
 from mtcnn_fast.evaluation.systems import System
 from mtcnn_fast.images import load_image

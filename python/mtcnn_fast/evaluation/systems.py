@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mtcnn_fast.backends.base import Image
+from mtcnn_fast._types import Image
 from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.datasets.detections import Detections
 from mtcnn_fast.detector import Detector
-from mtcnn_fast.evaluation.records import Detections
 from mtcnn_fast.faces import Faces
 from mtcnn_fast.weights import Weights
 
@@ -70,3 +70,23 @@ class DetectorSystem:
 def from_faces(faces: Faces) -> Detections:
     """Turn what this package returns into what its metrics take."""
     return Detections(*(array.astype(np.float64) for array in (faces.boxes, faces.scores, faces.landmarks)))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SystemOptions:
+    """What adapters are told.
+
+    Attributes
+    ----------
+    yunet, scrfd : str or None
+        Model files of the detectors that do not come with their packages.
+    cascadecnn : str or None
+        Weights of the Cascade CNN: the file, or the folder it is in.
+    settings : mapping
+        Settings of `Detector`, which other packages of the same cascade are given too where they have them.
+    """
+
+    yunet: str | None = None
+    scrfd: str | None = None
+    cascadecnn: str | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from mtcnn_fast._types import Bools, Doubles
+from mtcnn_fast.datasets.detections import Detections
+from mtcnn_fast.datasets.overlap import iou_matrix
+from mtcnn_fast.datasets.widerface import WiderImage
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.evaluation.curves import Curve
-from mtcnn_fast.evaluation.matching import iou_matrix
-from mtcnn_fast.evaluation.records import Bools, Detections, Floats
-from mtcnn_fast.evaluation.widerface_data import WiderImage
 
 THRESHOLDS = 1000
 
@@ -153,7 +154,7 @@ def _flags(parts: Sequence[Bools]) -> Bools:
     return np.concatenate(parts) if parts else np.empty(0, np.bool_)
 
 
-def _nearest(boxes: Floats, faces: Floats, iou: float) -> tuple[np.ndarray[Any, np.dtype[np.intp]], Bools]:
+def _nearest(boxes: Doubles, faces: Doubles, iou: float) -> tuple[np.ndarray[Any, np.dtype[np.intp]], Bools]:
     """Return for each detection the face that it overlaps most, and whether that is enough."""
     if not len(faces):
         return np.zeros(len(boxes), np.intp), np.zeros(len(boxes), np.bool_)
@@ -173,7 +174,7 @@ def _judge(best: np.ndarray[Any, np.dtype[np.intp]], hit: Bools, wanted: Bools) 
     return ~hit | wanted[best], finds
 
 
-def _curve(proposals: Floats, finds: Floats, faces: int) -> Curve:
+def _curve(proposals: Doubles, finds: Doubles, faces: int) -> Curve:
     """Read precision and recall at the thresholds ``1 - t / 1000``, t = 1 … 1000."""
     thresholds = 1 - np.arange(1, THRESHOLDS + 1) / THRESHOLDS
     count = _at_least(proposals, thresholds)
@@ -182,6 +183,6 @@ def _curve(proposals: Floats, finds: Floats, faces: int) -> Curve:
     return Curve(precision, right / faces if faces else np.zeros(THRESHOLDS))
 
 
-def _at_least(scores: Floats, thresholds: Floats) -> Floats:
+def _at_least(scores: Doubles, thresholds: Doubles) -> Doubles:
     ordered = np.sort(scores)
     return (len(ordered) - np.searchsorted(ordered, thresholds, side="left")).astype(np.float64)

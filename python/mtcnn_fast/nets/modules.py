@@ -112,3 +112,11 @@ class ONet(nn.Module):
         """Return scores ``(N,)``, regressions ``(N, 4)`` and landmarks ``(N, 10)`` of ``(N, 3, 48, 48)``."""
         x = self.features(crops)
         return _face_probability(self.dense6_1(x)), self.dense6_2(x).float(), self.dense6_3(x).float()
+
+
+def initialise(module: nn.Module) -> None:
+    """Set the weights of a layer as Glorot and Bengio 2010 do, uniformly, and its biases to 0."""
+    if isinstance(module, (nn.Conv2d, nn.Linear)):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mtcnn_fast._types import Indices
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.training.distributed import Group
 from mtcnn_fast.training.losses import Targets, box_targets
@@ -27,8 +27,6 @@ from mtcnn_fast.weights.spec import BoxCoding
 if TYPE_CHECKING:
     from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples.sample_set import SampleSet
-
-Indices = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn, optim
 
 from mtcnn_fast.errors import ConfigError, DataError
-from mtcnn_fast.training.files import write_json, written_whole
+from mtcnn_fast.files import write_json, written_whole
 
 FORMAT_VERSION = 1
 _JSON = "checkpoint.json"

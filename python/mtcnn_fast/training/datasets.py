@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from mtcnn_fast import datasets as data
 from mtcnn_fast.checks import check_count
+from mtcnn_fast.datasets.drawn import draw_faces
+from mtcnn_fast.datasets.landmark_lists import FORMS, LandmarkForm
+from mtcnn_fast.datasets.records import FaceRecord, present
 from mtcnn_fast.errors import ConfigError, DataError
-from mtcnn_fast.evaluation.landmarks import FORMS, LandmarkForm
-from mtcnn_fast.training import data
-from mtcnn_fast.training.data.drawn import draw_faces
-from mtcnn_fast.training.data.records import FaceRecord, present
 from mtcnn_fast.training.options import choice
 
-#: Formats of annotations, each read by a function ``read_NAME`` of `mtcnn_fast.training.data`.
-FORMATS: tuple[str, ...] = tuple(sorted(name.removeprefix("read_") for name in data.__all__ if "read_" in name))
+#: Formats of annotations and their readers, which take the annotation and the folder of images.
+READERS: Mapping[str, Callable[..., Iterator[FaceRecord]]] = {
+    "celeba": data.read_celeba,
+    "coco": data.read_coco,
+    "fddb": data.read_fddb_records,
+    "landmark_list": data.read_landmark_list,
+    "retinaface": data.read_retinaface,
+    "widerface": data.read_widerface_records,
+}
 #: Pictures that are drawn, not read.
 DRAWN = "drawn"
 
@@ -27,7 +35,7 @@ class DataSource:
     Attributes
     ----------
     format : str
-        One of `FORMATS`, or ``drawn``.
+        A key of `READERS`, or ``drawn``.
     annotation, images : str
         File (or folder) and folder, relative to the root of the data.
     count : int or None
@@ -51,7 +59,7 @@ class DataSource:
     form: LandmarkForm | None = None
 
     def __post_init__(self) -> None:
-        choice("format", self.format, (*FORMATS, DRAWN))
+        choice("format", self.format, (*READERS, DRAWN))
         needed = () if self.format == DRAWN else ("annotation", "images")
         for name in needed:
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
@@ -86,7 +94,7 @@ class DataSource:
             return draw_faces(out, self.count or 0, seed=seed)
         annotation = root / self.annotation
         more = {} if self.form is None else {"form": self.form}
-        found = getattr(data, f"read_{self.format}")(annotation, root / self.images, **more)
+        found = READERS[self.format](annotation, root / self.images, **more)
         there = present(found) if self.allow_missing else found
         records = list(itertools.islice(there, self.count))
         for record in records:

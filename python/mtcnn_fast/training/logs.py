@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mtcnn_fast.errors import MissingExtraError
-from mtcnn_fast.training.files import written_whole
+from mtcnn_fast.files import written_whole
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -9,17 +9,15 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
+from mtcnn_fast._types import Indices
 from mtcnn_fast.training.batches import network_input, ordered_batches
 from mtcnn_fast.training.distributed import Group
 from mtcnn_fast.training.losses import Outputs
 from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind, SampleSet
-
-Indices = npt.NDArray[np.int64]
 
 #: Samples that a network sees at once where no gradient is wanted.
 EVALUATION_BATCH = 1024

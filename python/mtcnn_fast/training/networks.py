@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from mtcnn_fast.errors import ConfigError
-from mtcnn_fast.nets.modules import ONet, PNet, RNet
-from mtcnn_fast.training.files import written_whole
+from mtcnn_fast.files import written_whole
+from mtcnn_fast.nets.modules import ONet, PNet, RNet, initialise
 from mtcnn_fast.training.losses import Outputs
 from mtcnn_fast.weights import BoxCoding, Weights, load_weights
 from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION
@@ -61,7 +61,7 @@ class StageNetwork(nn.Module):
             torch.manual_seed(seed)
             self.net = _MODULES[stage]()
             self.landmark_head = nn.Linear(_FEATURES[stage], 10) if landmarks and stage != "o" else None
-            self.apply(_initialise)
+            self.apply(initialise)
 
     def forward(self, images: Tensor) -> Outputs:
         """Return `Outputs` of normalised windows ``(n, 3, S, S)``."""
@@ -79,13 +79,6 @@ class StageNetwork(nn.Module):
         """Take over the weights of a detector; the head for landmarks that those lack stays as it is."""
         tensors: Mapping[str, npt.NDArray[np.float32]] = getattr(weights, f"{self.stage}net")
         self.net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, (nn.Conv2d, nn.Linear)):
-        nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 def initial_network(stage: str, init: str, coding: BoxCoding, *, landmarks: bool = True, seed: int = 0) -> StageNetwork:

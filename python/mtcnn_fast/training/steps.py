@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn, optim
 
 from mtcnn_fast.errors import ConfigError, TrainingError
+from mtcnn_fast.files import write_json
 from mtcnn_fast.training import losses
 from mtcnn_fast.training.batches import Minibatch, network_input
 from mtcnn_fast.training.distributed import Group
-from mtcnn_fast.training.files import write_json
 from mtcnn_fast.training.metrics import kind_sums
 from mtcnn_fast.training.options import TrainOptions
 

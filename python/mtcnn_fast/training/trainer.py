@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
+from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.errors import ConfigError, DataError
+from mtcnn_fast.files import write_json
 from mtcnn_fast.training.config import TrainingConfig
-from mtcnn_fast.training.data.records import FaceRecord
 from mtcnn_fast.training.distributed import Group, joined_group
-from mtcnn_fast.training.files import write_json
 from mtcnn_fast.training.loop import Result, train_network
 from mtcnn_fast.training.networks import initial_network, save_network
 from mtcnn_fast.training.options import choice

@@ -19,11 +19,11 @@ from typing import Any
 
 from mtcnn_fast.detector import Detector
 from mtcnn_fast.evaluation.fddb import FddbResult
+from mtcnn_fast.training.ablations.cascade_cnn import StageSamples
 from mtcnn_fast.training.ablations.curves import gather, write_csv
 from mtcnn_fast.training.ablations.plots import plot_curves
 from mtcnn_fast.training.ablations.runs import run
 from mtcnn_fast.training.ablations.two_onets import compare_on_fddb
-from mtcnn_fast.training.cascade_cnn.training import StageSamples
 from mtcnn_fast.training.networks import StageNetwork
 from mtcnn_fast.training.options import ALPHA, TrainOptions
 

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from mtcnn_fast.evaluation.cascade_cnn.networks import Classifier, seeded
 from mtcnn_fast.evaluation.reports import as_markdown
+from mtcnn_fast.files import written_whole
+from mtcnn_fast.training.ablations.cascade_cnn import CLASSIFICATION, StageSamples
 from mtcnn_fast.training.ablations.curves import write_csv
 from mtcnn_fast.training.ablations.plots import plot_bars
 from mtcnn_fast.training.ablations.runs import run
-from mtcnn_fast.training.cascade_cnn.networks import Classifier, seeded
-from mtcnn_fast.training.cascade_cnn.training import CLASSIFICATION, StageSamples
-from mtcnn_fast.training.files import written_whole
 from mtcnn_fast.training.networks import StageNetwork
 from mtcnn_fast.training.options import TrainOptions
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast.errors import DataError
-from mtcnn_fast.training.files import written_whole
+from mtcnn_fast.files import written_whole
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

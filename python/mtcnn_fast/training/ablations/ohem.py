@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mtcnn_fast.training.ablations.cascade_cnn import CLASSIFICATION, StageSamples
 from mtcnn_fast.training.ablations.curves import gather, write_csv
 from mtcnn_fast.training.ablations.plots import plot_curves
 from mtcnn_fast.training.ablations.runs import run
-from mtcnn_fast.training.cascade_cnn.training import CLASSIFICATION, StageSamples
 from mtcnn_fast.training.networks import StageNetwork
 from mtcnn_fast.training.options import Mining, TrainOptions
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from mtcnn_fast.checks import check_count
 from mtcnn_fast.errors import ConfigError, DataError
+from mtcnn_fast.training.ablations.cascade_cnn import StageSamples
 from mtcnn_fast.training.ablations.runs import measured_on
-from mtcnn_fast.training.cascade_cnn.training import StageSamples
 from mtcnn_fast.training.config import as_table, check_keys, make_options, read_toml
 from mtcnn_fast.training.options import TrainOptions, whole_number
 from mtcnn_fast.training.samples.sample_set import SampleKind, SampleSet

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from mtcnn_fast.training.cascade_cnn.training import StageSamples
+from mtcnn_fast.training.ablations.cascade_cnn import StageSamples
 from mtcnn_fast.training.loop import train_network
 from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind

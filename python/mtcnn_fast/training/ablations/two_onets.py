@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from mtcnn_fast.backends.base import Image
-from mtcnn_fast.backends.numpy_ops import Floats, nms, regress
+from mtcnn_fast._types import Floats, Image
+from mtcnn_fast.backends.numpy.steps import nms, regress
+from mtcnn_fast.datasets.detections import Detections
+from mtcnn_fast.datasets.fddb import read_fddb_images
 from mtcnn_fast.detector import Detector
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.evaluation.fddb import FddbResult, score_fddb
-from mtcnn_fast.evaluation.fddb_data import read_fddb
-from mtcnn_fast.evaluation.records import Detections
 from mtcnn_fast.images import load_image
 from mtcnn_fast.ops import crop_pad_resize
 from mtcnn_fast.training.losses import Outputs
@@ -90,7 +90,7 @@ def compare_on_fddb(
     DataError
         If there is no image, or the annotation cannot be read.
     """
-    known = read_fddb(annotation)
+    known = read_fddb_images(annotation)
     present = [image for image in known if (Path(images) / f"{image.name}.jpg").is_file()]
     if not present:
         raise DataError(f"none of {len(known)} annotated images is there, such as {known[0].name}.jpg", images)

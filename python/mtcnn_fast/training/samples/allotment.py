@@ -8,12 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast.training.data.records import FaceRecord
+from mtcnn_fast._types import Indices
+from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.training.samples.options import SampleOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind
 from mtcnn_fast.training.samples.windows import Faces
-
-Indices = npt.NDArray[np.int64]
 
 #: Kinds that are cut around a face.
 OF_FACES = (SampleKind.POSITIVE, SampleKind.PART, SampleKind.LANDMARK)

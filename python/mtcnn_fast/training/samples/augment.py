@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from mtcnn_fast._types import Floats, Pixels
 from mtcnn_fast.checks import check_number
 from mtcnn_fast.errors import ConfigError
-from mtcnn_fast.training.samples.sample_set import Batch, Floats, Pixels, SampleKind
+from mtcnn_fast.training.samples.sample_set import Batch, SampleKind
 
 #: Random numbers that one sample's augmentation takes.
 DRAWS = 7

@@ -7,24 +7,15 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from mtcnn_fast._types import Floats, Indices
+from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.images import load_image
 from mtcnn_fast.ops import crop_pad_resize
-from mtcnn_fast.training.data.records import FaceRecord
 from mtcnn_fast.training.samples.allotment import Wanted
 from mtcnn_fast.training.samples.geometry import SIZES, STAGES, Stage, box_targets, landmark_targets, mirrors
 from mtcnn_fast.training.samples.options import SampleOptions
 from mtcnn_fast.training.samples.sample_set import Batch, SampleKind
-from mtcnn_fast.training.samples.windows import (
-    NOTHING,
-    Chosen,
-    Corners,
-    Faces,
-    Indices,
-    choose,
-    inside,
-    jittered,
-    negative_candidates,
-)
+from mtcnn_fast.training.samples.windows import NOTHING, Chosen, Faces, choose, inside, jittered, negative_candidates
 
 #: Windows that are drawn around a face at a time, at least and at most, and how often that is tried: about a quarter of
 #: them are positives, and a face more than 1.62 times as high as wide has no square window with enough overlap.
@@ -54,7 +45,7 @@ class Recipe:
 
 
 def cut_record(
-    recipe: Recipe, number: int, record: FaceRecord, wanted: Wanted, proposals: Corners | None = None
+    recipe: Recipe, number: int, record: FaceRecord, wanted: Wanted, proposals: Floats | None = None
 ) -> Batch:
     """Cut the samples of one image.
 
@@ -89,7 +80,7 @@ def choose_windows(
     record: FaceRecord,
     wanted: Wanted,
     image_size: tuple[int, int],
-    proposals: Corners | None,
+    proposals: Floats | None,
 ) -> Chosen:
     """Choose the windows of one image; parameters as for `cut_record`, with the image's ``(width, height)``."""
     options, rng = recipe.options, recipe.rng(number)
@@ -148,7 +139,7 @@ def _draw_negatives(
     return _negatives(found)
 
 
-def _negatives(corners: Corners) -> Chosen:
+def _negatives(corners: Floats) -> Chosen:
     count = len(corners)
     return Chosen(corners, np.full(count, int(SampleKind.NEGATIVE), np.int64), np.full(count, -1, np.int64))
 

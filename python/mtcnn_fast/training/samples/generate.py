@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mtcnn_fast._native import usable_processors
+from mtcnn_fast._types import Floats
 from mtcnn_fast.checks import check_count
+from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.images import load_image
-from mtcnn_fast.processors import usable_processors
-from mtcnn_fast.training.data.records import FaceRecord
 from mtcnn_fast.training.samples import shards
 from mtcnn_fast.training.samples.allotment import Wanted, allot, level
 from mtcnn_fast.training.samples.cutting import Recipe, cut_record
@@ -26,7 +27,7 @@ from mtcnn_fast.training.samples.geometry import SIZES, STAGES, Stage
 from mtcnn_fast.training.samples.options import SampleOptions
 from mtcnn_fast.training.samples.proposals import PREVIOUS, make_detector, propose, weights_hash
 from mtcnn_fast.training.samples.sample_set import Batch, SampleKind, SampleSet
-from mtcnn_fast.training.samples.windows import Corners, Faces
+from mtcnn_fast.training.samples.windows import Faces
 from mtcnn_fast.training.samples.workers import run
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ def _cutter(kitchen: Kitchen) -> Callable[[Unit], int]:
     return work
 
 
-def _proposals(kitchen: Kitchen, unit: Unit) -> Iterator[Corners | None]:
+def _proposals(kitchen: Kitchen, unit: Unit) -> Iterator[Floats | None]:
     if kitchen.recipe.stage == "p":
         yield from [None] * len(unit.records)
         return

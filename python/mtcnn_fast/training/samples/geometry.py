@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from mtcnn_fast._types import Doubles
 from mtcnn_fast.config import CELL
 
 Stage = Literal["p", "r", "o"]
@@ -27,10 +28,8 @@ SIZES: dict[Stage, int] = {"p": CELL, "r": 24, "o": 48}
 #: What the decoding of each stage adds to widths.
 EXTRA: dict[Stage, int] = {"p": 0, "r": 1, "o": 1}
 
-Floats = npt.NDArray[np.float64]
 
-
-def extents(corners: npt.NDArray[np.float32]) -> Floats:
+def extents(corners: npt.NDArray[np.float32]) -> Doubles:
     """Return the area ``(N, 4)`` that windows ``(N, 4)`` show once their corners are truncated.
 
     Counted from 0 and as edges of pixels, as the annotations count, so that overlaps with annotated boxes are exact.
@@ -38,7 +37,7 @@ def extents(corners: npt.NDArray[np.float32]) -> Floats:
     return np.trunc(corners.astype(np.float64)) - [1, 1, 0, 0]
 
 
-def decoded_from(stage: Stage, corners: npt.NDArray[np.float32]) -> Floats:
+def decoded_from(stage: Stage, corners: npt.NDArray[np.float32]) -> Doubles:
     """Return the boxes ``(N, 4)`` from which a stage decodes its output for windows ``(N, 4)``."""
     boxes = corners.astype(np.float64)
     if stage == "p":
@@ -47,7 +46,7 @@ def decoded_from(stage: Stage, corners: npt.NDArray[np.float32]) -> Floats:
     return boxes
 
 
-def box_targets(stage: Stage, corners: npt.NDArray[np.float32], faces: Floats) -> npt.NDArray[np.float32]:
+def box_targets(stage: Stage, corners: npt.NDArray[np.float32], faces: Doubles) -> npt.NDArray[np.float32]:
     """Return the corner offsets ``(N, 4)`` that decode to `faces` (N, 4), each from its window."""
     boxes = decoded_from(stage, corners)
     size = boxes[:, 2:] - boxes[:, :2] + EXTRA[stage]
@@ -55,7 +54,7 @@ def box_targets(stage: Stage, corners: npt.NDArray[np.float32], faces: Floats) -
     return np.asarray(offsets, np.float32)
 
 
-def landmark_targets(stage: Stage, corners: npt.NDArray[np.float32], points: Floats) -> npt.NDArray[np.float32]:
+def landmark_targets(stage: Stage, corners: npt.NDArray[np.float32], points: Doubles) -> npt.NDArray[np.float32]:
     """Return the points ``(N, 5, 2)`` relative to windows ``(N, 4)``.
 
     O-Net's decode to `points`. No detector decodes those of P-Net and R-Net; they are relative to what the window

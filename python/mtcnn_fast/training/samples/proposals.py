@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from mtcnn_fast._types import Floats
 from mtcnn_fast.training.samples.geometry import Stage
 from mtcnn_fast.training.samples.options import SampleOptions
-from mtcnn_fast.training.samples.windows import Corners
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mtcnn_fast.backends.stages import StageTrace
     from mtcnn_fast.detector import Detector
     from mtcnn_fast.faces import Faces
+    from mtcnn_fast.faces.trace import StageTrace
     from mtcnn_fast.weights import Weights
 
 #: Step of a detection's trace with the boxes as the stage gets them, and the networks whose work that is.
@@ -58,7 +58,7 @@ def make_detector(stage: Stage, weights: Weights, options: SampleOptions) -> Det
     )
 
 
-def traced_boxes(found: Faces, step: str) -> Corners:
+def traced_boxes(found: Faces, step: str) -> Floats:
     """Return the boxes ``(N, 4)`` float32 that a step of a traced detection left; none where it was not reached."""
     trace = cast("list[StageTrace] | None", found.trace)
     for entry in trace or ():
@@ -67,7 +67,7 @@ def traced_boxes(found: Faces, step: str) -> Corners:
     return np.empty((0, 4), np.float32)
 
 
-def propose(detector: Detector, stage: Stage, pixels: npt.NDArray[np.uint8]) -> Corners:
+def propose(detector: Detector, stage: Stage, pixels: npt.NDArray[np.uint8]) -> Floats:
     """Return the boxes ``(N, 4)`` float32 that the stage gets to see on an image, at most `MOST`."""
     # A trace has the highest scores first.
     return traced_boxes(detector.detect(pixels, trace=True), STEPS[stage])[:MOST]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mtcnn_fast._native import usable_processors
 from mtcnn_fast.checks import check_count
 from mtcnn_fast.config import DEFAULTS, DetectorConfig
+from mtcnn_fast.datasets.overlap import iou_matrix
+from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.errors import DataError
-from mtcnn_fast.evaluation.matching import iou_matrix
 from mtcnn_fast.images import load_image
-from mtcnn_fast.processors import usable_processors
-from mtcnn_fast.training.data.records import FaceRecord
 from mtcnn_fast.training.samples.proposals import cpu_device, traced_boxes
 from mtcnn_fast.training.samples.windows import Faces
 from mtcnn_fast.training.samples.workers import run

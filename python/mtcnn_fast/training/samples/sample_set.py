@@ -10,11 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mtcnn_fast._types import Floats, Indices, Pixels
 from mtcnn_fast.errors import ConfigError
-
-Floats = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
-Indices = npt.NDArray[np.int64]
 
 
 class SampleKind(enum.IntEnum):

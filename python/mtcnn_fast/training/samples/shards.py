@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mtcnn_fast._types import AnyArray
 from mtcnn_fast.errors import DataError
-from mtcnn_fast.training.files import write_json, written_whole
+from mtcnn_fast.files import write_json, written_whole
 
 FORMAT_VERSION = "1"
 PLAN = "plan.json"
@@ -41,15 +41,13 @@ _NAMES = {np.dtype(code): name for name, code in _TYPES.items()}
 # Where the arrays begin is a multiple of this, so that each lies where its type may.
 _ALIGNMENT = 64
 
-Array = npt.NDArray[Any]
-
 
 def shard_path(directory: Path, kind: str, number: int) -> Path:
     """Return the file of a shard of ``samples`` or ``proposals``."""
     return directory / f"{kind}-{number:05}.safetensors"
 
 
-def write_shard(path: Path, arrays: Mapping[str, Array], plan: str) -> None:
+def write_shard(path: Path, arrays: Mapping[str, AnyArray], plan: str) -> None:
     """Write a shard, whole or not at all.
 
     Parameters
@@ -77,7 +75,7 @@ def write_shard(path: Path, arrays: Mapping[str, Array], plan: str) -> None:
     written_whole(path, b"".join([len(text).to_bytes(8, "little"), text, *blocks]))
 
 
-def read_shard(path: Path, plan: str | None, *, verify: bool = True) -> dict[str, Array]:
+def read_shard(path: Path, plan: str | None, *, verify: bool = True) -> dict[str, AnyArray]:
     """Map the arrays of a shard into memory, read-only.
 
     Parameters
@@ -115,9 +113,9 @@ def read_shard(path: Path, plan: str | None, *, verify: bool = True) -> dict[str
     return arrays
 
 
-def _view(data: Array, entry: Mapping[str, Any]) -> Array:
+def _view(data: AnyArray, entry: Mapping[str, Any]) -> AnyArray:
     start, end = entry["data_offsets"]
-    array: Array = data[start:end].view(_TYPES[entry["dtype"]]).reshape(entry["shape"])
+    array: AnyArray = data[start:end].view(_TYPES[entry["dtype"]]).reshape(entry["shape"])
     return array
 
 
@@ -184,7 +182,7 @@ def is_complete(directory: Path) -> bool:
     return (directory / MANIFEST).exists()
 
 
-def open_set(directory: str | os.PathLike[str], *, verify: bool) -> Iterator[tuple[Array, ...]]:
+def open_set(directory: str | os.PathLike[str], *, verify: bool) -> Iterator[tuple[AnyArray, ...]]:
     """Yield the arrays of each shard of a complete set, in the order of `ARRAYS`.
 
     Raises

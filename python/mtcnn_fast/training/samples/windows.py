@@ -11,14 +11,12 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast.evaluation.matching import iou_matrix
-from mtcnn_fast.training.data.records import FaceRecord
-from mtcnn_fast.training.samples.geometry import Floats, extents
+from mtcnn_fast._types import Doubles, Floats, Indices
+from mtcnn_fast.datasets.overlap import iou_matrix
+from mtcnn_fast.datasets.records import FaceRecord
+from mtcnn_fast.training.samples.geometry import extents
 from mtcnn_fast.training.samples.options import SampleOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind
-
-Indices = npt.NDArray[np.int64]
-Corners = npt.NDArray[np.float32]
 
 NEGATIVE_BELOW = 0.3
 PART_FROM = 0.4
@@ -51,17 +49,17 @@ class Faces:
     """
 
     def __init__(self, record: FaceRecord, min_face: float) -> None:
-        self.boxes: Floats = record.boxes.astype(np.float64)
+        self.boxes: Doubles = record.boxes.astype(np.float64)
         self._usable = record.usable
         large = (self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1, initial=0) >= min_face
         self.learnable = self._usable & large
 
     @property
-    def usable(self) -> Floats:
+    def usable(self) -> Doubles:
         """The boxes ``(M, 4)`` of the faces that are not ignored, however small."""
         return self.boxes[self._usable]
 
-    def classify(self, corners: Corners) -> tuple[Indices, Indices]:
+    def classify(self, corners: Floats) -> tuple[Indices, Indices]:
         """Tell what windows are examples of.
 
         Parameters
@@ -95,7 +93,7 @@ class Faces:
         kinds[(shown[:, 2:] <= shown[:, :2]).any(axis=1)] = NOTHING
         return kinds, nearest
 
-    def _ignored_share(self, shown: Floats) -> Floats:
+    def _ignored_share(self, shown: Doubles) -> Doubles:
         """Return the largest share of each window that one ignored face covers."""
         ignored = self.boxes[~self._usable]
         if not len(ignored):
@@ -120,7 +118,7 @@ class Chosen:
         The face that each is an example of; -1 for negatives.
     """
 
-    corners: Corners
+    corners: Floats
     kinds: Indices
     faces: Indices
 
@@ -139,7 +137,7 @@ class Chosen:
         return cls(corners[order], kinds[order], np.concatenate([part.faces for part in parts])[order])
 
 
-def choose(corners: Corners, kinds: Indices, faces: Indices, wanted: dict[SampleKind, Indices]) -> Chosen:
+def choose(corners: Floats, kinds: Indices, faces: Indices, wanted: dict[SampleKind, Indices]) -> Chosen:
     """Choose as many windows for each face as are wanted, the first ones first, and count them off `wanted`.
 
     Parameters
@@ -172,7 +170,7 @@ def _ranks(groups: Indices) -> Indices:
     return ranks
 
 
-def jittered(boxes: Floats, count: int, options: SampleOptions, rng: np.random.Generator, *, whole: bool) -> Corners:
+def jittered(boxes: Doubles, count: int, options: SampleOptions, rng: np.random.Generator, *, whole: bool) -> Floats:
     """Draw square windows around boxes.
 
     Parameters
@@ -200,8 +198,8 @@ def jittered(boxes: Floats, count: int, options: SampleOptions, rng: np.random.G
 
 
 def negative_candidates(
-    faces: Floats, image_size: tuple[int, int], count: int, near: float, rng: np.random.Generator
-) -> Corners:
+    faces: Doubles, image_size: tuple[int, int], count: int, near: float, rng: np.random.Generator
+) -> Floats:
     """Draw square windows inside an image: some near faces, the others anywhere.
 
     Sizes are uniform in their logarithm, from 12 pixels up to the image, as the pyramid has as many scales for an
@@ -238,13 +236,13 @@ def negative_candidates(
     return corners[inside(corners, image_size)]
 
 
-def inside(corners: Corners, image_size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def inside(corners: Floats, image_size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Tell which windows ``(N, 4)`` show nothing but the image."""
     shown = extents(corners)
     return np.asarray((shown[:, :2] >= 0).all(axis=1) & (shown[:, 2:] <= image_size).all(axis=1))
 
 
-def _square_windows(corner: Floats, size: Floats, whole: bool) -> Corners:
+def _square_windows(corner: Doubles, size: Doubles, whole: bool) -> Floats:
     """Turn upper left corners counted from 0 and sizes into the corners that crops take."""
     if whole:
         corner, size = np.floor(corner), np.maximum(np.rint(size), 1)

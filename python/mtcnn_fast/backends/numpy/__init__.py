@@ -1,0 +1,1 @@
+"""The cascade in plain numpy: the executable specification."""

@@ -1,0 +1,1 @@
+"""The cascade on torch tensors: devices ``torch:cpu`` and ``cuda``."""

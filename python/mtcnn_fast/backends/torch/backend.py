@@ -1,0 +1,345 @@
+"""The ``torch:cpu`` and ``cuda`` backends: TorchScript networks, and native code for everything between them."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mtcnn_fast._types import Floats, Image
+from mtcnn_fast.backends.recorder import Recorder
+from mtcnn_fast.backends.torch.cascade import BatchSizes, Cascade, Observer, empty_candidates
+from mtcnn_fast.backends.torch.cpu_steps import CpuOps
+from mtcnn_fast.backends.torch.cuda_steps import CudaOps
+from mtcnn_fast.backends.torch.devices import cuda_module, cuda_problem
+from mtcnn_fast.backends.torch.graphs import GraphRecorder, Graphs, record_graph
+from mtcnn_fast.backends.torch.plan import Plan, make_plan
+from mtcnn_fast.backends.torch.steps import Candidates, Capacities, FacesTensor
+from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.errors import BackendError, BackendUnavailableError, ConfigError, ImageError
+from mtcnn_fast.faces import Faces
+from mtcnn_fast.nets.networks import DTYPES, load_networks
+from mtcnn_fast.nets.script import script_network
+from mtcnn_fast.weights import Weights
+
+_LOGGER = logging.getLogger("mtcnn_fast")
+
+#: Where libraries choose algorithms by shape, P-Net sees one level at a time, so that a batch equals its images.
+_CPU_SIZES = BatchSizes(pnet=1, rnet=32, onet=8)
+_CUDA_SIZES = BatchSizes(pnet=None, rnet=512, onet=128)
+
+_Result = TypeVar("_Result")
+
+
+class TorchBackend:
+    """Runs the cascade with torch's networks on the CPU or a CUDA device.
+
+    Parameters
+    ----------
+    config : DetectorConfig
+    weights : Weights
+    device : str
+        ``torch:cpu``, ``cuda`` or ``cuda:N``.
+    download_counts : bool
+        On CUDA, whether to wait for the numbers of candidates before R-Net and O-Net. Without, a detection waits once,
+        for its result.
+    graphs : int
+        On CUDA and without `download_counts`, how many detections to keep recorded as CUDA Graphs, one for the sizes of
+        a batch's images: for streams of equal images. 0 records none.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If the device cannot be used here; the message says why.
+    ConfigError
+        If `graphs` is asked for where there are none.
+    """
+
+    def __init__(
+        self,
+        config: DetectorConfig,
+        weights: Weights,
+        device: str = "torch:cpu",
+        *,
+        download_counts: bool = False,
+        graphs: int = 0,
+    ) -> None:
+        self._arguments = (config, weights, device, download_counts, graphs)
+        self._config = config
+        self._name = "cuda:0" if device == "cuda" else device
+        self._device = torch.device(self._name.removeprefix("torch:"))
+        dtype = DTYPES[config.precision]
+        self._ops = self._make_ops(config, weights)
+        if graphs and (download_counts or not isinstance(self._ops, CudaOps)):
+            raise ConfigError(
+                f"graphs must be 0 on torch:cpu and with download_counts, got {graphs} on {self._name} with "
+                f"download_counts={download_counts}"
+            )
+        self._graphs = Graphs(graphs, self._recorder()) if graphs else None
+        # On a processor channels last take 0.3 (R-Net, O-Net) to 0.6 (P-Net) of the time; see docs/cuda.md.
+        memory_format = torch.channels_last if self._device.type == "cpu" else torch.contiguous_format
+        modules: dict[str, Any] = dict(load_networks(weights))
+        networks = {
+            name: script_network(network.to(self._device, dtype, memory_format=memory_format))
+            for name, network in modules.items()
+        }
+        self._cascade = Cascade(
+            config,
+            networks,
+            self._ops,
+            _CUDA_SIZES if self._device.type == "cuda" else _CPU_SIZES,
+            dtype=dtype,
+            memory_format=memory_format,
+            tf32=config.precision == "tf32",
+            download_counts=download_counts,
+        )
+        #: By how much the usual room for candidates is multiplied: doubled whenever it was too little.
+        self._scale = 1
+
+    def _make_ops(self, config: DetectorConfig, weights: Weights) -> CpuOps | CudaOps:
+        if self._device.type == "cpu":
+            return CpuOps(weights.box_coding, config.border)
+        problem = cuda_problem(self._device.index or 0)
+        module, _ = cuda_module()
+        if problem is not None or module is None:
+            raise BackendUnavailableError(f"device {self._name!r} is not available: {problem}")
+        device = self._device
+        return CudaOps(
+            module,
+            device,
+            lambda: int(torch.cuda.current_stream(device).cuda_stream),
+            weights.box_coding,
+            config.border,
+        )
+
+    def _recorder(self) -> GraphRecorder:
+        return record_graph(self._device)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process makes its own networks and asks its own device.
+        return _remake, (type(self), *self._arguments)
+
+    def __enter__(self) -> TorchBackend:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """The device string that selects this backend."""
+        return self._name
+
+    def detect(self, images: Sequence[Image], *, profile: bool = False, trace: bool = False) -> list[Faces]:
+        """Detect the faces of each image, in the order of `images`; see `mtcnn_fast.backends.base.Backend`.
+
+        A batch that does not fit the device's memory is split, down to single images.
+
+        Raises
+        ------
+        BackendError
+            If one image alone does not fit.
+        """
+        return self._split(images, lambda part: self._detect(part, profile, trace))
+
+    def detect_tensor(self, images: Tensor | Sequence[Tensor]) -> FacesTensor:
+        """Detect faces in images that are on the device, and leave the result there, without waiting for it.
+
+        Parameters
+        ----------
+        images : (B, H, W, 3) or (B, 3, H, W) uint8 Tensor, or sequence of (H, W, 3) or (3, H, W)
+            RGB, any strides, on the backend's device. They must stay as they are until the stream that was current in
+            this call has reached its end.
+
+        Returns
+        -------
+        FacesTensor
+            Its `overflow` is not 0 if candidates were lost for want of room; `detect` would have tried again.
+
+        Raises
+        ------
+        ImageError
+            If a tensor has another type, shape or device.
+        """
+        pictures = [self._checked(image) for image in images]
+        plan = make_plan([(image.shape[0], image.shape[1]) for image in pictures], self._config)
+        room = self._room(plan)
+        with torch.inference_mode():
+            if isinstance(self._ops, CudaOps):
+                batch: Any = self._ops.adopt(pictures, plan)
+            else:
+                batch = self._ops.upload([np.ascontiguousarray(image.numpy()) for image in pictures], plan)
+            return self._cascade.detect(batch, room, Observer())
+
+    def propose(self, images: Sequence[Image]) -> list[tuple[Floats, Floats]]:
+        """Return P-Net's proposals for each image, regressed and square: boxes ``(N, 4)`` and scores ``(N,)``."""
+        return self._split(images, self._propose)
+
+    def refine(self, images: Sequence[Image], boxes: Sequence[npt.ArrayLike]) -> list[Faces]:
+        """Find the faces in given boxes, by R-Net and O-Net alone: for boxes that come from a tracker, say.
+
+        Parameters
+        ----------
+        images : sequence of (H, W, 3) uint8 ndarray
+        boxes : sequence of (N, 4) array_like
+            For each image, corners in pixels. The networks were trained on squares: others are enlarged to one.
+        """
+        parts = [torch.from_numpy(np.array(part, np.float32).reshape(-1, 4)) for part in boxes]
+        if len(parts) != len(images):
+            raise ImageError(f"boxes must have one entry for each of the {len(images)} images, got {len(parts)}")
+        if not images:
+            return []
+        plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
+        candidates = empty_candidates(parts, self._device)
+        most = max(1, len(candidates.boxes))
+        room = dataclasses.replace(self._room(plan), rnet=most, onet=most, faces=most)
+        with torch.inference_mode():
+            batch: Any = self._ops.upload(images, plan)
+            candidates = self._ops.gather(batch, candidates, None, most, None, True)
+            tables = _download(self._cascade.refine(batch, candidates, room, Observer()))
+        return self._faces(tables, plan)
+
+    def warmup(self) -> None:
+        """Run once, so that libraries load and choose their algorithms."""
+        self.detect([np.zeros((64, 64, 3), np.uint8)])
+
+    def close(self) -> None:
+        """Let go of the networks."""
+        del self._cascade
+        self._graphs = None
+
+    def _room(self, plan: Plan) -> Capacities:
+        """Return the usual room for candidates: powers of two, so that few different sizes occur."""
+        pixels = sum(height * width for height, width in plan.sizes)
+        images = max(1, len(plan.sizes))
+        usual = (max(2048 * images, pixels // 100), 512 * images, 128 * images, 128)
+        return Capacities(*(self._scale * (1 << (number - 1).bit_length()) for number in usual))
+
+    def _detect(self, images: Sequence[Image], profile: bool, trace: bool) -> list[Faces]:
+        plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
+        while True:
+            record = Recorder(tracing=False) if profile else None
+            observer = Observer(record, keep_steps=trace, synchronise=self._synchronise)
+            with torch.inference_mode():
+                if self._graphs is None or profile or trace:
+                    tables = _download(self._cascade.detect(self._ops.upload(images, plan), self._room(plan), observer))
+                else:
+                    assert isinstance(self._ops, CudaOps)
+                    tables = self._graphs.detect(self._ops, self._cascade, images, plan, self._room(plan), _download)
+            if not tables.overflow:
+                break
+            self._scale *= 2
+            _LOGGER.info(
+                "%s: too little room for candidates, trying again with %d times the usual", self.name, self._scale
+            )
+        timings = None
+        if record is not None:
+            timings = {stage: seconds / len(images) for stage, seconds in record.timings.items()}
+        traces = observer.traces(len(images)) if trace else [None] * len(images)
+        return self._faces(tables, plan, timings, traces)
+
+    def _faces(
+        self, tables: _Tables, plan: Plan, timings: dict[str, float] | None = None, traces: Sequence[Any] | None = None
+    ) -> list[Faces]:
+        results = []
+        for image, (height, width) in enumerate(plan.sizes):
+            count = int(tables.counts[image])
+            if self._config.max_faces is not None:
+                count = min(count, self._config.max_faces)
+            boxes, scores, landmarks = (
+                part[image, :count].copy() for part in (tables.boxes, tables.scores, tables.landmarks)
+            )
+            trace = traces[image] if traces else None
+            results.append(Faces(boxes, scores, landmarks, (width, height), timings=timings, trace=trace))
+        return results
+
+    def _propose(self, images: Sequence[Image]) -> list[tuple[Floats, Floats]]:
+        plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
+        while True:
+            with torch.inference_mode():
+                batch = self._ops.upload(images, plan)
+                found: Candidates = self._cascade.propose(batch, self._room(plan), Observer())
+                if not int(batch.overflow):
+                    break
+            self._scale *= 2
+        count = int(found.count)
+        index = found.images[:count].cpu().numpy()
+        boxes, scores = found.boxes[:count].cpu().numpy(), found.scores[:count].cpu().numpy()
+        return [(boxes[index == image], scores[index == image]) for image in range(len(images))]
+
+    def _split(self, images: Sequence[Image], run: Callable[[Sequence[Image]], list[_Result]]) -> list[_Result]:
+        """Run a batch, in halves where it does not fit the device's memory."""
+        if not images:
+            return []
+        try:
+            return run(images)
+        except torch.cuda.OutOfMemoryError as error:
+            if len(images) == 1:
+                height, width = images[0].shape[:2]
+                raise BackendError(
+                    f"{self.name}: the device's memory does not hold one image of {width}x{height}; a larger "
+                    f"min_face_size or another device needs less ({error})"
+                ) from error
+        if self._graphs is not None:
+            self._graphs.clear()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        half = len(images) // 2
+        _LOGGER.info("%s: out of memory with %d images, trying halves", self.name, len(images))
+        return [*self._split(images[:half], run), *self._split(images[half:], run)]
+
+    def _synchronise(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def _checked(self, image: Tensor) -> Tensor:
+        accepted = f"images must be (H, W, 3) or (3, H, W) uint8 tensors on {self._device}"
+        if image.dtype != torch.uint8 or image.ndim != 3 or 3 not in (image.shape[0], image.shape[2]):
+            raise ImageError(f"{accepted}, got {tuple(image.shape)} {image.dtype}")
+        if image.device != self._device:
+            raise ImageError(f"{accepted}, got one on {image.device}")
+        if image.numel() == 0:
+            raise ImageError(f"{accepted} with at least one pixel, got {tuple(image.shape)}")
+        return image if image.shape[2] == 3 else image.permute(1, 2, 0)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Tables:
+    """A `FacesTensor` on the host."""
+
+    boxes: Floats
+    scores: Floats
+    landmarks: Floats
+    counts: npt.NDArray[np.int32]
+    overflow: int
+
+
+def _download(faces: FacesTensor) -> _Tables:
+    """Copy a result to the host by one transfer: the only time that a detection waits for the device."""
+    numbers = (faces.counts, faces.overflow)
+    parts = [faces.boxes, faces.scores, faces.landmarks, *(part.view(torch.float32) for part in numbers)]
+    flat = torch.cat([part.reshape(-1) for part in parts]).cpu().numpy()
+    split = np.split(flat, np.cumsum([part.numel() for part in parts])[:-1])
+    boxes, scores, landmarks = (content.reshape(part.shape) for content, part in zip(split[:3], parts[:3], strict=True))
+    counts, overflow = (content.view(np.int32) for content in split[3:])
+    return _Tables(boxes, scores, landmarks, counts, int(overflow[0]))
+
+
+def _remake(
+    kind: type[TorchBackend],
+    config: DetectorConfig,
+    weights: Weights,
+    device: str,
+    download_counts: bool,
+    graphs: int,
+) -> TorchBackend:
+    return kind(config, weights, device, download_counts=download_counts, graphs=graphs)

@@ -1,0 +1,111 @@
+"""Gathering a stream of images into batches without reading further ahead than one batch."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from mtcnn_fast._types import Image
+from mtcnn_fast.errors import ImageError
+
+
+def gather(
+    images: Iterable[object],
+    load: Callable[[object], Image],
+    *,
+    batch_size: int,
+    batch_pixels: int | None,
+    stop_at_error: bool,
+    ahead: int = 0,
+) -> Iterator[list[Image | ImageError]]:
+    """Load images and yield them in batches.
+
+    Parameters
+    ----------
+    images : iterable
+        The images, read as batches are taken.
+    load : callable
+        Makes an ``(H, W, 3)`` uint8 array of an image, or raises `ImageError`.
+    batch_size : int
+        Images in a batch.
+    batch_pixels : int or None
+        A batch ends earlier with the image that brings it to this many pixels.
+    stop_at_error : bool
+        Give nothing after an image that cannot be loaded.
+    ahead : int
+        How many images beyond those that are taken are loaded meanwhile, in as many threads; see `files_ahead`.
+
+    Yields
+    ------
+    list of ndarray or ImageError
+        In the place of an image that cannot be loaded stands the error, which names its index.
+    """
+    batch: list[Image | ImageError] = []
+    pixels = 0
+    source = _loaded(images, load, ahead)
+    while True:
+        try:
+            item = next(source)
+        except StopIteration:
+            break
+        except Exception:
+            # The caller's own iterable failed: what it gave before is not lost.
+            if batch:
+                yield batch
+            raise
+        batch.append(item)
+        failed = isinstance(item, ImageError)
+        if failed and stop_at_error:
+            break
+        pixels += 0 if isinstance(item, ImageError) else item.shape[0] * item.shape[1]
+        if len(batch) == batch_size or (batch_pixels is not None and pixels >= batch_pixels):
+            yield batch
+            batch, pixels = [], 0
+    if batch:
+        yield batch
+
+
+def files_ahead(images: object, num_threads: int | None) -> int:
+    """Return how many images to load ahead: some of a list of files, so that they are decoded while faces are found.
+
+    A stream is not read ahead, as its next image may not be there yet; and arrays are there already.
+    """
+    if not isinstance(images, (list, tuple)) or not images or not isinstance(images[0], (str, os.PathLike)):
+        return 0
+    if num_threads is None:
+        from mtcnn_fast._native import checked_threads
+
+        num_threads = checked_threads(None)
+    return 2 * num_threads if num_threads > 1 else 0
+
+
+def _loaded(images: Iterable[object], load: Callable[[object], Image], ahead: int) -> Iterator[Image | ImageError]:
+    """Load each image, in order."""
+    if not ahead:
+        for index, image in enumerate(images):
+            yield _load(load, image, index)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(ahead, "mtcnn-fast-load")
+    waiting: deque[Future[Image | ImageError]] = deque()
+    try:
+        for index, image in enumerate(images):
+            waiting.append(pool.submit(_load, load, image, index))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # Nobody waits for the images that nobody wants any more.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _load(load: Callable[[object], Image], image: object, index: int) -> Image | ImageError:
+    try:
+        return load(image)
+    except ImageError as error:
+        named = ImageError(f"images[{index}]: {error}")
+        named.__cause__ = error
+        return named

@@ -1,0 +1,353 @@
+"""The door: every accepted kind of image becomes 8-bit RGB here, once.
+
+Backends see nothing but what `load_image` returns.
+"""
+
+from __future__ import annotations
+
+import numbers
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from mtcnn_fast._types import AnyArray, Color, Layout, ValueRange
+from mtcnn_fast.errors import ImageError
+from mtcnn_fast.images.decode import check_pixels, pil_pixels, read_bytes, read_path
+
+ACCEPTED = (
+    "a path (str or path-like), the bytes of an image file, a binary file object, a PIL image, a numpy array, "
+    "a tensor in host memory, or an object with __array__ or __dlpack__"
+)
+SHAPES = {"hwc": "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)", "chw": "(H, W), (1, H, W), (3, H, W) or (4, H, W)"}
+BATCH_SHAPES = {"hwc": "(N, H, W, C)", "chw": "(N, C, H, W)"}
+CHANNELS = (1, 3, 4)
+DTYPES = "uint8, uint16, and float16, float32 or float64 with value_range"
+
+# Device types of DLPack (dlpack.h, DLDeviceType) whose memory the host can read: kDLCPU, kDLCUDAHost, kDLROCMHost.
+HOST_DEVICES = (1, 3, 11)
+
+# Values converted at a time: keeps the temporaries of a conversion in the cache and small beside a large image.
+BLOCK = 1 << 18
+
+
+def load_image(
+    image: object,
+    *,
+    color: Color = "rgb",
+    value_range: ValueRange | None = None,
+    layout: Layout = "hwc",
+    max_pixels: int = 200_000_000,
+) -> npt.NDArray[np.uint8]:
+    """Read an image of any accepted kind as 8-bit RGB.
+
+    Parameters
+    ----------
+    image : str, path-like, bytes, file object, PIL image, array or tensor
+        * A path, the bytes of an image file (``bytes`` or ``bytearray``), or a file object open for reading in binary
+          mode (read to its end): any format that Pillow reads, except EPS. Of an animation the first frame.
+        * A PIL image of any mode; of an animation the current frame.
+        * A numpy array, or anything with ``__array__`` or ``__dlpack__`` whose memory the host can read, such as a
+          torch tensor on the CPU: gray ``(H, W)``, or with 1 (gray), 3 (color) or 4 (color and alpha) channels where
+          `layout` says.
+    color : {"rgb", "bgr"}
+        Order of the channels of an array; ``"bgr"`` also stands for BGRA, and means nothing for gray. Files and PIL
+        images state their own order: for them ``"bgr"`` is an error.
+    value_range : (0, 1) or (0, 255), optional
+        What black and white are in a floating-point image (an array, or a file or PIL image of mode ``F``), for which
+        it is required. For 8-bit images only (0, 255) is true, hence accepted.
+    layout : {"hwc", "chw"}
+        Where an array of three dimensions has its channels. It alone decides; shapes are not guessed at.
+    max_pixels : int
+        Images with more pixels are refused; files before they are decoded. Pillow's ``MAX_IMAGE_PIXELS`` is neither
+        obeyed nor changed.
+
+    Returns
+    -------
+    ndarray of uint8, (H, W, 3)
+        RGB, C-contiguous, upright. An array that already is all that is returned as it is, sharing its memory, and may
+        be read-only: treat the result as such.
+
+    Raises
+    ------
+    ImageError
+        If the image or an argument is not accepted; the message names what was given and what is accepted.
+
+    Notes
+    -----
+    Every value is rounded to the nearest 8-bit value. 16-bit values are divided by 257, so that 65535 becomes 255
+    (no ties occur); floating-point values are multiplied by 255 if they range to 1, in their own precision but at least
+    float32, and ties go to the even value. Alpha is not premultiplied, and the image is composited on black:
+    ``round(color * alpha / 255)``, after the conversion to 8 bits. Masked arrays must have no masked pixel.
+
+    Of files and PIL images, the EXIF orientation is applied; palettes, CMYK, YCbCr, HSV and L*a*b* are converted by
+    Pillow, without regard to color profiles; 16-bit color files are reduced by Pillow to the upper 8 bits, 16-bit gray
+    ones as above.
+
+    Damaged files are refused as far as their format reveals the damage, unless the application itself has set Pillow's
+    ``LOAD_TRUNCATED_IMAGES``. Two of Pillow's readers check sizes on their own, which cannot be avoided from outside:
+    WebP, and GIF if the first frame is to be cleared afterwards, are refused above twice Pillow's
+    ``MAX_IMAGE_PIXELS`` (179 megapixels by default) whatever `max_pixels` is.
+    """
+    _check_arguments(color, value_range, layout, max_pixels)
+    if _is_array(image):
+        name = "image"
+        pixels = _as_hwc(_as_array(image), layout)
+    else:
+        encoded, name = _decode(image, max_pixels)
+        if color == "bgr":
+            raise ImageError(
+                f"color='bgr' was given for the {name}, which states its own order of channels; "
+                "accepted: color='rgb' for files and PIL images, 'rgb' or 'bgr' for arrays"
+            )
+        pixels = _as_hwc(encoded, "hwc")
+    check_pixels(name, pixels.shape[1], pixels.shape[0], max_pixels)
+    to_bytes = _converter(pixels, value_range, name)
+    if pixels.shape[2] == 3 and pixels.dtype == np.uint8 and color == "rgb" and pixels.flags.c_contiguous:
+        return pixels
+    return _to_rgb(pixels, to_bytes, color)
+
+
+def split_batch(images: object, layout: Layout = "hwc") -> Iterable[Any]:
+    """Split a batch into images for `load_image`.
+
+    Parameters
+    ----------
+    images : array, tensor or iterable
+        An array of four dimensions (N, H, W, C) or, with ``layout="chw"``, (N, C, H, W); or an iterable of images of
+        any kind.
+    layout : {"hwc", "chw"}
+        Where an array has its channels.
+
+    Returns
+    -------
+    iterable
+        For an array, a list of N views of it. Any other iterable is returned as it is, not consumed.
+
+    Raises
+    ------
+    ImageError
+        If `images` is a single image or cannot be iterated.
+    """
+    _check_layout(layout)
+    if _is_array(images):
+        array = _as_array(images)
+        if array.ndim == 4:
+            return list(array)
+        hint = "; for a single image use detect()" if array.ndim in (2, 3) else ""
+        raise ImageError(
+            f"images has shape {array.shape}; accepted: a batch of shape {BATCH_SHAPES[layout]} with "
+            f"layout={layout!r}, or a list of images{hint}"
+        )
+    if _is_pil(images) or isinstance(images, (str, bytes, bytearray, os.PathLike)) or hasattr(images, "read"):
+        raise ImageError(
+            f"images is a single image ({_type_name(images)}); accepted: a list or other iterable of images, "
+            "or an array of four dimensions; for a single image use detect()"
+        )
+    if not isinstance(images, Iterable):
+        raise ImageError(
+            f"images is of type {_type_name(images)}; accepted: a list or other iterable of images, "
+            f"or an array of four dimensions; each image is {ACCEPTED}"
+        )
+    return images
+
+
+def _check_arguments(color: object, value_range: object, layout: object, max_pixels: object) -> None:
+    if color not in ("rgb", "bgr"):
+        raise ImageError(f"color is {color!r}; accepted: 'rgb' or 'bgr'")
+    if value_range is not None and not _is_range(value_range):
+        raise ImageError(f"value_range is {value_range!r}; accepted: (0, 1), (0, 255) or None")
+    _check_layout(layout)
+    if isinstance(max_pixels, bool) or not isinstance(max_pixels, (int, np.integer)) or max_pixels < 1:
+        raise ImageError(f"max_pixels is {max_pixels!r}; accepted: a whole number of at least 1")
+
+
+def _check_layout(layout: object) -> None:
+    if layout not in ("hwc", "chw"):
+        raise ImageError(f"layout is {layout!r}; accepted: 'hwc' or 'chw'")
+
+
+def _is_range(value: object) -> bool:
+    if not isinstance(value, (tuple, list)) or not all(isinstance(bound, numbers.Real) for bound in value):
+        return False
+    return tuple(value) in ((0, 1), (0, 255))
+
+
+def _type_name(value: object) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _is_instance(value: object, module: str, name: str) -> bool:
+    """Tell whether a value is of a class whose module may not be imported, or may be being imported by a thread."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(value, kind)
+
+
+def _is_pil(image: object) -> bool:
+    return _is_instance(image, "PIL.Image", "Image")
+
+
+def _is_array(image: object) -> bool:
+    if type(image) is np.ndarray:
+        return True
+    protocols = ("__array__", "__dlpack__", "__array_interface__", "__cuda_array_interface__")
+    return not _is_pil(image) and not isinstance(image, type) and any(hasattr(image, name) for name in protocols)
+
+
+def _decode(image: object, max_pixels: int) -> tuple[AnyArray, str]:
+    if _is_pil(image):
+        name = "PIL image"
+        return pil_pixels(cast("Any", image), max_pixels, name), name
+    if isinstance(image, (str, os.PathLike)):
+        return read_path(image, max_pixels)
+    if isinstance(image, (bytes, bytearray)):
+        return read_bytes(bytes(image), max_pixels)
+    read = getattr(image, "read", None)
+    if callable(read):
+        try:
+            data = read()
+        except (OSError, ValueError) as error:
+            raise ImageError(f"image is a file object that cannot be read ({error}); accepted: {ACCEPTED}") from error
+        if isinstance(data, bytes):
+            return read_bytes(data, max_pixels)
+        raise ImageError(
+            f"image is a file object that reads {_type_name(data)}; accepted: one opened in binary mode ('rb')"
+        )
+    hint = "; for nested lists pass numpy.asarray(image, dtype='uint8')" if isinstance(image, (list, tuple)) else ""
+    raise ImageError(f"image is of type {_type_name(image)}; accepted: {ACCEPTED}{hint}")
+
+
+def _as_array(image: Any) -> AnyArray:
+    """View an array-like object in host memory as a numpy array, copying only where the object cannot be viewed."""
+    if type(image) is np.ndarray:
+        return image
+    if not isinstance(image, np.ndarray):
+        _check_in_host_memory(image)
+    try:
+        if hasattr(image, "__array__") or hasattr(image, "__array_interface__"):
+            array = np.asarray(image)
+        else:
+            array = np.from_dlpack(image)
+    # Foreign code: whatever it raises, this object cannot be read.
+    except Exception as error:
+        raise ImageError(
+            f"image of type {_type_name(image)} cannot be read as an array ({type(error).__name__}: {error}); "
+            f"accepted: {ACCEPTED}"
+        ) from error
+    masked = _masked_values(image)
+    if masked:
+        raise ImageError(
+            f"image is a masked array with {masked} masked values; "
+            "accepted: an image without masked values (fill them with image.filled(0))"
+        )
+    return array
+
+
+def _masked_values(image: Any) -> int:
+    return int(np.ma.getmaskarray(image).sum()) if _is_instance(image, "numpy.ma", "MaskedArray") else 0
+
+
+def _check_in_host_memory(image: Any) -> None:
+    device = getattr(image, "device", None)
+    where = f"device {device}" if device is not None else "a device other than the host"
+    message = f"image of type {_type_name(image)} is on {where}; accepted: arrays and tensors in host memory (CPU)"
+    if hasattr(image, "__dlpack_device__"):
+        try:
+            kind = int(image.__dlpack_device__()[0])
+        # Tensors without memory that can be exported say so in various ways.
+        except Exception as error:
+            raise ImageError(f"{message} ({error})") from error
+        if kind not in HOST_DEVICES:
+            raise ImageError(message)
+    elif hasattr(image, "__cuda_array_interface__"):
+        raise ImageError(message)
+
+
+def _as_hwc(array: AnyArray, layout: Layout) -> AnyArray:
+    """View an array as (H, W, C)."""
+    if array.ndim == 2:
+        return array[:, :, np.newaxis]
+    hint = ""
+    if array.ndim == 3:
+        first, _, last = array.shape
+        given, other = (last, first) if layout == "hwc" else (first, last)
+        if given in CHANNELS:
+            return array if layout == "hwc" else array.transpose(1, 2, 0)
+        hint = f", which makes {given} channels"
+        if other in CHANNELS:
+            swapped = "chw" if layout == "hwc" else "hwc"
+            hint += f" (for channels {'first' if swapped == 'chw' else 'last'} pass layout={swapped!r})"
+    elif array.ndim == 4:
+        hint = " (for a batch use detect_batch())"
+    elif array.ndim == 1 and array.dtype == np.uint8:
+        hint = " (to decode the bytes of a file pass image.tobytes())"
+    raise ImageError(f"image has shape {array.shape} with layout={layout!r}{hint}; accepted: {SHAPES[layout]}")
+
+
+def _converter(pixels: AnyArray, value_range: ValueRange | None, name: str) -> Callable[[AnyArray], AnyArray]:
+    """Find the function that brings values of this image's type to 8 bits, after checking what must be checked."""
+    dtype = pixels.dtype
+    if dtype.kind == "f" and dtype.itemsize <= 8:
+        return _float_converter(pixels, value_range, name)
+    if dtype == np.uint8:
+        if value_range is None or tuple(value_range) == (0, 255):
+            return lambda block: block
+        raise ImageError(
+            f"value_range={value_range!r} was given for the {name}, whose 8-bit values range from 0 to 255; "
+            "accepted: None or (0, 255); value_range=(0, 1) is for floating-point images"
+        )
+    if dtype.kind == "u" and dtype.itemsize == 2:
+        if value_range is None:
+            return lambda block: ((block.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        raise ImageError(
+            f"value_range={value_range!r} was given for the {name}, whose 16-bit values range from 0 to 65535; "
+            "accepted: None; for 16-bit values of 0-255 pass image.astype('uint8')"
+        )
+    hint = ""
+    if dtype.kind == "b":
+        hint = "; for a mask pass image.astype('uint8') * 255"
+    elif dtype.kind in "iu":
+        hint = "; for values of 0-255 pass image.astype('uint8')"
+    raise ImageError(f"{name} has dtype {dtype}; accepted: {DTYPES}{hint}")
+
+
+def _float_converter(pixels: AnyArray, value_range: ValueRange | None, name: str) -> Callable[[AnyArray], AnyArray]:
+    dtype = pixels.dtype
+    if value_range is None:
+        raise ImageError(
+            f"value_range was not given for the {name}, which has dtype {dtype}; "
+            "accepted: value_range=(0, 1) or value_range=(0, 255), whichever is true"
+        )
+    top = value_range[1]
+    with np.errstate(invalid="ignore"):
+        low, high = float(pixels.min()), float(pixels.max())
+    if not (low >= 0 and high <= top):
+        finite = bool(np.isfinite([low, high]).all())
+        found = f"from {low:g} to {high:g}" if finite else "that are not finite (NaN or infinity)"
+        raise ImageError(
+            f"{name} has values {found} with value_range={value_range!r}; "
+            f"accepted: finite values from 0 to {top:g} (clip them if they are meant to be in range)"
+        )
+    precision = np.promote_types(dtype, np.float32)
+    factor = precision.type(255 / top)
+    return lambda block: np.rint(block.astype(precision) * factor).astype(np.uint8)
+
+
+def _to_rgb(pixels: AnyArray, to_bytes: Callable[[AnyArray], AnyArray], color: Color) -> npt.NDArray[np.uint8]:
+    """Convert an (H, W, C) image to RGB, a few rows at a time so that temporaries stay small."""
+    height, width, channels = pixels.shape
+    rgb = np.empty((height, width, 3), np.uint8)
+    order = (0, 0, 0) if channels == 1 else (2, 1, 0) if color == "bgr" else (0, 1, 2)
+    rows = max(1, BLOCK // (width * channels))
+    for start in range(0, height, rows):
+        block = to_bytes(pixels[start : start + rows])
+        if channels == 4:
+            # Exact rounding of color * alpha / 255: an odd divisor leaves no ties, and 255 * 255 + 127 fits 16 bits.
+            block = (block[:, :, :3].astype(np.uint16) * block[:, :, 3:] + 127) // 255
+        for plane, source in enumerate(order):
+            rgb[start : start + rows, :, plane] = block[:, :, source]
+    return rgb
