@@ -24,6 +24,8 @@ from mtcnn_fast.weights import Weights, load_weights
 from support import golden_report
 from support.variants import create_variant, parameters, variants
 
+pytest_plugins = ["support.small_datasets"]
+
 BACKENDS = available_backends()
 
 # A slow example on a busy machine is not a fault. Where the variable CI is set, the same examples come each time.

@@ -11,7 +11,7 @@ from PIL import Image
 from mtcnn_fast import Detector
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.evaluation import Detections
-from mtcnn_fast.evaluation.given_boxes import BoxAligner
+from mtcnn_fast.evaluation.landmarks_in_boxes import BoxAligner
 from mtcnn_fast.evaluation.runs import RunRecord, run_system
 from mtcnn_fast.evaluation.systems import DetectorSystem
 from mtcnn_fast.weights import load_weights

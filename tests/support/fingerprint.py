@@ -19,7 +19,7 @@ from support.data import COPY, ROOT
 from support.golden import read_image
 from support.variants import ISAS, engine
 
-FILE = ROOT / "tests" / "engine" / "fingerprints.json"
+FILE = ROOT / "tests" / "backends" / "native" / "fingerprints.json"
 #: Settings that give many candidates at every step, in both borders.
 SETTINGS = (
     {},

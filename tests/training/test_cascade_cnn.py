@@ -17,7 +17,7 @@ from mtcnn_fast.evaluation.cascade_cnn.detector import SPACING, CascadeCNN, Casc
 from mtcnn_fast.evaluation.cascade_cnn.networks import SIZES, Calibration, Classifier
 from mtcnn_fast.evaluation.cascade_cnn.system import make_system
 from mtcnn_fast.evaluation.cascade_cnn.weights import CascadeNetworks, load_networks, save_networks
-from mtcnn_fast.evaluation.peers import SYSTEMS
+from mtcnn_fast.evaluation.other_detectors import SYSTEMS
 from mtcnn_fast.evaluation.systems import SystemOptions
 
 

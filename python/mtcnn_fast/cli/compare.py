@@ -12,7 +12,7 @@ from mtcnn_fast.cli.exits import clean_exit
 from mtcnn_fast.cli.settings import OPTIONS, naming_options, takes_some_settings
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.evaluation.comparison import FALSE_POSITIVES, Benchmark, compare, plot_comparison, table
-from mtcnn_fast.evaluation.peers import SYSTEMS
+from mtcnn_fast.evaluation.other_detectors import SYSTEMS
 from mtcnn_fast.evaluation.systems import SystemOptions
 from mtcnn_fast.optional import require
 

@@ -19,7 +19,7 @@ from mtcnn_fast.evaluation import plots
 from mtcnn_fast.evaluation import prediction_files as stored
 from mtcnn_fast.evaluation.curves import read_published_curves
 from mtcnn_fast.evaluation.fddb import score_fddb
-from mtcnn_fast.evaluation.given_boxes import BoxAligner
+from mtcnn_fast.evaluation.landmarks_in_boxes import BoxAligner
 from mtcnn_fast.evaluation.reports import as_text
 from mtcnn_fast.evaluation.widerface import score_widerface
 from mtcnn_fast.weights import load_weights

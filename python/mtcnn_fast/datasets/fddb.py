@@ -119,7 +119,7 @@ class Roc:
     thresholds: Doubles | None = None
 
     def at(self, false_positives: float | Doubles) -> Doubles:
-        """Return the highest true-positive rate with at most so many false positives; 0 before the first point."""
+        """Return the highest true-positive rate at a number of false positives; 0 before the first point."""
         best = np.concatenate([[0.0], np.maximum.accumulate(self.true_positive_rate)])
         return np.asarray(best[np.searchsorted(self.false_positives, false_positives, side="right")])
 

@@ -29,12 +29,12 @@ class FaceRecord:
         Faces that are neither to be learned nor to be taken for background: those that the annotation marks as invalid
         or as a crowd, and every box without area. ``None`` on construction marks only the latter.
     size : (width, height) or None
-        Of the image, where the annotation tells it.
+        Of the image in pixels, where the annotation has it.
     complete : bool
         Whether every face of the image is annotated, so that the rest of it is background. Lists of landmarks usually
         have one face an image and do not mention others: their images yield no background.
     attributes : mapping of str to (N,) int64
-        What else the data set tells of each face, such as ``blur`` and ``occlusion`` of WIDER FACE.
+        Further columns of the annotation, such as ``blur`` and ``occlusion`` of WIDER FACE.
 
     Raises
     ------

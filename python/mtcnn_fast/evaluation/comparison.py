@@ -16,14 +16,14 @@ from mtcnn_fast.datasets.widerface import read_widerface_images
 from mtcnn_fast.errors import DataError, MissingExtraError
 from mtcnn_fast.evaluation.fddb import score_fddb
 from mtcnn_fast.evaluation.landmarks import choose_face, score_landmarks
-from mtcnn_fast.evaluation.peers import SYSTEMS
+from mtcnn_fast.evaluation.other_detectors import SYSTEMS
 from mtcnn_fast.evaluation.plots import DPI, make_figure
 from mtcnn_fast.evaluation.reports import as_markdown
 from mtcnn_fast.evaluation.runs import Found, RunRecord, run_system
 from mtcnn_fast.evaluation.systems import System, SystemOptions
 from mtcnn_fast.evaluation.widerface import score_widerface
 
-#: False positives at which a point of FDDB's discrete ROC is told, unless said otherwise.
+#: Numbers of false positives at which the report gives FDDB's discrete ROC.
 FALSE_POSITIVES = 100
 
 #: Panels side by side in the picture of a comparison.
@@ -53,9 +53,9 @@ class Benchmark:
     widerface, fddb, landmarks : (Path, Path) or None
         Folder of images, and annotation. Images of WIDER FACE and FDDB that are missing are left out.
     every : int
-        Take one image in so many of each.
+        Use every n-th image of each data set.
     limit : int or None
-        At most so many images of each.
+        Largest number of images from each data set.
     false_positives : int
         Where the point of FDDB's discrete ROC lies.
     """
@@ -71,12 +71,12 @@ class Benchmark:
 def compare(
     names: Sequence[str], benchmark: Benchmark, options: SystemOptions, out: str | os.PathLike[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Evaluate systems one after the other, each in a process of its own so that memory is told apart.
+    """Evaluate systems one after the other, each in a process of its own, so that its memory can be measured.
 
     Parameters
     ----------
     names : sequence of str
-        Keys of `mtcnn_fast.evaluation.peers.SYSTEMS`.
+        Keys of `mtcnn_fast.evaluation.other_detectors.SYSTEMS`.
     benchmark : Benchmark
     options : SystemOptions
     out : path-like or str

@@ -41,7 +41,7 @@ def plot_precision_recall(
     Parameters
     ----------
     path : path-like or str
-        The picture, PNG or whatever its ending says.
+        The picture; its ending chooses the format, such as ``.png``.
     curves : mapping of str to mapping of str to Curve
         For each detector, its curves by sub-set.
     title : str

@@ -24,7 +24,7 @@ class Timing:
     detect : float
         From pixels to faces.
     stages : dict of str to float
-        Parts of `detect`, where the detector tells them.
+        Parts of `detect`, where the detector times them.
     cpu : float or None
         What the processor spent on detection in all threads, which other work on the machine changes less.
     peak_memory_mb : float or None

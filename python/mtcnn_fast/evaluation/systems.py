@@ -1,4 +1,4 @@
-"""Detectors behind one call: this package's, for evaluation; `peers` has those of other packages."""
+"""Detectors behind one call: this package's, for evaluation; `other_detectors` has those of other packages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mtcnn_fast.weights import Weights
 
 
 class System(Protocol):
-    """Finds faces in images, in whatever way."""
+    """A detector of this or another package."""
 
     @property
     def name(self) -> str:
@@ -30,7 +30,7 @@ class System(Protocol):
     def find(self, image: Image, key: str) -> tuple[Detections, Mapping[str, float]]:
         """Return what is found in an image, and the seconds spent in each stage where they are known.
 
-        `key` is what the image is called, for a system that is told something about it.
+        `key` names the image, for a system that knows something of it beforehand, such as its box.
         """
 
 

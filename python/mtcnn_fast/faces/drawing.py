@@ -129,7 +129,7 @@ def _label(
     font_size: int,
     text: str,
 ) -> None:
-    """Write on a filled tag above the upper left corner of a box, or wherever next to it the image has room."""
+    """Write on a filled tag above the upper left corner of a box, or beside it where the image ends."""
     font = _font(font_size)
     left, top, right, bottom = font.getbbox(text)
     pad = max(1, round(font_size * 0.2))

@@ -392,7 +392,7 @@ class Faces:
         """Read an image and make sure that the faces can have come from it."""
         from mtcnn_fast.images import load_image
 
-        # The detection accepted an image of this size, whatever its limit was.
+        # The detection accepted an image of this size, whatever `max_pixels` it had.
         max_pixels = max(DetectorConfig().max_pixels, self.image_size[0] * self.image_size[1])
         image = load_image(img, color=color, value_range=value_range, layout=layout, max_pixels=max_pixels)
         height, width = image.shape[:2]
@@ -404,7 +404,7 @@ class Faces:
         return image
 
     def _with(self, **changes: Any) -> Faces:
-        """Return a copy with some attributes changed; timings and trace stay, as they tell of the same detection."""
+        """Return a copy with some attributes changed; timings and trace stay, as they belong to the same detection."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return Faces(**{**values, **changes})
 

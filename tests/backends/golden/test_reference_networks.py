@@ -8,6 +8,8 @@ import pytest
 from mtcnn_fast.backends.numpy.nets import ONet, PNet, RNet
 from support.data import shared
 
+pytestmark = pytest.mark.golden
+
 
 @pytest.fixture(scope="module")
 def recorded():

@@ -1,11 +1,14 @@
 """The least squares similarity, held against its definition and against Umeyama's own derivation."""
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mtcnn_fast.faces import alignment
+
+pytestmark = pytest.mark.property
 
 TEMPLATE = alignment.TEMPLATES["arcface"]
 

@@ -7,6 +7,8 @@ import pytest
 from support.data import COPY
 from support.golden import BORDERS, compare_images, load_golden, match, read_image
 
+pytestmark = pytest.mark.contract
+
 
 @pytest.mark.parametrize("name", BORDERS)
 def test_faces_match_the_reference(make_backend, name):

@@ -10,6 +10,8 @@ from support.data import DATA, shared
 from support.golden import load_golden, read_image
 from support.variants import ISAS, THREADS, engine
 
+pytestmark = pytest.mark.golden
+
 _BATCH = 4
 #: Every fifth image is looked at, those of a test together.
 _STEP = 5

@@ -16,6 +16,8 @@ if find_native()[0] is None:
 
 from mtcnn_fast import _cpu
 
+pytestmark = pytest.mark.property
+
 threads = st.integers(1, 3)
 
 

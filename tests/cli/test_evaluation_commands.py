@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from mtcnn_fast.backends import available_backends
 from mtcnn_fast.cli import app
-from mtcnn_fast.evaluation import Detections, peers
+from mtcnn_fast.evaluation import Detections, other_detectors
 from mtcnn_fast.evaluation.comparison import Benchmark, evaluate_system, plot_comparison, table
-from mtcnn_fast.evaluation.peers import SYSTEMS
+from mtcnn_fast.evaluation.other_detectors import SYSTEMS
 from mtcnn_fast.evaluation.plots import plot_frontier
 from mtcnn_fast.evaluation.systems import SystemOptions
 from support.files import write
@@ -309,7 +309,9 @@ class TestCompare:
         assert pixels(tmp_path / "frontier.png").shape[1] > 500
 
     def test_a_system_without_landmarks(self, tmp_path, monkeypatch):
-        monkeypatch.setitem(SYSTEMS, "none", lambda options: peers.Peer("none", {}, lambda image: Detections.none()))
+        monkeypatch.setitem(
+            SYSTEMS, "none", lambda options: other_detectors.OtherDetector("none", {}, lambda image: Detections.none())
+        )
         Image.fromarray(portrait()).save(tmp_path / "face.png")
         faces = write(tmp_path / "list.txt", "face.png 30 82 15 80 45 41 70 42 56 57 43 63 68 64")
         benchmark = Benchmark(landmarks=(tmp_path, faces))

@@ -13,6 +13,8 @@ from hypothesis.extra.numpy import arrays
 
 from mtcnn_fast.backends.numpy import steps as ops
 
+pytestmark = pytest.mark.property
+
 lengths = st.integers(1, 3000)
 coordinates = st.floats(-2000, 2000, width=32)
 sizes = st.floats(0, 1500, width=32)

@@ -10,6 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 from mtcnn_fast.backends.numpy import steps as ops
 
+pytestmark = pytest.mark.property
+
 images = st.tuples(st.integers(1, 30), st.integers(1, 30), st.just(3)).flatmap(lambda shape: arrays(np.uint8, shape))
 
 #: Corners in and around images of up to 30 pixels, whole and fractional.

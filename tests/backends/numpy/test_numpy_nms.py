@@ -10,6 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 from mtcnn_fast.backends.numpy import steps as ops
 
+pytestmark = pytest.mark.property
+
 F = np.float32
 
 #: Few different coordinates and scores, so that ties, equal boxes and exact thresholds are common.

@@ -7,6 +7,8 @@ import pytest
 
 from mtcnn_fast.faces.trace import STAGES, STEPS
 
+pytestmark = pytest.mark.contract
+
 
 def check_form(faces, image):
     """Assert what holds for every result."""

@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.contract
+
 HEADS = {"pnet": "conv4_2", "rnet": "dense5_2", "onet": "dense6_2"}
 
 

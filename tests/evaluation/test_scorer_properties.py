@@ -12,6 +12,8 @@ from mtcnn_fast.evaluation import Detections, FddbImage, WiderImage, area_under_
 from mtcnn_fast.evaluation.ellipses import ellipse_runs, overlap
 from mtcnn_fast.evaluation.plots import frontier
 
+pytestmark = pytest.mark.property
+
 CELLS = [(x, y) for x in range(0, 400, 60) for y in range(0, 400, 60)]
 
 

@@ -6,10 +6,13 @@ from fractions import Fraction
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
 from mtcnn_fast.backends.numpy import steps as ops
+
+pytestmark = pytest.mark.property
 
 images = st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)).flatmap(lambda shape: arrays(np.uint8, shape))
 

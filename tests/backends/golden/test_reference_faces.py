@@ -8,6 +8,8 @@ from support import golden_report
 from support.data import DATA, shared
 from support.golden import BORDERS, LEAST_MATCHED, compare_images, load_golden
 
+pytestmark = pytest.mark.golden
+
 #: Images a test looks at, at most: small enough to spread over processes.
 _SHARE = 40
 

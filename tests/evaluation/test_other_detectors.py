@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtcnn_fast.errors import MissingExtraError
-from mtcnn_fast.evaluation import Detections, peers
-from mtcnn_fast.evaluation.peers import SYSTEMS
+from mtcnn_fast.evaluation import Detections, other_detectors
+from mtcnn_fast.evaluation.other_detectors import SYSTEMS
 from mtcnn_fast.evaluation.systems import SystemOptions
 
 
@@ -28,7 +28,7 @@ class TestPeers:
     def found(self, monkeypatch, name, modules, options=None):
         for module, fake in modules.items():
             monkeypatch.setitem(sys.modules, module, fake)
-        monkeypatch.setattr(peers, "version", lambda distribution: "1")
+        monkeypatch.setattr(other_detectors, "version", lambda distribution: "1")
         system = SYSTEMS[name](options or SystemOptions())
         return system.find(self.IMAGE, "x")[0]
 
@@ -112,13 +112,13 @@ class TestPeers:
             self.found(monkeypatch, "scrfd", modules)
 
     def test_cascade_cnn(self, monkeypatch):
-        system = peers.Peer("CascadeCNN", {}, lambda image: Detections.none())
+        system = other_detectors.OtherDetector("CascadeCNN", {}, lambda image: Detections.none())
         module = FakeModule(make_system=lambda options: system)
         found = self.found(monkeypatch, "cascadecnn", {"mtcnn_fast.evaluation.cascade_cnn.system": module})
         assert len(found) == 0
 
     def test_backends_and_packages_that_are_not_there(self, monkeypatch):
-        monkeypatch.setattr(peers, "available_backends", lambda: {"cuda": "no driver"})
+        monkeypatch.setattr(other_detectors, "available_backends", lambda: {"cuda": "no driver"})
         with pytest.raises(MissingExtraError, match="backend 'cuda' is not available"):
             SYSTEMS["cuda"](SystemOptions())
         monkeypatch.setitem(sys.modules, "dlib", None)

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.contract
+
 
 def assert_same(faces, expected, tolerance):
     """Assert equality to the bit, or the same faces within a score tolerance where the backend is allowed one."""

@@ -24,7 +24,7 @@ from mtcnn_fast.optional import require
 from mtcnn_fast.weights import load_weights
 
 
-class Peer:
+class OtherDetector:
     """A detector of another package.
 
     Parameters
@@ -42,7 +42,7 @@ class Peer:
         self._find = find
 
     def find(self, image: Image, key: str) -> tuple[Detections, Mapping[str, float]]:
-        """Return what is found in an image; other packages do not tell their stages."""
+        """Return the detections in an image; other packages do not time their stages."""
         return self._find(image), {}
 
 
@@ -67,7 +67,7 @@ def _facenet(options: SystemOptions) -> System:
         boxes, scores, points = network.detect(image, landmarks=True)
         return Detections.none() if boxes is None else _detections(boxes, scores, points)
 
-    return Peer("facenet-pytorch", {"version": version("facenet-pytorch"), **chosen}, find)
+    return OtherDetector("facenet-pytorch", {"version": version("facenet-pytorch"), **chosen}, find)
 
 
 def _ipazc(options: SystemOptions) -> System:
@@ -89,7 +89,7 @@ def _ipazc(options: SystemOptions) -> System:
         points = [[face["keypoints"][name] for name in names] for face in faces]
         return _detections(boxes, [face["confidence"] for face in faces], points)
 
-    return Peer("ipazc mtcnn", {"version": version("mtcnn"), **chosen}, find)
+    return OtherDetector("ipazc mtcnn", {"version": version("mtcnn"), **chosen}, find)
 
 
 def _opencv() -> Any:
@@ -111,7 +111,7 @@ def _haar(options: SystemOptions) -> System:
         boxes = widths_to_corners(np.asarray(rows, np.float64).reshape(-1, 4))
         return _detections(boxes, np.asarray(weights, np.float64).reshape(-1))
 
-    return Peer("OpenCV Haar cascade", {"version": cv2.__version__}, find)
+    return OtherDetector("OpenCV Haar cascade", {"version": cv2.__version__}, find)
 
 
 def _yunet(options: SystemOptions) -> System:
@@ -127,7 +127,7 @@ def _yunet(options: SystemOptions) -> System:
         # Its points are named from the person's own side: the right eye, first, is the viewer's left one.
         return _detections(widths_to_corners(rows), rows[:, 14], rows[:, 4:14])
 
-    return Peer("OpenCV YuNet", {"version": cv2.__version__, "model": options.yunet}, find)
+    return OtherDetector("OpenCV YuNet", {"version": cv2.__version__, "model": options.yunet}, find)
 
 
 def _dlib(options: SystemOptions) -> System:
@@ -139,7 +139,7 @@ def _dlib(options: SystemOptions) -> System:
         boxes = [[box.left(), box.top(), box.right(), box.bottom()] for box in found]
         return _detections(boxes, scores)
 
-    return Peer("dlib HOG", {"version": dlib.__version__}, find)
+    return OtherDetector("dlib HOG", {"version": dlib.__version__}, find)
 
 
 def _scrfd(options: SystemOptions) -> System:
@@ -153,7 +153,7 @@ def _scrfd(options: SystemOptions) -> System:
         rows, points = network.detect(np.ascontiguousarray(image[:, :, ::-1]))
         return _detections(rows[:, :4], rows[:, 4], points)
 
-    return Peer("insightface SCRFD", {"model": options.scrfd}, find)
+    return OtherDetector("insightface SCRFD", {"model": options.scrfd}, find)
 
 
 #: Every system by the name that the command takes.
@@ -174,7 +174,7 @@ SYSTEMS: dict[str, Callable[[SystemOptions], System]] = {
 
 
 def _detections(boxes: Any, scores: Any, points: Any = None) -> Detections:
-    """Convert whatever a package returns."""
+    """Convert a package's arrays or lists to `Detections`."""
 
     def numbers(values: Any, *shape: int) -> Doubles:
         return np.asarray(values, np.float64).reshape(shape)
