@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mtcnn_fast.config import DetectorConfig
     from mtcnn_fast.detector import Detector
     from mtcnn_fast.faces import Face, Faces
+    from mtcnn_fast.faces.albums import load_faces, save_faces
 
 __all__ = [
     "BackendError",
@@ -49,7 +50,9 @@ __all__ = [
     "WeightsError",
     "__version__",
     "available_backends",
+    "load_faces",
     "ops",
+    "save_faces",
 ]
 
 _HOME = {
@@ -58,6 +61,8 @@ _HOME = {
     "Face": "mtcnn_fast.faces",
     "Faces": "mtcnn_fast.faces",
     "available_backends": "mtcnn_fast.backends",
+    "load_faces": "mtcnn_fast.faces.albums",
+    "save_faces": "mtcnn_fast.faces.albums",
 }
 
 

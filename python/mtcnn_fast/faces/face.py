@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast.arrays import checked_array
+from mtcnn_fast.faces import geometry
 
 
 @dataclasses.dataclass(frozen=True, init=False, eq=False, repr=False, slots=True)
@@ -40,6 +41,84 @@ class Face:
         put(self, "box", checked_array("box", box, (4,)))
         put(self, "score", float(checked_array("score", score, ())))
         put(self, "landmarks", checked_array("landmarks", landmarks, (5, 2)))
+
+    @property
+    def x1(self) -> float:
+        """Left edge of the box in pixels."""
+        return float(self.box[0])
+
+    @property
+    def y1(self) -> float:
+        """Upper edge."""
+        return float(self.box[1])
+
+    @property
+    def x2(self) -> float:
+        """Right edge."""
+        return float(self.box[2])
+
+    @property
+    def y2(self) -> float:
+        """Lower edge."""
+        return float(self.box[3])
+
+    @property
+    def width(self) -> float:
+        """Width of the box in pixels."""
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> float:
+        """Height of the box in pixels."""
+        return self.y2 - self.y1
+
+    @property
+    def area(self) -> float:
+        """Area of the box in square pixels."""
+        return float(geometry.areas(self.box[None])[0])
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Middle of the box, x and y in pixels."""
+        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+
+    @property
+    def left_eye(self) -> tuple[float, float]:
+        """The eye that is on the left in the image, x and y in pixels."""
+        return self._point(0)
+
+    @property
+    def right_eye(self) -> tuple[float, float]:
+        """The eye that is on the right in the image."""
+        return self._point(1)
+
+    @property
+    def nose(self) -> tuple[float, float]:
+        """Tip of the nose."""
+        return self._point(2)
+
+    @property
+    def left_mouth(self) -> tuple[float, float]:
+        """The corner of the mouth that is on the left in the image."""
+        return self._point(3)
+
+    @property
+    def right_mouth(self) -> tuple[float, float]:
+        """The corner of the mouth that is on the right in the image."""
+        return self._point(4)
+
+    @property
+    def roll(self) -> float:
+        """Degrees by which the face is turned in the image plane; positive where the right eye is the lower one."""
+        return float(geometry.roll(self.landmarks[None])[0])
+
+    @property
+    def frontalness(self) -> float:
+        """1 for a face seen from the front, 0 for a profile; see `mtcnn_fast.faces.geometry.frontalness`."""
+        return float(geometry.frontalness(self.landmarks[None])[0])
+
+    def _point(self, index: int) -> tuple[float, float]:
+        return float(self.landmarks[index, 0]), float(self.landmarks[index, 1])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Face):

@@ -5,12 +5,17 @@ The image itself is not part of a result, so that results stay small; `Faces.dra
 
 from __future__ import annotations
 
+import base64
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtcnn_fast._types import Floats
+from mtcnn_fast._types import Floats, Image
 from mtcnn_fast.faces.drawing import draw_faces
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
 
 #: Longer side of a sketch in pixels.
 SKETCH_SIZE = 480
@@ -21,7 +26,14 @@ TABLE_ROWS = 20
 FRAME_GRAY = 96
 
 
-def faces_html(title: str, boxes: Floats, scores: Floats, landmarks: Floats, image_size: tuple[int, int]) -> str:
+def faces_html(
+    title: str,
+    boxes: Floats,
+    scores: Floats,
+    landmarks: Floats,
+    image_size: tuple[int, int],
+    image: Image | None = None,
+) -> str:
     """Sketch faces as SVG, above a table of the first `TABLE_ROWS` of them.
 
     Parameters
@@ -35,6 +47,8 @@ def faces_html(title: str, boxes: Floats, scores: Floats, landmarks: Floats, ima
         ``x, y`` in pixels.
     image_size : (width, height)
         In pixels.
+    image : (H, W, 3) uint8, optional
+        Shown behind the faces, reduced to the sketch's size, where given; else an empty frame.
 
     Returns
     -------
@@ -44,6 +58,9 @@ def faces_html(title: str, boxes: Floats, scores: Floats, landmarks: Floats, ima
     width, height = image_size
     scale = sketch_scale(image_size)
     shapes = [f'<rect width="{width}" height="{height}" fill="currentColor" fill-opacity="0.06"/>']
+    if image is not None:
+        data = base64.b64encode(_png(_reduced(image, scale))).decode()
+        shapes = [f'<image width="{width}" height="{height}" href="data:image/png;base64,{data}"/>']
     for box, points in zip(boxes.tolist(), landmarks.tolist(), strict=True):
         x1, y1, x2, y2 = box
         dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in points)
@@ -61,13 +78,15 @@ def faces_html(title: str, boxes: Floats, scores: Floats, landmarks: Floats, ima
     return f"<div><p>{title}</p>{sketch}{_table(boxes, scores)}</div>"
 
 
-def faces_png(boxes: Floats, scores: Floats, landmarks: Floats, image_size: tuple[int, int]) -> bytes:
-    """Draw faces on an empty gray frame, the last on top of the others.
+def faces_png(
+    boxes: Floats, scores: Floats, landmarks: Floats, image_size: tuple[int, int], image: Image | None = None
+) -> bytes:
+    """Draw faces on the image or an empty gray frame, the last on top of the others.
 
     Parameters
     ----------
-    boxes, scores, landmarks, image_size
-        As for `faces_html`.
+    boxes, scores, landmarks, image_size, image
+        As for `faces_html`; boxes and landmarks are those of the reduced image.
 
     Returns
     -------
@@ -75,15 +94,31 @@ def faces_png(boxes: Floats, scores: Floats, landmarks: Floats, image_size: tupl
         A PNG file.
     """
     width, height = (max(1, n) for n in image_size)
-    frame = np.full((height, width, 3), FRAME_GRAY, np.uint8)
-    file = io.BytesIO()
-    draw_faces(frame, boxes, scores=scores, landmarks=landmarks).save(file, "PNG")
-    return file.getvalue()
+    frame = (
+        np.full((height, width, 3), FRAME_GRAY, np.uint8)
+        if image is None
+        else np.asarray(_reduced(image, width / image.shape[1]))
+    )
+    return _png(draw_faces(frame, boxes, scores=scores, landmarks=landmarks))
 
 
 def sketch_scale(image_size: tuple[int, int]) -> float:
     """Return the factor, at most 1, that makes the longer side of a sketch at most `SKETCH_SIZE` pixels."""
     return min(1.0, SKETCH_SIZE / max(1, *image_size))
+
+
+def _reduced(image: Image, scale: float) -> PilImage:
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return Image.fromarray(image).resize(size, Image.Resampling.BOX)
+
+
+def _png(picture: PilImage) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
 
 
 def _table(boxes: Floats, scores: Floats) -> str:
