@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast.arrays import checked_array
+from mtcnn_fast.checks.arrays import Array
+
+_BOX = Array((4,))
+_SCORE = Array(())
+_LANDMARKS = Array((5, 2))
 
 
 @dataclasses.dataclass(frozen=True, init=False, eq=False, repr=False, slots=True)
@@ -37,9 +41,9 @@ class Face:
 
     def __init__(self, box: npt.ArrayLike, score: float, landmarks: npt.ArrayLike) -> None:
         put = object.__setattr__
-        put(self, "box", checked_array("box", box, (4,)))
-        put(self, "score", float(checked_array("score", score, ())))
-        put(self, "landmarks", checked_array("landmarks", landmarks, (5, 2)))
+        put(self, "box", _BOX("box", box))
+        put(self, "score", float(_SCORE("score", score)))
+        put(self, "landmarks", _LANDMARKS("landmarks", landmarks))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Face):

@@ -11,14 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._types import Color, Doubles, Floats, Layout, Pixels
-from mtcnn_fast.arrays import checked_array, row_indices
-from mtcnn_fast.checks import check_number
+from mtcnn_fast.checks import Number
+from mtcnn_fast.checks.arrays import Array, row_indices
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.faces.face import Face
 
 if TYPE_CHECKING:
     from PIL import Image
+
+_BOXES = Array((None, 4))
+_SCORES = Array((None,))
+_LANDMARKS = Array((None, 5, 2))
 
 
 @dataclasses.dataclass(frozen=True, init=False, eq=False, repr=False, slots=True)
@@ -69,9 +73,9 @@ class Faces:
         trace: object | None = None,
     ) -> None:
         put = object.__setattr__
-        put(self, "boxes", checked_array("boxes", boxes, (None, 4)))
-        put(self, "scores", checked_array("scores", scores, (None,)))
-        put(self, "landmarks", checked_array("landmarks", landmarks, (None, 5, 2)))
+        put(self, "boxes", _BOXES("boxes", boxes))
+        put(self, "scores", _SCORES("scores", scores))
+        put(self, "landmarks", _LANDMARKS("landmarks", landmarks))
         counts = len(self.boxes), len(self.scores), len(self.landmarks)
         if len(set(counts)) != 1:
             raise ConfigError(f"boxes, scores and landmarks must have as many rows each, got {counts}")
@@ -184,7 +188,7 @@ class Faces:
         ConfigError
             If a factor is not a positive finite number, or a product leaves the range of float32.
         """
-        factors = np.array([check_number("sx", sx), check_number("sy", sx if sy is None else sy)])
+        factors = np.array([Number()("sx", sx), Number()("sy", sx if sy is None else sy)])
         if factors.min() <= 0:
             raise ConfigError(f"sx and sy must be above 0, got {sx!r} and {sy!r}")
         width, height = (round(n * factor) for n, factor in zip(self.image_size, factors.tolist(), strict=True))
