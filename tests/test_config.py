@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
+import inspect
 import pickle
+import re
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from mtcnn_fast import ConfigError, DetectorConfig
+from mtcnn_fast import ConfigError, Detector, DetectorConfig
+from mtcnn_fast.checks import settings_of
 from mtcnn_fast.config import DEFAULTS
-
-NOT_NUMBERS = ["20", None, True, [20], 1j, math.nan, math.inf, -math.inf, 10**400, object()]
-NOT_COUNTS = ["8", True, 1.0, 0, -1, [1], math.nan]
-NOT_PROBABILITIES = ["0.1", -0.01, 1.01, math.nan, math.inf, None, True, [0.5]]
+from support.bad_values import bad_values
 
 ACCEPTED = [
     ("min_face_size", 1, 1.0),
@@ -42,27 +41,11 @@ ACCEPTED = [
     ("max_pixels", 10**12, 10**12),
     ("num_threads", None, None),
     ("num_threads", np.uint8(3), 3),
+    ("num_threads", 1024, 1024),
     *(("precision", name, name) for name in ("float32", "tf32", "float16", "bfloat16")),
 ]
 
-REFUSED = [
-    *(("min_face_size", value) for value in [*NOT_NUMBERS, 0, 0.999, -20]),
-    *(("max_face_size", value) for value in [*(v for v in NOT_NUMBERS if v is not None), 19.9]),
-    *(("factor", value) for value in [*NOT_NUMBERS, 0, -0.5, 0.991, 1]),
-    *(("thresholds", [0.5, value, 0.5]) for value in NOT_PROBABILITIES),
-    *(("nms_thresholds", [0.5, 0.5, 0.5, value]) for value in NOT_PROBABILITIES),
-    *(
-        ("thresholds", value)
-        for value in [None, 0.5, "abc", b"\x00\x01\x00", {0.1, 0.2, 0.3}, {0.1: 1, 0.2: 2, 0.3: 3}]
-    ),
-    *(("thresholds", value) for value in [(), (0.5, 0.5), (0.5, 0.5, 0.5, 0.5), np.full((3, 1), 0.5)]),
-    *(("nms_thresholds", value) for value in [None, 0.5, "abcd", (), (0.5, 0.5, 0.5), np.full((4, 2), 0.5)]),
-    *(("border", value) for value in ["Zero", "", None, 0, b"zero", ["zero"], np.array(["zero"])]),
-    *(("max_faces", value) for value in NOT_COUNTS),
-    *(("max_pixels", value) for value in [*NOT_COUNTS, None]),
-    *(("num_threads", value) for value in NOT_COUNTS),
-    *(("precision", value) for value in ["int8", "Float32", "", None, 32, b"float32", np.float16]),
-]
+REFUSED = [(name, value) for name, each in settings_of(DetectorConfig).items() for value in bad_values(each.check)]
 
 
 def test_defaults() -> None:
@@ -90,7 +73,7 @@ def test_accepted(name: str, given: object, held: object) -> None:
 
 @pytest.mark.parametrize(("name", "given"), REFUSED)
 def test_refused_by_name(name: str, given: object) -> None:
-    with pytest.raises(ConfigError, match=rf"^{name}(\[\d\])? must be "):
+    with pytest.raises(ConfigError, match=rf"^{name}(\[\d\])? must be .*, got "):
         DetectorConfig(**{name: given})
 
 
@@ -99,10 +82,38 @@ def test_message_tells_what_was_given_and_what_is_accepted() -> None:
         DetectorConfig(min_face_size=0.5)
     with pytest.raises(ConfigError, match=r"^thresholds must be 3 numbers from 0 to 1, got 2: \[0\.6, 0\.7\]$"):
         DetectorConfig(thresholds=(0.6, 0.7))  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"^nms_thresholds\[2\] must be from 0 to 1, got 1\.5$"):
+    with pytest.raises(ConfigError, match=r"^nms_thresholds\[2\] must be a number from 0 to 1, got 1\.5$"):
         DetectorConfig(nms_thresholds=(0.5, 0.7, 1.5, 0.7))
+    with pytest.raises(ConfigError, match=r"^num_threads must be a whole number from 1 to 1024, got 1025$"):
+        DetectorConfig(num_threads=1025)
     with pytest.raises(ConfigError, match=r"^max_faces must be a whole number of at least 1, got 'all' \(str\)$"):
         DetectorConfig(max_faces="all")  # type: ignore[arg-type]
+
+
+def test_bounds_and_values_beside_them_are_shown_in_full() -> None:
+    beside = np.nextafter(np.float32(1), np.float32(2))
+    with pytest.raises(ConfigError, match=r"got 1\.0000001$"):
+        DetectorConfig(thresholds=(beside, 0, 0))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"at least 20\.000000000000004, got 20$"):
+        DetectorConfig(min_face_size=20.000000000000004, max_face_size=20)
+
+
+def test_every_field_is_declared_and_described() -> None:
+    declared = settings_of(DetectorConfig)
+    assert list(declared) == [field.name for field in dataclasses.fields(DetectorConfig)]
+    assert all(each.help.endswith(".") for each in declared.values())
+    parameters = inspect.signature(Detector).parameters
+    defaults = {name: parameters[name].default for name in declared}
+    assert defaults == {name: getattr(DEFAULTS, name) for name in declared}
+
+
+@pytest.mark.parametrize("name", [name for name in settings_of(DetectorConfig) if name != "max_face_size"])
+def test_the_docstring_has_the_bounds_of_the_declaration(name: str) -> None:
+    text = inspect.getdoc(DetectorConfig) or ""
+    paragraph = text.split(f"\n{name} : ")[1].split("\nRaises\n")[0]
+    paragraph = re.split(r"\n\w+ : ", paragraph)[0]
+    numbers = re.findall(r"\d+(?:\.\d+)?", settings_of(DetectorConfig)[name].check.accepted)
+    assert set(numbers) <= set(re.findall(r"\d+(?:\.\d+)?", paragraph))
 
 
 def test_max_face_size_is_measured_against_min_face_size() -> None:

@@ -17,6 +17,13 @@ def test_the_default_is_the_reference() -> None:
     assert Detector.from_preset("default", "numpy").config == Detector("numpy").config
 
 
+def test_presets_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        PRESETS["fast"] = {}  # type: ignore[index]
+    with pytest.raises(TypeError):
+        PRESETS["fast"]["factor"] = 0.5  # type: ignore[index]
+
+
 def test_fast_looks_for_larger_faces_than_accurate() -> None:
     fast, accurate = (Detector.from_preset(name, "numpy").config for name in ("fast", "accurate"))
     assert fast.min_face_size > DetectorConfig().min_face_size > accurate.min_face_size
@@ -29,5 +36,5 @@ def test_further_settings_take_the_place_of_the_presets_own() -> None:
 
 @pytest.mark.parametrize("name", ["slow", "", None, ["fast"]])
 def test_unknown_presets_are_named(name: object) -> None:
-    with pytest.raises(ConfigError, match="name must be one of 'default', 'fast', 'accurate', got"):
+    with pytest.raises(ConfigError, match="name must be one of default, fast, accurate, got"):
         Detector.from_preset(name, "numpy")  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ _PACKAGE = "mtcnn_fast."
 MOVED = {
     "_decode": "images.decode",
     "alignment": "faces.alignment",
+    "arrays": "checks.arrays",
     "backends.numpy_nets": "backends.numpy.nets",
     "backends.numpy_ops": "backends.numpy.steps",
     "backends.stages": "faces.trace",

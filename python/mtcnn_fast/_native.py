@@ -7,9 +7,14 @@ import importlib
 import os
 from types import ModuleType
 
-from mtcnn_fast.checks import checked_count
+from mtcnn_fast.checks import Count
 
+#: Threads that a call may use.
 MAX_THREADS = 1024
+THREADS = Count(1, MAX_THREADS)
+
+#: Environment variable with the number of threads where the caller gives none.
+THREADS_VARIABLE = "MTCNN_FAST_NUM_THREADS"
 
 HOW_TO_GET = (
     "install a wheel of mtcnn-fast made for this platform, or build it from source where there is a C++20 compiler"
@@ -57,11 +62,27 @@ def native_or_warn() -> ModuleType | None:
 
 
 def checked_threads(value: int | None) -> int:
-    """Return the number of threads that a `num_threads` asks for."""
+    """Return the number of threads for a `num_threads`; None takes that of the environment, else all processors."""
     native = native_or_warn()
     if value is not None:
-        return checked_count("num_threads", value, MAX_THREADS)
-    return 1 if native is None else min(int(native.available_threads()), MAX_THREADS)
+        return THREADS("num_threads", value)
+    if native is None:
+        return 1
+    return threads_from_environment() or min(int(native.available_threads()), MAX_THREADS)
+
+
+def threads_from_environment() -> int | None:
+    """Return the number of threads in the environment variable ``MTCNN_FAST_NUM_THREADS``; None where it is not set.
+
+    Raises
+    ------
+    ConfigError
+        If it holds anything but a whole number from 1 to 1024.
+    """
+    text = os.environ.get(THREADS_VARIABLE, "").strip()
+    if not text:
+        return None
+    return THREADS(THREADS_VARIABLE, int(text) if text.isascii() and text.isdecimal() else text)
 
 
 def usable_processors() -> int:

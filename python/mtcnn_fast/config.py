@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from mtcnn_fast.checks import check_count, check_number, check_probabilities
-from mtcnn_fast.errors import ConfigError
+from mtcnn_fast._native import THREADS, THREADS_VARIABLE
+from mtcnn_fast.checks import Choice, Count, Maybe, Number, Tuple, check_settings, setting
 
 Border = Literal["zero", "clip"]
-BORDERS: tuple[Border, ...] = ("zero", "clip")
+BORDERS: tuple[Border, ...] = get_args(Border)
 
 Precision = Literal["float32", "tf32", "float16", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -17,10 +19,15 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 #: Side of P-Net's receptive field in pixels: the smallest face that a scale of 1 can find.
 CELL = 12
 
+#: A score or an overlap.
+_SHARE = Number(0, 1)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DetectorConfig:
     """Settings of a detection, validated on construction and immutable afterwards.
+
+    The table in ``docs/settings.md`` is made of the declarations below.
 
     Attributes
     ----------
@@ -28,26 +35,28 @@ class DetectorConfig:
         Side in pixels of the smallest face to look for, at least 1. The first scale of the pyramid is
         ``12 / min_face_size``.
     max_face_size : float or None
-        Scales that look only for faces larger than this many pixels are left out; ``None`` keeps all.
+        Scales that look only for faces larger than this many pixels are left out; ``None`` keeps all. At least
+        `min_face_size`.
     thresholds : tuple of 3 float
-        Least face probability after P-Net (inclusive), R-Net and O-Net (exclusive), each in [0, 1].
+        Least face probability after P-Net (inclusive), R-Net and O-Net (exclusive), each from 0 to 1.
     factor : float
-        Ratio between two neighbouring scales of the pyramid, in (0, 1). The default is about sqrt(1/2), which halves
-        the area.
+        Ratio between two neighbouring scales of the pyramid, above 0 and at most 0.99. The default is about sqrt(1/2),
+        which halves the area.
     nms_thresholds : tuple of 4 float
         Overlap above which the lower-scoring box is suppressed: within a scale, over all scales, after R-Net (all
-        intersection over union) and after O-Net (intersection over the smaller area), each in [0, 1].
+        intersection over union) and after O-Net (intersection over the smaller area), each from 0 to 1.
     border : {"zero", "clip"}
-        What a candidate box that leaves the image is filled with: zeros, as in the paper, or nothing (the part inside
-        is stretched to the network's input), as facenet-pytorch does.
+        What fills the part of a candidate box outside the image: zeros, as in the paper, or nothing (the part inside is
+        stretched to the network's input), as in facenet-pytorch.
     max_faces : int or None
-        Keep only this many faces, those with the highest scores; ``None`` keeps all.
+        Keep only this many faces, those with the highest scores, at least 1; ``None`` keeps all.
     max_pixels : int
-        Images with more pixels are refused with `ImageError`.
+        Images with more pixels are refused with `ImageError`; at least 1.
     num_threads : int or None
-        Threads used by the ``cpu`` backend; ``None`` takes as many as the process may use.
+        Threads of the ``cpu`` backend, from 1 to 1024. ``None`` takes the environment variable
+        ``MTCNN_FAST_NUM_THREADS``, or all processors that the process may use.
     precision : {"float32", "tf32", "float16", "bfloat16"}
-        What the networks compute in on ``torch:cpu`` and ``cuda``, within `mtcnn_fast.nets.TOLERANCES`; the other
+        Arithmetic of the networks on ``torch:cpu`` and ``cuda``, within `mtcnn_fast.nets.TOLERANCES`; the other
         backends have float32 only. tf32 is float32 with rounded factors, which CUDA devices have from compute
         capability 8.0 on, and is the same as float32 elsewhere. Geometry is float32 always.
 
@@ -57,47 +66,57 @@ class DetectorConfig:
         If a value is of the wrong type or out of range; it names the setting, the value and the accepted range.
     """
 
-    min_face_size: float = 20
-    max_face_size: float | None = None
-    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
-    factor: float = 0.709
-    nms_thresholds: tuple[float, float, float, float] = (0.5, 0.7, 0.7, 0.7)
-    border: Border = "zero"
-    max_faces: int | None = None
-    max_pixels: int = 200_000_000
-    num_threads: int | None = None
-    precision: Precision = "float32"
+    min_face_size: float = setting(20, Number(1), "Side of the smallest face to look for.", "PIXELS")
+    max_face_size: float | None = setting(
+        None, Maybe(Number(1)), "Side of the largest face to look for; at least the smallest.", "PIXELS"
+    )
+    thresholds: tuple[float, float, float] = setting(
+        (0.6, 0.7, 0.7), Tuple(_SHARE, 3), "Least score after P-Net, R-Net and O-Net.", "P R O"
+    )
+    # Above 0.99 a VGA image would have hundreds of nearly equal scales: a slip, not a wish.
+    factor: float = setting(
+        0.709, Number(0, 0.99, open_low=True), "Ratio between two neighbouring scales of the pyramid.", "RATIO"
+    )
+    nms_thresholds: tuple[float, float, float, float] = setting(
+        (0.5, 0.7, 0.7, 0.7),
+        Tuple(_SHARE, 4),
+        "Overlap allowed within a scale, over all scales, after R-Net and after O-Net.",
+        "S A R O",
+    )
+    border: Border = setting(
+        "zero",
+        Choice(BORDERS),
+        "What fills the part of a box outside the image: zeros, or nothing (clip: the part inside is stretched).",
+    )
+    max_faces: int | None = setting(None, Maybe(Count()), "Keep the N faces with the highest scores.", "N")
+    max_pixels: int = setting(200_000_000, Count(), "Refuse images with more pixels.", "N")
+    num_threads: int | None = setting(
+        None,
+        Maybe(THREADS),
+        f"Threads of the cpu device; if not given, ${THREADS_VARIABLE} or all processors.",
+        "N",
+    )
+    precision: Precision = setting(
+        "float32",
+        Choice(PRECISIONS),
+        "Arithmetic of the networks on torch:cpu and cuda; other devices have float32.",
+    )
 
     def __post_init__(self) -> None:
-        put = object.__setattr__
-        put(self, "min_face_size", check_number("min_face_size", self.min_face_size, low=1.0))
-        if self.max_face_size is not None:
-            put(self, "max_face_size", check_number("max_face_size", self.max_face_size, low=self.min_face_size))
-        put(self, "thresholds", check_probabilities("thresholds", self.thresholds, 3))
-        put(self, "nms_thresholds", check_probabilities("nms_thresholds", self.nms_thresholds, 4))
-        factor = check_number("factor", self.factor)
-        # Above 0.99 a VGA image would have hundreds of nearly equal scales: a slip, not a wish.
-        if not 0.0 < factor <= 0.99:
-            raise ConfigError(f"factor must be above 0 and at most 0.99, got {self.factor!r}")
-        put(self, "factor", factor)
-        if not isinstance(self.border, str) or self.border not in BORDERS:
-            raise ConfigError(f"border must be 'zero' or 'clip', got {self.border!r}")
-        if self.max_faces is not None:
-            put(self, "max_faces", check_count("max_faces", self.max_faces))
-        put(self, "max_pixels", check_count("max_pixels", self.max_pixels))
-        if self.num_threads is not None:
-            put(self, "num_threads", check_count("num_threads", self.num_threads))
-        if not isinstance(self.precision, str) or self.precision not in PRECISIONS:
-            raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        max_face_size = self.max_face_size
+        check_settings(self)
+        Maybe(Number(self.min_face_size))("max_face_size", max_face_size)
 
 
-#: The settings of a detector that was told none.
+#: The settings of a detector for which none are given.
 DEFAULTS = DetectorConfig()
 
-#: Settings for those who want less time or more faces than the default, on the frontier of speed and accuracy that
+#: Settings that take less time or find more faces than the default, on the frontier of speed and accuracy that
 #: ``benchmarks/frontier.py`` measures.
-PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "fast": {"min_face_size": 40, "thresholds": (0.7, 0.8, 0.3), "factor": 0.6},
-    "accurate": {"min_face_size": 10, "thresholds": (0.5, 0.5, 0.3), "factor": 0.709},
-}
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "default": MappingProxyType({}),
+        "fast": MappingProxyType({"min_face_size": 40, "thresholds": (0.7, 0.8, 0.3), "factor": 0.6}),
+        "accurate": MappingProxyType({"min_face_size": 10, "thresholds": (0.5, 0.5, 0.3), "factor": 0.709}),
+    }
+)

@@ -12,7 +12,7 @@ from mtcnn_fast._types import Color, Image, Layout, ValueRange
 from mtcnn_fast.backends import batch_size as best_batch_size
 from mtcnn_fast.backends import create_backend, parse_device
 from mtcnn_fast.backends.shared import SharedBackend
-from mtcnn_fast.checks import check_count
+from mtcnn_fast.checks import Choice, Count
 from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precision
 from mtcnn_fast.errors import ConfigError, ImageError, WeightsError
 from mtcnn_fast.images import load_image, split_batch
@@ -135,9 +135,7 @@ precision
         ConfigError
             If there is no such preset, or as the class raises it.
         """
-        if not isinstance(name, str) or name not in PRESETS:
-            raise ConfigError(f"name must be one of {', '.join(map(repr, PRESETS))}, got {name!r}")
-        return cls(device, **{**PRESETS[name], **settings})
+        return cls(device, **{**PRESETS[Choice(tuple(PRESETS))("name", name)], **settings})
 
     @property
     def config(self) -> DetectorConfig:
@@ -308,7 +306,7 @@ precision
         if on_error not in ("raise", "return"):
             raise ConfigError(f"on_error must be 'raise' or 'return', got {on_error!r}")
         self._shared.check_open()
-        limit = best_batch_size(self.backend) if batch_size is None else check_count("batch_size", batch_size)
+        limit = best_batch_size(self.backend) if batch_size is None else Count()("batch_size", batch_size)
         load = functools.partial(
             load_image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
         )

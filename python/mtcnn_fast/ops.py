@@ -19,17 +19,23 @@ import numpy.typing as npt
 
 from mtcnn_fast._native import checked_threads
 from mtcnn_fast._types import Floats, Overlap
-from mtcnn_fast.arrays import checked_floats, checked_segments
 from mtcnn_fast.backends import host
-from mtcnn_fast.checks import checked_count, checked_number
+from mtcnn_fast.checks import Choice, Count, Number
+from mtcnn_fast.checks.arrays import Array
 from mtcnn_fast.config import BORDERS, Border
-from mtcnn_fast.errors import ConfigError, ImageError, MissingExtraError
+from mtcnn_fast.errors import ImageError, MissingExtraError
 
 __all__ = ["batched_nms", "crop_pad_resize", "resize_pyramid"]
 
 
 #: Largest side of a crop in pixels.
 MAX_CROP = 4096
+
+_SIZE = Count(1, MAX_CROP)
+_BORDER = Choice(BORDERS)
+_THRESHOLD = Number(0, 1)
+_MODE = Choice(get_args(Overlap))
+_BOXES = Array((None, 4), finite=False, frozen=False)
 
 #: What DLPack calls CUDA memory (dlpack.h, DLDeviceType).
 _DLPACK_CUDA = 2
@@ -124,13 +130,12 @@ def crop_pad_resize(
     ConfigError
         If `boxes` is of another shape or not numeric, or a setting is out of range.
     """
-    side = checked_count("size", size, MAX_CROP)
-    if border not in BORDERS:
-        raise ConfigError(f"border must be 'zero' or 'clip', got {border!r}")
+    side = _SIZE("size", size)
+    _BORDER("border", border)
     if _is_tensor(image):
         return _on_tensors().crop_pad_resize(image, boxes, side, border, num_threads)
     pixels = _checked_image(image)
-    corners = checked_floats("boxes", boxes, (None, 4))
+    corners = _BOXES("boxes", boxes)
     return host.crop_pad_resize(pixels, corners, side, border, checked_threads(num_threads))
 
 
@@ -175,17 +180,14 @@ def batched_nms(boxes: Any, scores: Any, segments: Any, threshold: float, mode: 
     ConfigError
         If an array is of another shape or type, or a setting is out of range.
     """
-    limit = checked_number("threshold", threshold, "a number from 0 to 1")
-    if not 0 <= limit <= 1:
-        raise ConfigError(f"threshold must be a number from 0 to 1, got {threshold!r}")
-    if mode not in get_args(Overlap):
-        raise ConfigError(f"mode must be 'iou' or 'iomin', got {mode!r}")
+    limit = _THRESHOLD("threshold", threshold)
+    _MODE("mode", mode)
     if _is_tensor(boxes):
         return _on_tensors().batched_nms(boxes, scores, segments, limit, mode)
-    corners = checked_floats("boxes", boxes, (None, 4))
+    corners = _BOXES("boxes", boxes)
     count = len(corners)
-    values = checked_floats("scores", scores, (count,))
-    groups = checked_segments(segments, count)
+    values = Array((count,), finite=False, frozen=False)("scores", scores)
+    groups = Array((count,), np.int64, frozen=False)("segments", segments)
     return host.batched_nms(corners, values, groups, limit, mode)
 
 

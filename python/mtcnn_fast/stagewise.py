@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from mtcnn_fast._types import Color, Layout
-from mtcnn_fast.arrays import checked_array
+from mtcnn_fast.checks.arrays import Array
 from mtcnn_fast.errors import BackendUnavailableError
 from mtcnn_fast.images import load_image
 
@@ -118,7 +118,7 @@ class Stagewise:
         ImageError, BackendError
             As for `mtcnn_fast.Detector.detect`.
         """
-        corners = checked_array("boxes", boxes, (None, 4))
+        corners = Array((None, 4))("boxes", boxes)
         with self._shared.lent() as backend:
             steps = _on_torch(backend, "refine")
             pixels = load_image(

@@ -51,10 +51,14 @@ def test_max_pixels(photo: str) -> None:
     [
         (["--min-face-size", "0"], "--min-face-size", "min_face_size must be a finite number of at least 1"),
         (["--max-face-size", "3"], "--max-face-size", "max_face_size must be a finite number of at least 20"),
-        (["--thresholds", "0.1", "2", "0"], "--thresholds", "thresholds[1] must be from 0 to 1"),
-        (["--nms-thresholds", "0", "0", "0", "-1"], "--nms-thresholds", "nms_thresholds[3] must be from 0 to 1"),
-        (["--factor", "1"], "--factor", "factor must be above 0"),
-        (["--border", "wrap"], "--border", "border must be 'zero' or 'clip'"),
+        (["--thresholds", "0.1", "2", "0"], "--thresholds", "thresholds[1] must be a number from 0 to 1"),
+        (
+            ["--nms-thresholds", "0", "0", "0", "-1"],
+            "--nms-thresholds",
+            "nms_thresholds[3] must be a number from 0 to 1",
+        ),
+        (["--factor", "1"], "--factor", "factor must be a number above 0"),
+        (["--border", "wrap"], "--border", "border must be one of zero, clip"),
         (["--max-faces", "0"], "--max-faces", "max_faces must be a whole number"),
         (["--max-pixels", "-5"], "--max-pixels", "max_pixels must be a whole number"),
         (["--num-threads", "0"], "--num-threads", "num_threads must be a whole number"),

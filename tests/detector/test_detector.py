@@ -100,7 +100,7 @@ def test_signature_states_the_defaults_of_the_configuration() -> None:
 
 
 def test_wrong_setting() -> None:
-    with pytest.raises(ConfigError, match=r"^border must be 'zero' or 'clip', got 'wrap'$"):
+    with pytest.raises(ConfigError, match=r"^border must be one of zero, clip, got 'wrap'$"):
         Detector("numpy", border="wrap")  # type: ignore[arg-type]
 
 

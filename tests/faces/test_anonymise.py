@@ -76,14 +76,17 @@ def test_mask_has_the_color_that_was_asked_for(image: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda found, image: found.blur(image, 0.01), r"strength must be from 0\.05 to 1, got 0\.01"),
-        (lambda found, image: found.blur(image, 2), "strength must be from 0.05 to 1, got 2"),
+        (lambda found, image: found.blur(image, 0.01), r"strength must be a number from 0\.05 to 1, got 0\.01"),
+        (lambda found, image: found.blur(image, 2), r"strength must be a number from 0\.05 to 1, got 2"),
         (lambda found, image: found.blur(image, "much"), "strength must be"),
         (lambda found, image: found.pixelate(image, 0), "cells must be"),
-        (lambda found, image: found.mask(image, (0, 0, 256)), "fill must be three whole numbers from 0 to 255"),
+        (
+            lambda found, image: found.mask(image, (0, 0, 256)),
+            r"fill\[2\] must be a whole number from 0 to 255",
+        ),
         (
             lambda found, image: found.mask(image, "black"),
-            "fill must be three whole numbers from 0 to 255, got 'black'",
+            "fill must be 3 whole numbers from 0 to 255, got 'black'",
         ),
         (lambda found, image: found.mask(image[:50]), "img must be the image of the detection, 120x90"),
         (lambda found, image: found.mask(), "img must be given, as the image was not kept"),

@@ -94,7 +94,7 @@ def test_a_line_is_squared_by_its_length() -> None:
         ([[0, 0, 9, 9]], 10.5, 0, "size must be a whole number"),
         ([[0, 0, 9, 9]], 10, 10, "margin must be below size, which is 10, got 10"),
         ([[0, 0, 9, 9]], 10, -1, "margin must be a finite number of at least 0, got -1"),
-        ([[0, 0, 9, 9]], 10, None, "margin must be a number"),
+        ([[0, 0, 9, 9]], 10, None, "margin must be a finite number"),
         ([[0, 0, 9]], 10, 0, r"boxes must be finite numbers of shape \(N, 4\)"),
     ],
 )

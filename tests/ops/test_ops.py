@@ -133,7 +133,7 @@ def test_scales_that_are_refused(scale: object) -> None:
         ({"size": 5000}, "got 5000"),
         ({"size": 24.0}, r"got 24.0 \(float\)"),
         ({"size": True}, r"got True \(bool\)"),
-        ({"border": "wrap"}, "border must be 'zero' or 'clip', got 'wrap'"),
+        ({"border": "wrap"}, "border must be one of zero, clip, got 'wrap'"),
         ({"num_threads": 0}, "num_threads must be a whole number from 1 to 1024, got 0"),
     ],
 )
@@ -153,7 +153,7 @@ def test_crop_arguments_that_are_refused(arguments: dict[str, object], message: 
         ({"threshold": 1.5}, "threshold must be a number from 0 to 1, got 1.5"),
         ({"threshold": np.nan}, "got nan"),
         ({"threshold": "0.5"}, r"got '0.5' \(str\)"),
-        ({"mode": "giou"}, "mode must be 'iou' or 'iomin', got 'giou'"),
+        ({"mode": "giou"}, "mode must be one of iou, iomin, got 'giou'"),
     ],
 )
 def test_suppression_arguments_that_are_refused(arguments: dict[str, object], message: str) -> None:

@@ -101,15 +101,18 @@ def test_images_that_are_refused(image, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"boxes": torch.zeros(3, 5)}, r"boxes must be of shape \(N, 4\), got shape \(3, 5\)"),
-        ({"boxes": torch.zeros(3, 4, dtype=torch.bool)}, "boxes must be numbers, got torch.bool"),
-        ({"scores": torch.zeros(2)}, r"scores must be of shape \(3,\), got shape \(2,\)"),
+        ({"boxes": torch.zeros(3, 5)}, r"boxes must be numbers of shape \(N, 4\), got shape \(3, 5\)"),
+        ({"boxes": torch.zeros(3, 4, dtype=torch.bool)}, "boxes must be numbers of shape \\(N, 4\\), got torch.bool"),
+        ({"scores": torch.zeros(2)}, r"scores must be numbers of shape \(3,\), got shape \(2,\)"),
         ({"scores": torch.zeros(3, device="meta")}, "scores must be on cpu like the argument before, got one on meta"),
         ({"scores": object()}, "scores must be a tensor or array, got object"),
         ({"segments": torch.zeros(3)}, r"segments must be whole numbers of shape \(3,\), got torch.float32"),
-        ({"segments": torch.zeros(1, dtype=torch.int32)}, r"segments must be of shape \(3,\), got shape \(1,\)"),
+        (
+            {"segments": torch.zeros(1, dtype=torch.int32)},
+            r"segments must be whole numbers of shape \(3,\), got shape \(1,\)",
+        ),
         ({"threshold": 1.5}, "threshold must be a number from 0 to 1, got 1.5"),
-        ({"mode": "max"}, "mode must be 'iou' or 'iomin', got 'max'"),
+        ({"mode": "max"}, "mode must be one of iou, iomin, got 'max'"),
     ],
 )
 def test_arguments_that_are_refused(changes, message):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from mtcnn_fast.checks import settings_of
 from mtcnn_fast.errors import ConfigError, DataError
+from support.bad_values import bad_values
 from support.data import ROOT
 
 torch = pytest.importorskip("torch", reason="training needs torch")
@@ -12,6 +16,8 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 from mtcnn_fast.training import TrainOptions, load_config  # noqa: E402
 from mtcnn_fast.training.datasets import DataSource  # noqa: E402
 from mtcnn_fast.training.losses import LANDMARK_KINDS  # noqa: E402
+from mtcnn_fast.training.samples.augment import AugmentOptions  # noqa: E402
+from mtcnn_fast.training.samples.options import SampleOptions  # noqa: E402
 
 DRAWN = "[[data.sets]]\nformat = 'drawn'\ncount = 3\n"
 LIST = "[[data.sets]]\nformat = 'landmark_list'\nannotation = 'list.txt'\nimages = '.'\n"
@@ -68,16 +74,16 @@ def test_paths_are_relative_to_the_file_or_to_the_folder_given(tmp_path):
         (DRAWN + "[train]\nstep = 3\n", "unknown setting 'step' in p.train"),
         (DRAWN + "[q]\n", "unknown setting 'q': there are .*box_coding"),
         (DRAWN + "[p]\ntrian = {}\n", "unknown setting 'trian' in p: there are samples, train"),
-        (DRAWN + "[r.train]\nkeep = 0\n", "r.train.keep must be above 0 and at most 1, got 0"),
+        (DRAWN + "[r.train]\nkeep = 0\n", "r.train.keep must be a number above 0 and at most 1, got 0"),
         (DRAWN + "[o.samples]\ntotal = -1\n", "o.samples.total must be a whole number of at least 1, got -1"),
         (DRAWN + "[o.train]\nseed = 1\n", "seed belongs at the top of the file, not into train"),
-        (DRAWN + "[train.augmentation]\nflip = 2\n", "p.train.augmentation.flip must be from 0 to 1"),
+        (DRAWN + "[train.augmentation]\nflip = 2\n", "p.train.augmentation.flip must be a number from 0 to 1"),
         (DRAWN + "[train]\naugmentation = 1\n", "augmentation must be a table, got 1"),
         ("seed = -1\n" + DRAWN, "seed must be a whole number of at least 0, got -1"),
         ("landmarks = 1\n" + DRAWN, "landmarks must be true or false, got 1"),
-        ("workers = 0\n" + DRAWN, "workers must be at least 1, got 0"),
+        ("workers = 0\n" + DRAWN, "workers must be a whole number of at least 1, got 0"),
         ("init = 3\n" + DRAWN, "init must be random, shipped or a path of weights, got 3"),
-        ("[data]\nheld_out = 1\n" + DRAWN, "data.held_out must be at least 0 and below 1, got 1"),
+        ("[data]\nheld_out = 1\n" + DRAWN, "data.held_out must be a number of at least 0 and below 1, got 1"),
         ("[data]\nroot = 1\n" + DRAWN, "data.root must be a folder, got 1"),
         ("[[data.sets]]\nformat = 'voc'\n", "data.sets.format must be one of .*widerface.*, drawn, got 'voc'"),
         ("[[data.sets]]\nformat = 'drawn'\n", "data.sets.count must say how many pictures to draw"),
@@ -101,12 +107,12 @@ def test_mistakes_in_the_file_are_named(tmp_path, text, message):
         ({"patience": 0}, "patience must be a whole number of at least 1"),
         ({"warmup": -1}, "warmup must be a whole number of at least 0, got -1"),
         ({"learning_rate": -1}, "learning_rate must be a finite number of at least 0"),
-        ({"momentum": 1}, "momentum must be at least 0 and below 1"),
-        ({"ratio": (1, 2, 3)}, r"ratio must be 4 numbers of at least 0, got \(1, 2, 3\)"),
+        ({"momentum": 1}, "momentum must be a number of at least 0 and below 1"),
+        ({"ratio": (1, 2, 3)}, r"ratio must be 4 finite numbers of at least 0, got 3: \[1, 2, 3\]"),
         ({"ratio": (0, 0, 0, 0)}, "ratio must have a number above 0"),
-        ({"alpha": (1, -1, 1)}, "alpha must be 3 numbers of at least 0"),
-        ({"milestones": (0.8, 0.5)}, "milestones must be rising shares"),
-        ({"milestones": (0.5, 1.0)}, "milestones must be rising shares"),
+        ({"alpha": (1, -1, 1)}, r"alpha\[1\] must be a finite number of at least 0, got -1"),
+        ({"milestones": (0.8, 0.5)}, "milestones must rise"),
+        ({"milestones": (0.5, 1.0)}, r"milestones\[1\] must be a number above 0 and below 1, got 1.0"),
         ({"optimizer": "lion"}, "optimizer must be one of sgd, adam, got 'lion'"),
         ({"schedule": "linear"}, "schedule must be one of constant, step, cosine"),
         ({"mining": "hard"}, "mining must be one of online, none, offline"),
@@ -121,6 +127,15 @@ def test_mistakes_in_the_file_are_named(tmp_path, text, message):
 def test_settings_that_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         TrainOptions(**settings)
+
+
+@pytest.mark.parametrize("kind", [TrainOptions, SampleOptions, AugmentOptions], ids=lambda kind: kind.__name__)
+def test_every_setting_refuses_what_its_declaration_does(kind):
+    for name, declared in settings_of(kind).items():
+        for value in bad_values(declared.check):
+            with pytest.raises(ConfigError, match=rf"^{name}(\[\d\])? must be .*, got "):
+                kind(**{name: value})
+    assert list(settings_of(kind)) == [field.name for field in dataclasses.fields(kind)]
 
 
 def test_an_unknown_change_is_refused():

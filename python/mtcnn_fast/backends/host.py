@@ -5,7 +5,6 @@ Arrays are not checked here: `mtcnn_fast.ops` checks those of a caller, and the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -14,19 +13,19 @@ import numpy as np
 from mtcnn_fast._native import native_or_warn
 from mtcnn_fast._types import Bools, Floats, Image, Indices, Overlap
 from mtcnn_fast.backends.numpy import steps as numpy_steps
-from mtcnn_fast.checks import checked_number
+from mtcnn_fast.checks import Number
 from mtcnn_fast.config import Border
 from mtcnn_fast.errors import ConfigError
 
 #: Largest side of a level of a pyramid in pixels.
 MAX_LEVEL = 2**30
 
+_SCALE = Number(0, open_low=True)
+
 
 def level_size(height: int, width: int, scale: float) -> tuple[int, int]:
     """Return height and width of a level, its scale checked."""
-    value = checked_number("each scale", scale, "a finite number above 0")
-    if not (math.isfinite(value) and value > 0):
-        raise ConfigError(f"each scale must be a finite number above 0, got {scale!r}")
+    value = _SCALE("each scale", scale)
     if max(height, width) * value + 1 > MAX_LEVEL:
         raise ConfigError(f"each scale must make at most {MAX_LEVEL} pixels a side, got {scale!r} for {width}x{height}")
     return numpy_steps.scaled_size(height, width, value)

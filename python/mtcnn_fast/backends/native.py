@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtcnn_fast._native import find_native
+from mtcnn_fast._native import find_native, threads_from_environment
 from mtcnn_fast._types import Floats, Image
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError
 from mtcnn_fast.faces import Faces
@@ -36,13 +36,14 @@ class NativeBackend:
     BackendUnavailableError
         If the native module is missing.
     ConfigError
-        If ``MTCNN_FAST_ISA`` names an instruction set that is not there.
+        If ``MTCNN_FAST_ISA`` names an instruction set that is not there, or ``MTCNN_FAST_NUM_THREADS`` is no number of
+        threads.
     """
 
     name = "cpu"
 
     def __init__(self, config: DetectorConfig, weights: Weights) -> None:
-        self._num_threads = config.num_threads or 0
+        self._num_threads = config.num_threads or threads_from_environment() or 0
         self._engine = make_engine(config, weights, isa=os.environ.get("MTCNN_FAST_ISA", ""))
 
     @property

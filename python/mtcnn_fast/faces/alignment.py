@@ -14,9 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._types import Doubles
-from mtcnn_fast.arrays import checked_array
-from mtcnn_fast.checks import check_count
+from mtcnn_fast.checks import Count
+from mtcnn_fast.checks.arrays import Array
 from mtcnn_fast.errors import ConfigError
+
+_SIZE = Count()
+_POINTS = Array((None, 2), np.float64)
+_FIVE_POINTS = Array((5, 2), np.float64)
+_FACES = Array((None, 5, 2), np.float64)
+_MATRIX = Array((2, 3), np.float64)
 
 #: Side in pixels of the image that the points of `TEMPLATES` are given for.
 TEMPLATE_SIZE = 112
@@ -25,11 +31,9 @@ TEMPLATE_SIZE = 112
 #: embeddings expect the landmarks (deepinsight/insightface, python-package/insightface/utils/face_align.py).
 TEMPLATES: Mapping[str, Doubles] = MappingProxyType(
     {
-        "arcface": checked_array(
+        "arcface": _FIVE_POINTS(
             "arcface",
             [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)],
-            (5, 2),
-            np.float64,
         )
     }
 )
@@ -63,8 +67,8 @@ def estimate_similarity(src: npt.ArrayLike, dst: npt.ArrayLike) -> Doubles:
     as complex numbers ``s`` and ``d``, rotation and scale together are ``a + ib = sum(conj(s) d) / sum(|s|^2)``.
     Collinear points are no special case.
     """
-    source = checked_array("src", src, (None, 2), np.float64)
-    target = checked_array("dst", dst, (None, 2), np.float64)
+    source = _POINTS("src", src)
+    target = _POINTS("dst", dst)
     if len(source) != len(target) or len(source) < 2:
         raise ConfigError(f"src and dst must have the same 2 or more points, got {len(source)} and {len(target)}")
     (s, s_mean, s_size), (d, d_mean, d_size) = _centred("src", source), _centred("dst", target)
@@ -98,7 +102,7 @@ def invert(matrix: npt.ArrayLike) -> Doubles:
     ConfigError
         If the shape is wrong or the transform maps the plane to a line or a point.
     """
-    m = checked_array("matrix", matrix, (2, 3), np.float64)
+    m = _MATRIX("matrix", matrix)
     size = np.abs(m[:, :2]).max()
     if size == 0 or abs(np.linalg.det(m[:, :2] / size)) < 1e-12:
         raise ConfigError(f"matrix must be an invertible transform, got {m.tolist()}")
@@ -126,8 +130,8 @@ def transform(matrix: npt.ArrayLike, points: npt.ArrayLike) -> Doubles:
     ConfigError
         If a shape is wrong or a value is not finite.
     """
-    m = checked_array("matrix", matrix, (2, 3), np.float64)
-    p = checked_array("points", points, (None, 2), np.float64)
+    m = _MATRIX("matrix", matrix)
+    p = _POINTS("points", points)
     mapped: Doubles = p @ m[:, :2].T + m[:, 2]
     return mapped
 
@@ -154,12 +158,12 @@ def template_points(template: str | npt.ArrayLike, size: int) -> Doubles:
     ConfigError
         If the name is unknown, the shape is wrong or `size` is not a positive whole number.
     """
-    side = check_count("size", size)
+    side = _SIZE("size", size)
     if isinstance(template, str):
         if template not in TEMPLATES:
             raise ConfigError(f"template must be one of {sorted(TEMPLATES)} or (5, 2) points, got {template!r}")
         return TEMPLATES[template] * (side / TEMPLATE_SIZE)
-    points: Doubles = checked_array("template", template, (5, 2), np.float64)
+    points: Doubles = _FIVE_POINTS("template", template)
     is_fraction = points.min() >= -1 and points.max() <= 2
     return points * side if is_fraction else points
 
@@ -187,7 +191,7 @@ def warp(image: npt.NDArray[np.uint8], matrix: npt.ArrayLike, size: int) -> npt.
     ConfigError
         If the matrix has the wrong shape or no inverse, or `size` is not a positive whole number.
     """
-    side = check_count("size", size)
+    side = _SIZE("size", size)
     inverse = invert(matrix)
     height, width = image.shape[:2]
     steps = np.arange(side)
@@ -227,7 +231,7 @@ def alignment_matrix(
     ConfigError
         If an argument is not accepted, or the landmarks allow no alignment (see `estimate_similarity`).
     """
-    points = checked_array("landmarks", landmarks, (5, 2), np.float64)
+    points = _FIVE_POINTS("landmarks", landmarks)
     return estimate_similarity(points, template_points(template, size))
 
 
@@ -255,7 +259,7 @@ def align_faces(
     ConfigError
         If an argument is not accepted, or the landmarks of a face allow no alignment.
     """
-    faces = checked_array("landmarks", landmarks, (None, 5, 2), np.float64)
+    faces = _FACES("landmarks", landmarks)
     target = template_points(template, size)
     aligned = np.empty((len(faces), size, size, 3), np.uint8)
     for i, points in enumerate(faces):

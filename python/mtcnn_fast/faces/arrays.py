@@ -11,8 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._types import Floats, Pixels
-from mtcnn_fast.arrays import checked_array
+from mtcnn_fast.checks.arrays import Array
 from mtcnn_fast.errors import ConfigError
+
+_BOXES = Array((None, 4))
+_SCORES = Array((None,))
+_LANDMARKS = Array((None, 5, 2))
 
 SelfT = TypeVar("SelfT", bound="FaceArrays")
 
@@ -69,9 +73,9 @@ class FaceArrays:
         image: Pixels | None = None,
     ) -> None:
         put = object.__setattr__
-        put(self, "boxes", checked_array("boxes", boxes, (None, 4)))
-        put(self, "scores", checked_array("scores", scores, (None,)))
-        put(self, "landmarks", checked_array("landmarks", landmarks, (None, 5, 2)))
+        put(self, "boxes", _BOXES("boxes", boxes))
+        put(self, "scores", _SCORES("scores", scores))
+        put(self, "landmarks", _LANDMARKS("landmarks", landmarks))
         counts = len(self.boxes), len(self.scores), len(self.landmarks)
         if len(set(counts)) != 1:
             raise ConfigError(f"boxes, scores and landmarks must have as many rows each, got {counts}")

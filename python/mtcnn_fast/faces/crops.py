@@ -7,8 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast.arrays import checked_array
-from mtcnn_fast.checks import check_count, check_number
+from mtcnn_fast.checks import Count, Number
+from mtcnn_fast.checks.arrays import Array
 from mtcnn_fast.errors import ConfigError
 
 #: A square with more pixels of the image than this is refused: it would be mostly black, and costs memory.
@@ -43,9 +43,9 @@ def square_crops(image: npt.NDArray[np.uint8], boxes: npt.ArrayLike, size: int, 
     """
     from PIL import Image
 
-    rows = checked_array("boxes", boxes, (None, 4), np.float64)
-    side = check_count("size", size)
-    free = check_number("margin", margin, low=0.0)
+    rows = Array((None, 4), np.float64)("boxes", boxes)
+    side = Count()("size", size)
+    free = Number(0)("margin", margin)
     if free >= side:
         raise ConfigError(f"margin must be below size, which is {side}, got {margin!r}")
     crops = np.zeros((len(rows), side, side, 3), np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._types import Floats
-from mtcnn_fast.checks import check_count
+from mtcnn_fast.checks import Count, Maybe
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -73,8 +73,8 @@ def draw_faces(
 
     picture = Image.fromarray(image)
     canvas = ImageDraw.Draw(picture)
-    fixed_width = None if line_width is None else check_count("line_width", line_width)
-    fixed_font = None if font_size is None else check_count("font_size", font_size)
+    fixed_width = Maybe(Count())("line_width", line_width)
+    fixed_font = Maybe(Count())("font_size", font_size)
     size = math.sqrt(picture.width * picture.height)
     visible = _visible(boxes, picture.size)
     extents = np.sqrt(np.prod(visible[:, 2:] - visible[:, :2], axis=1)).tolist()

@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast.arrays import checked_array
+from mtcnn_fast.checks.arrays import Array
 from mtcnn_fast.faces import geometry
+
+_BOX = Array((4,))
+_SCORE = Array(())
+_LANDMARKS = Array((5, 2))
 
 
 @dataclasses.dataclass(frozen=True, init=False, eq=False, repr=False, slots=True)
@@ -38,9 +42,9 @@ class Face:
 
     def __init__(self, box: npt.ArrayLike, score: float, landmarks: npt.ArrayLike) -> None:
         put = object.__setattr__
-        put(self, "box", checked_array("box", box, (4,)))
-        put(self, "score", float(checked_array("score", score, ())))
-        put(self, "landmarks", checked_array("landmarks", landmarks, (5, 2)))
+        put(self, "box", _BOX("box", box))
+        put(self, "score", float(_SCORE("score", score)))
+        put(self, "landmarks", _LANDMARKS("landmarks", landmarks))
 
     @property
     def x1(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._types import Floats
-from mtcnn_fast.arrays import row_indices
+from mtcnn_fast.checks.arrays import row_indices
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.faces import geometry
 from mtcnn_fast.faces.exchange import FaceExchange

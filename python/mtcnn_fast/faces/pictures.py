@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._types import Color, Doubles, Floats, Layout, Pixels
-from mtcnn_fast.checks import check_count, check_number
+from mtcnn_fast.checks import Count, Number, Tuple
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.faces import anonymise, geometry
@@ -16,6 +16,9 @@ from mtcnn_fast.faces.arrays import FaceArrays
 
 if TYPE_CHECKING:
     from PIL import Image
+
+_STRENGTH = Number(0.05, 1)
+_COLOR = Tuple(Count(0, 255), 3)
 
 SelfT = TypeVar("SelfT", bound="FacePictures")
 
@@ -43,7 +46,7 @@ class FacePictures(FaceArrays):
         ConfigError
             If a factor is not a positive finite number, or a product leaves the range of float32.
         """
-        factors = np.array([check_number("sx", sx), check_number("sy", sx if sy is None else sy)])
+        factors = np.array([Number()("sx", sx), Number()("sy", sx if sy is None else sy)])
         if factors.min() <= 0:
             raise ConfigError(f"sx and sy must be above 0, got {sx!r} and {sy!r}")
         width, height = (round(n * factor) for n, factor in zip(self.image_size, factors.tolist(), strict=True))
@@ -217,9 +220,7 @@ class FacePictures(FaceArrays):
         Image Obfuscation with Deep Learning"); `mask` leaves nothing to recognise. No method covers a face that was not
         found, nor hair, clothes and text beside it.
         """
-        value = check_number("strength", strength)
-        if not 0.05 <= value <= 1:
-            raise ConfigError(f"strength must be from 0.05 to 1, got {strength!r}")
+        value = _STRENGTH("strength", strength)
         return self._covered(img, anonymise.blurred(value), color, value_range, layout)
 
     def pixelate(
@@ -250,7 +251,7 @@ class FacePictures(FaceArrays):
         ImageError, ConfigError
             As for `draw`; ConfigError also if `cells` is out of range.
         """
-        return self._covered(img, anonymise.pixelated(check_count("cells", cells)), color, value_range, layout)
+        return self._covered(img, anonymise.pixelated(Count()("cells", cells)), color, value_range, layout)
 
     def mask(
         self,
@@ -280,10 +281,8 @@ class FacePictures(FaceArrays):
         ImageError, ConfigError
             As for `draw`; ConfigError also if `fill` is no color.
         """
-        values = tuple(fill) if isinstance(fill, (tuple, list)) else ()
-        if len(values) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in values):
-            raise ConfigError(f"fill must be three whole numbers from 0 to 255, got {fill!r}")
-        return self._covered(img, anonymise.plain((values[0], values[1], values[2])), color, value_range, layout)
+        red, green, blue = _COLOR("fill", fill)
+        return self._covered(img, anonymise.plain((red, green, blue)), color, value_range, layout)
 
     def quality(
         self,

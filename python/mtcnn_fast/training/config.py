@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mtcnn_fast.checks import check_number
+from mtcnn_fast.checks import Choice, Count, Flag, Instance, Maybe, Number, check_settings, setting
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.training.datasets import DataOptions, DataSource
-from mtcnn_fast.training.options import ALPHA, TrainOptions, choice, flag, whole_number
+from mtcnn_fast.training.options import ALPHA, TrainOptions
 from mtcnn_fast.training.samples.augment import AugmentOptions
 from mtcnn_fast.training.samples.options import SampleOptions
 from mtcnn_fast.weights.spec import BOX_CODINGS, NETWORKS, BoxCoding
@@ -64,20 +64,14 @@ class TrainingConfig:
 
     data: DataOptions
     stages: Mapping[str, StageConfig]
-    seed: int = 0
-    init: str = "random"
-    box_coding: BoxCoding = "corner"
-    landmarks: bool = True
-    workers: int | None = None
+    seed: int = setting(0, Count(0))
+    init: str = setting("random", Instance(str, "random, shipped or a path of weights"))
+    box_coding: BoxCoding = setting("corner", Choice(BOX_CODINGS))
+    landmarks: bool = setting(True, Flag())
+    workers: int | None = setting(None, Maybe(Count()))
 
     def __post_init__(self) -> None:
-        whole_number("seed", self.seed)
-        if not isinstance(self.init, str) or not self.init:
-            raise ConfigError(f"init must be random, shipped or a path of weights, got {self.init!r}")
-        choice("box_coding", self.box_coding, BOX_CODINGS)
-        flag("landmarks", self.landmarks)
-        if self.workers is not None and whole_number("workers", self.workers) < 1:
-            raise ConfigError(f"workers must be at least 1, got {self.workers!r}")
+        check_settings(self)
 
     def stage(self, name: str) -> StageConfig:
         """Return a stage's settings with those filled in that are given once for all."""
@@ -165,9 +159,7 @@ def _data(table: Mapping[str, Any], folder: Path, root: str | os.PathLike[str] |
     given = table.get("root", ".")
     if not isinstance(given, str):
         raise ConfigError(f"data.root must be a folder, got {given!r}")
-    held_out = check_number("data.held_out", table.get("held_out", 0.1))
-    if not 0 <= held_out < 1:
-        raise ConfigError(f"data.held_out must be at least 0 and below 1, got {held_out!r}")
+    held_out = Number(0, 1, open_high=True)("data.held_out", table.get("held_out", 0.1))
     return DataOptions(tuple(sources), Path(root) if root is not None else folder / given, held_out)
 
 

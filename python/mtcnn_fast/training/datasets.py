@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from mtcnn_fast import datasets as data
-from mtcnn_fast.checks import check_count
+from mtcnn_fast.checks import Choice, Count, Maybe
 from mtcnn_fast.datasets.drawn import draw_faces
 from mtcnn_fast.datasets.landmark_lists import FORMS, LandmarkForm
 from mtcnn_fast.datasets.records import FaceRecord, present
 from mtcnn_fast.errors import ConfigError, DataError
-from mtcnn_fast.training.options import choice
 
 #: Formats of annotations and their readers, which take the annotation and the folder of images.
 READERS: Mapping[str, Callable[..., Iterator[FaceRecord]]] = {
@@ -59,17 +58,16 @@ class DataSource:
     form: LandmarkForm | None = None
 
     def __post_init__(self) -> None:
-        choice("format", self.format, (*READERS, DRAWN))
+        Choice((*READERS, DRAWN))("format", self.format)
         needed = () if self.format == DRAWN else ("annotation", "images")
         for name in needed:
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise ConfigError(f"{name} must be a path, got {getattr(self, name)!r}")
-        if self.count is not None:
-            check_count("count", self.count)
+        Maybe(Count())("count", self.count)
         if self.format == DRAWN and self.count is None:
             raise ConfigError("count must say how many pictures to draw")
         if self.form is not None:
-            choice("form", self.form, tuple(FORMS))
+            Choice(tuple(FORMS))("form", self.form)
             if self.format != "landmark_list":
                 raise ConfigError(f"form is for format landmark_list, got format {self.format!r}")
 

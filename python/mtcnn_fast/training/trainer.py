@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
+from mtcnn_fast.checks import Choice
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.files import write_json
@@ -16,7 +17,6 @@ from mtcnn_fast.training.config import TrainingConfig
 from mtcnn_fast.training.distributed import Group, joined_group
 from mtcnn_fast.training.loop import Result, train_network
 from mtcnn_fast.training.networks import initial_network, save_network
-from mtcnn_fast.training.options import choice
 from mtcnn_fast.training.samples import SampleSet, make_samples
 from mtcnn_fast.training.samples.geometry import Stage
 from mtcnn_fast.training.samples.recall import stage_recall
@@ -59,7 +59,7 @@ def train(
     TrainingError
         If a loss is no longer a number.
     """
-    choice("stage", stage, STAGES)
+    Choice(STAGES)("stage", stage)
     names = NETWORKS if stage == "all" else (stage,)
     with joined_group(config.stage(names[0]).train.device) as group:
         run = _Cascade(config, Path(out), group, shown)

@@ -7,7 +7,7 @@ be traced, exported and compiled around.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, cast
 
@@ -17,15 +17,17 @@ from torch import Tensor
 
 from mtcnn_fast._native import checked_threads
 from mtcnn_fast._types import Overlap
-from mtcnn_fast.arrays import checked_floats, checked_segments
 from mtcnn_fast.backends import host
 from mtcnn_fast.backends.torch.cuda_steps import view, workspace
 from mtcnn_fast.backends.torch.devices import cuda_module
+from mtcnn_fast.checks.arrays import Array, shape_text
 from mtcnn_fast.config import Border
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError, ImageError
 
 #: Torch gives these parts of itself no types.
 _TORCH: Any = torch
+
+_BOXES = Array((None, 4), finite=False, frozen=False)
 
 _SCHEMAS = (
     "resize_pyramid(Tensor image, int[] heights, int[] widths, int num_threads) -> Tensor[]",
@@ -47,16 +49,16 @@ class CpuFunctions:
     ) -> tuple[Tensor, Tensor]:
         """Cut boxes out of an image."""
         border: Border = "zero" if zero_border else "clip"
-        corners = checked_floats("boxes", boxes.numpy(), (None, 4))
+        corners = _BOXES("boxes", boxes.numpy())
         crops, valid = host.crop_pad_resize(_pixels(image), corners, size, border, num_threads)
         return torch.from_numpy(crops), torch.from_numpy(valid)
 
     def batched_nms(self, boxes: Tensor, scores: Tensor, segments: Tensor, threshold: float, iomin: bool) -> Tensor:
         """Suppress boxes within segments."""
         mode: Overlap = "iomin" if iomin else "iou"
-        corners = checked_floats("boxes", boxes.numpy(), (None, 4))
-        values = checked_floats("scores", scores.numpy(), (len(corners),))
-        groups = checked_segments(segments.numpy(), len(corners))
+        corners = _BOXES("boxes", boxes.numpy())
+        values = _scores(len(corners))("scores", scores.numpy())
+        groups = _segments(len(corners))("segments", segments.numpy())
         return torch.from_numpy(host.batched_nms(corners, values, groups, threshold, mode))
 
 
@@ -179,7 +181,7 @@ def crop_pad_resize(
 ) -> tuple[Tensor, Tensor]:
     """`mtcnn_fast.ops.crop_pad_resize` on tensors."""
     pixels = _checked_image(image)
-    corners = _checked_floats("boxes", boxes, (None, 4), pixels.device)
+    corners = _checked_floats("boxes", boxes, _BOXES, pixels.device)
     threads = checked_threads(num_threads)
     result = operators().crop_pad_resize(pixels, corners, size, border == "zero", threads)
     return cast("tuple[Tensor, Tensor]", result)
@@ -187,14 +189,22 @@ def crop_pad_resize(
 
 def batched_nms(boxes: object, scores: object, segments: object, threshold: float, mode: Overlap) -> Tensor:
     """`mtcnn_fast.ops.batched_nms` on tensors."""
-    corners = _checked_floats("boxes", boxes, (None, 4), None)
+    corners = _checked_floats("boxes", boxes, _BOXES, None)
     count = len(corners)
-    values = _checked_floats("scores", scores, (count,), corners.device)
+    values = _checked_floats("scores", scores, _scores(count), corners.device)
     groups = _tensor("segments", segments)
     if groups.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
-        raise ConfigError(f"segments must be whole numbers of shape ({count},), got {groups.dtype}")
-    _check_place("segments", groups, (count,), corners.device)
+        raise ConfigError(f"segments must be {_segments(count).accepted}, got {groups.dtype}")
+    _check_place("segments", groups, _segments(count), corners.device)
     return cast("Tensor", operators().batched_nms(corners, values, groups, threshold, mode == "iomin"))
+
+
+def _scores(count: int) -> Array:
+    return Array((count,), finite=False, frozen=False)
+
+
+def _segments(count: int) -> Array:
+    return Array((count,), np.int64, frozen=False)
 
 
 def _pixels(image: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -234,17 +244,16 @@ def _checked_image(value: object) -> Tensor:
     return image
 
 
-def _checked_floats(name: str, value: object, shape: Sequence[int | None], device: torch.device | None) -> Tensor:
+def _checked_floats(name: str, value: object, check: Array, device: torch.device | None) -> Tensor:
     numbers = _tensor(name, value)
     if numbers.is_complex() or numbers.dtype == torch.bool:
-        raise ConfigError(f"{name} must be numbers, got {numbers.dtype}")
-    _check_place(name, numbers, shape, device)
+        raise ConfigError(f"{name} must be {check.accepted}, got {numbers.dtype}")
+    _check_place(name, numbers, check, device)
     return numbers.detach().to(torch.float32)
 
 
-def _check_place(name: str, tensor: Tensor, shape: Sequence[int | None], device: torch.device | None) -> None:
-    if tensor.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, tensor.shape, strict=True)):
-        lengths = ", ".join("N" if n is None else str(n) for n in shape) + "," * (len(shape) == 1)
-        raise ConfigError(f"{name} must be of shape ({lengths}), got shape {tuple(tensor.shape)}")
+def _check_place(name: str, tensor: Tensor, check: Array, device: torch.device | None) -> None:
+    if not check.fits(tuple(tensor.shape)):
+        raise ConfigError(f"{name} must be {check.accepted}, got shape {shape_text(tuple(tensor.shape))}")
     if device is not None and tensor.device != device:
         raise ConfigError(f"{name} must be on {device} like the argument before, got one on {tensor.device}")

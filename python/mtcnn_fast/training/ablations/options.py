@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtcnn_fast.checks import check_count
+from mtcnn_fast.checks import Count
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.training.ablations.cascade_cnn import StageSamples
 from mtcnn_fast.training.ablations.runs import measured_on
 from mtcnn_fast.training.config import as_table, check_keys, make_options, read_toml
-from mtcnn_fast.training.options import TrainOptions, whole_number
+from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind, SampleSet
 from mtcnn_fast.weights.spec import NETWORKS
 
@@ -52,8 +52,8 @@ class AblationConfig:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ConfigError(f"seeds must be one or more different whole numbers, got {self.seeds!r}")
         for seed in self.seeds:
-            whole_number("each of seeds", seed)
-        check_count("measured", self.measured)
+            Count(0)("each of seeds", seed)
+        Count()("measured", self.measured)
 
     def stage(self, name: str, kinds: Sequence[SampleKind] = tuple(SampleKind)) -> StageSamples:
         """Open the samples of a stage, some kinds of them to measure on.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._types import Floats, Pixels
-from mtcnn_fast.checks import check_number
+from mtcnn_fast.checks import Number, check_settings, setting
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.training.samples.sample_set import Batch, SampleKind
 
@@ -47,17 +47,14 @@ class AugmentOptions:
         If a value is out of range.
     """
 
-    flip: float = 0.5
-    brightness: float = 0.12
-    contrast: float = 0.3
-    color: float = 0.1
-    gray: float = 0.05
+    flip: float = setting(0.5, Number(0, 1))
+    brightness: float = setting(0.12, Number(0, 1))
+    contrast: float = setting(0.3, Number(0, 1, open_high=True))
+    color: float = setting(0.1, Number(0, 1, open_high=True))
+    gray: float = setting(0.05, Number(0, 1))
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = check_number(field.name, getattr(self, field.name))
-            if not 0 <= value <= 1 or (value == 1 and field.name in ("contrast", "color")):
-                raise ConfigError(f"{field.name} must be from 0 to 1 (contrast and color below 1), got {value!r}")
+        check_settings(self)
 
 
 def draw(count: int, seed: Sequence[int]) -> Floats:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mtcnn_fast._native import usable_processors
 from mtcnn_fast._types import Floats
-from mtcnn_fast.checks import check_count
+from mtcnn_fast.checks import Count
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.images import load_image
@@ -134,7 +134,7 @@ def make_samples(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"seed must be a whole number of at least 0, got {seed!r}")
     options = options or SampleOptions()
-    workers = usable_processors() if workers is None else check_count("workers", workers)
+    workers = usable_processors() if workers is None else Count()("workers", workers)
     faces = list(records)
     if not faces:
         raise DataError("there are no records to make samples of")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._native import usable_processors
-from mtcnn_fast.checks import check_count
+from mtcnn_fast.checks import Count
 from mtcnn_fast.config import DEFAULTS, DetectorConfig
 from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.records import FaceRecord
@@ -86,7 +86,7 @@ def stage_recall(
     if not images:
         raise DataError("there are no records to measure on")
     smallest = config.min_face_size if min_face is None else float(min_face)
-    workers = usable_processors() if workers is None else check_count("workers", workers)
+    workers = usable_processors() if workers is None else Count()("workers", workers)
     chunks = [images[at : at + _CHUNK] for at in range(0, len(images), _CHUNK)]
     make = functools.partial(_finder, config, _loaded(weights), smallest)
     found = (each for chunk in run(make, chunks, workers) for each in chunk)
