@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -156,3 +160,67 @@ def test_on_cuda_the_kernels_are_asked_for(monkeypatch):
         BackendUnavailableError, match="operations on CUDA tensors are not available: this installation has no CUDA"
     ):
         torch_operators._required_module()
+
+
+def test_first_calls_of_several_threads_register_once():
+    program = """
+import sys, threading, torch
+sys.setswitchinterval(1e-5)
+from mtcnn_fast import ops
+boxes, scores, segments = torch.rand(10, 4), torch.rand(10), torch.zeros(10, dtype=torch.int64)
+gate, errors = threading.Barrier(8), []
+def work():
+    gate.wait()
+    try: ops.batched_nms(boxes, scores, segments, 0.5)
+    except BaseException as error: errors.append(error)
+threads = [threading.Thread(target=work) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+sys.exit(str(errors) if errors else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_other_numbers_of_boxes_compile_nothing_anew():
+    compiled = []
+
+    def count(graph, examples):
+        compiled.append(graph)
+        return graph.forward
+
+    @torch.compile(dynamic=True, backend=count)
+    def crop(image, boxes):
+        crops, valid = operators().crop_pad_resize(image, boxes, 24, True, 1)
+        return crops * 2, valid
+
+    operators()
+    image = torch.from_numpy(IMAGE)
+    for number in (3, 4, 5, 6, 7):
+        crops, _ = crop(image, torch.from_numpy(BOXES[:number]))
+        expected, _ = ops.crop_pad_resize(IMAGE, BOXES[:number], 24)
+        np.testing.assert_array_equal(crops.numpy(), 2 * expected)
+    assert 1 <= len(compiled) <= 2
+
+
+@pytest.mark.parametrize("change", ["default device", "float64", "autocast", "inference mode"])
+def test_the_process_may_set_what_it_wants(change):
+    blocks = {
+        "default device": lambda: torch.device("meta"),
+        "autocast": lambda: torch.autocast("cpu"),
+        "inference mode": torch.inference_mode,
+        "float64": contextlib.nullcontext,
+    }
+    if change == "float64":
+        torch.set_default_dtype(torch.float64)
+    try:
+        with blocks[change]():
+            kept = ops.batched_nms(torch.from_numpy(BOXES), SCORES.tolist(), SEGMENTS.tolist(), 0.4)
+            crops, _ = ops.crop_pad_resize(torch.from_numpy(IMAGE), BOXES.tolist(), 24)
+            levels = ops.resize_pyramid(torch.from_numpy(IMAGE), [0.5])
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert kept.tolist() == ops.batched_nms(BOXES, SCORES, SEGMENTS, 0.4).tolist()
+    np.testing.assert_array_equal(crops.numpy(), ops.crop_pad_resize(IMAGE, BOXES, 24)[0])
+    np.testing.assert_array_equal(levels[0].numpy(), ops.resize_pyramid(IMAGE, [0.5])[0])

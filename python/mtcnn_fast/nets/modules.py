@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import torch
 from torch import Tensor, nn
+
+#: Where a network's parameters are made; None is torch's default.
+Device: TypeAlias = torch.device | str | None
 
 
 def _face_probability(logits: Tensor) -> Tensor:
@@ -19,17 +24,18 @@ def _flatten(x: Tensor) -> Tensor:
 class PNet(nn.Module):
     """The proposal network: a face probability and a regression for each cell of 12 x 12 pixels, two apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, device: Device = None, dtype: torch.dtype | None = None) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 10, 3)
-        self.prelu1 = nn.PReLU(10)
+        place: Any = {"device": device, "dtype": dtype}
+        self.conv1 = nn.Conv2d(3, 10, 3, **place)
+        self.prelu1 = nn.PReLU(10, **place)
         self.pool1 = nn.MaxPool2d(2, 2, ceil_mode=True)
-        self.conv2 = nn.Conv2d(10, 16, 3)
-        self.prelu2 = nn.PReLU(16)
-        self.conv3 = nn.Conv2d(16, 32, 3)
-        self.prelu3 = nn.PReLU(32)
-        self.conv4_1 = nn.Conv2d(32, 2, 1)
-        self.conv4_2 = nn.Conv2d(32, 4, 1)
+        self.conv2 = nn.Conv2d(10, 16, 3, **place)
+        self.prelu2 = nn.PReLU(16, **place)
+        self.conv3 = nn.Conv2d(16, 32, 3, **place)
+        self.prelu3 = nn.PReLU(32, **place)
+        self.conv4_1 = nn.Conv2d(32, 2, 1, **place)
+        self.conv4_2 = nn.Conv2d(32, 4, 1, **place)
 
     def features(self, images: Tensor) -> Tensor:
         """Return what the heads see, ``(N, 32, rows, columns)``, of ``(N, 3, H, W)``."""
@@ -48,20 +54,21 @@ class RNet(nn.Module):
 
     size: int = 24
 
-    def __init__(self) -> None:
+    def __init__(self, *, device: Device = None, dtype: torch.dtype | None = None) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 28, 3)
-        self.prelu1 = nn.PReLU(28)
+        place: Any = {"device": device, "dtype": dtype}
+        self.conv1 = nn.Conv2d(3, 28, 3, **place)
+        self.prelu1 = nn.PReLU(28, **place)
         self.pool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.conv2 = nn.Conv2d(28, 48, 3)
-        self.prelu2 = nn.PReLU(48)
+        self.conv2 = nn.Conv2d(28, 48, 3, **place)
+        self.prelu2 = nn.PReLU(48, **place)
         self.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.conv3 = nn.Conv2d(48, 64, 2)
-        self.prelu3 = nn.PReLU(64)
-        self.dense4 = nn.Linear(576, 128)
-        self.prelu4 = nn.PReLU(128)
-        self.dense5_1 = nn.Linear(128, 2)
-        self.dense5_2 = nn.Linear(128, 4)
+        self.conv3 = nn.Conv2d(48, 64, 2, **place)
+        self.prelu3 = nn.PReLU(64, **place)
+        self.dense4 = nn.Linear(576, 128, **place)
+        self.prelu4 = nn.PReLU(128, **place)
+        self.dense5_1 = nn.Linear(128, 2, **place)
+        self.dense5_2 = nn.Linear(128, 4, **place)
 
     def features(self, crops: Tensor) -> Tensor:
         """Return what the heads see, ``(N, 128)``, of ``(N, 3, 24, 24)``."""
@@ -81,24 +88,25 @@ class ONet(nn.Module):
 
     size: int = 48
 
-    def __init__(self) -> None:
+    def __init__(self, *, device: Device = None, dtype: torch.dtype | None = None) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 32, 3)
-        self.prelu1 = nn.PReLU(32)
+        place: Any = {"device": device, "dtype": dtype}
+        self.conv1 = nn.Conv2d(3, 32, 3, **place)
+        self.prelu1 = nn.PReLU(32, **place)
         self.pool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.conv2 = nn.Conv2d(32, 64, 3)
-        self.prelu2 = nn.PReLU(64)
+        self.conv2 = nn.Conv2d(32, 64, 3, **place)
+        self.prelu2 = nn.PReLU(64, **place)
         self.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.conv3 = nn.Conv2d(64, 64, 3)
-        self.prelu3 = nn.PReLU(64)
+        self.conv3 = nn.Conv2d(64, 64, 3, **place)
+        self.prelu3 = nn.PReLU(64, **place)
         self.pool3 = nn.MaxPool2d(2, 2, ceil_mode=True)
-        self.conv4 = nn.Conv2d(64, 128, 2)
-        self.prelu4 = nn.PReLU(128)
-        self.dense5 = nn.Linear(1152, 256)
-        self.prelu5 = nn.PReLU(256)
-        self.dense6_1 = nn.Linear(256, 2)
-        self.dense6_2 = nn.Linear(256, 4)
-        self.dense6_3 = nn.Linear(256, 10)
+        self.conv4 = nn.Conv2d(64, 128, 2, **place)
+        self.prelu4 = nn.PReLU(128, **place)
+        self.dense5 = nn.Linear(1152, 256, **place)
+        self.prelu5 = nn.PReLU(256, **place)
+        self.dense6_1 = nn.Linear(256, 2, **place)
+        self.dense6_2 = nn.Linear(256, 4, **place)
+        self.dense6_3 = nn.Linear(256, 10, **place)
 
     def features(self, crops: Tensor) -> Tensor:
         """Return what the heads see, ``(N, 256)``, of ``(N, 3, 48, 48)``."""

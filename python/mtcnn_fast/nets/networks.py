@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,10 +10,13 @@ from torch import nn
 
 from mtcnn_fast.config import Precision
 from mtcnn_fast.nets.modules import ONet, PNet, RNet
+from mtcnn_fast.nets.torch_state import cuda_flags as tf32_allowed
 from mtcnn_fast.weights import load_weights
 
 if TYPE_CHECKING:
     from mtcnn_fast.weights import Weights
+
+__all__ = ["DTYPES", "TOLERANCES", "load_networks", "tf32_allowed"]
 
 #: Largest difference of a score from float32's over the reference inputs of the networks. tf32 keeps 10 bits of the
 #: factors of each product and exists only on CUDA devices from compute capability 8.0 on.
@@ -39,24 +40,12 @@ def load_networks(weights: Weights | None = None) -> dict[str, nn.Module]:
         By default those that come with the package.
     """
     weights = weights or load_weights(None)
-    networks: dict[str, nn.Module] = {"pnet": PNet(), "rnet": RNet(), "onet": ONet()}
-    for name, network in networks.items():
-        tensors = {key: torch.from_numpy(np.array(value)) for key, value in getattr(weights, name).items()}
-        network.load_state_dict(tensors)
-        network.eval().requires_grad_(False)
+    with torch.inference_mode(False):
+        # Made without memory, so that no parameter is drawn from the caller's random numbers.
+        place: Any = {"device": "meta", "dtype": torch.float32}
+        networks: dict[str, nn.Module] = {"pnet": PNet(**place), "rnet": RNet(**place), "onet": ONet(**place)}
+        for name, network in networks.items():
+            tensors = {key: torch.from_numpy(np.array(value)) for key, value in getattr(weights, name).items()}
+            network.load_state_dict(tensors, assign=True)
+            network.eval().requires_grad_(False)
     return networks
-
-
-@contextlib.contextmanager
-def tf32_allowed(allowed: bool) -> Iterator[None]:
-    """Let CUDA round the factors of products to TF32 inside the block, or not; torch's default differs by library."""
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    if before == (allowed, allowed):
-        yield
-        return
-    matmul.allow_tf32 = cudnn.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before

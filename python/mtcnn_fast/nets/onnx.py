@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import torch
 
 from mtcnn_fast.errors import BackendUnavailableError
 from mtcnn_fast.nets.networks import load_networks
+from mtcnn_fast.nets.torch_state import deprecation_ignored, undisturbed
 
 if TYPE_CHECKING:
     from mtcnn_fast.weights import Weights
@@ -50,11 +50,10 @@ def export_onnx(path: str | Path, weights: Weights | None = None, *, opset: int 
     for name, network in load_networks(weights).items():
         files.append(folder / f"{name}.onnx")
         axes = {0: "n", 2: "height", 3: "width"} if name == "pnet" else {0: "n"}
-        example = torch.zeros(1, 3, _SIZES[name], _SIZES[name])
+        example = torch.zeros(1, 3, _SIZES[name], _SIZES[name], dtype=torch.float32, device="cpu")
         outputs = {key: {0: "n"} for key in _OUTPUTS[name]}
-        with warnings.catch_warnings():
-            # The exporter that follows control flow needs one more package and gives the same graph.
-            warnings.simplefilter("ignore", DeprecationWarning)
+        # The exporter that follows control flow needs one more package and gives the same graph.
+        with undisturbed(torch.device("cpu")), deprecation_ignored():
             torch.onnx.export(
                 network,
                 (example,),

@@ -6,7 +6,8 @@ modules in `mtcnn_fast.nets.modules` suit both, and only this file would change.
 
 from __future__ import annotations
 
-import warnings
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,19 +15,35 @@ import torch
 from torch import Tensor, nn
 
 from mtcnn_fast.nets.networks import load_networks
+from mtcnn_fast.nets.torch_state import deprecation_ignored
 
 if TYPE_CHECKING:
     from mtcnn_fast.weights import Weights
 
 #: Torch gives this part of itself no types.
 _JIT: Any = torch.jit
+_C: Any = torch._C
 
 
-def script_network(network: nn.Module) -> torch.jit.ScriptModule:
-    """Compile a network in eval mode and freeze its parameters into constants."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return cast("torch.jit.ScriptModule", _JIT.freeze(_JIT.script(network.eval())))
+def script_network(network: nn.Module) -> nn.Module:
+    """Compile a network in eval mode and freeze its parameters into constants.
+
+    Where the environment variable ``PYTORCH_JIT`` is 0, the network stays as it is.
+    """
+    with deprecation_ignored():
+        scripted = _JIT.script(network.eval())
+        return cast("nn.Module", _JIT.freeze(scripted) if isinstance(scripted, _JIT.ScriptModule) else scripted)
+
+
+@contextlib.contextmanager
+def _interpreted() -> Iterator[None]:
+    """Switch TorchScript's profiling executor off for the current thread."""
+    before = _C._get_graph_executor_optimize()
+    _C._set_graph_executor_optimize(False)
+    try:
+        yield
+    finally:
+        _C._set_graph_executor_optimize(before)
 
 
 def run_script(network: nn.Module, batch: Tensor) -> tuple[Tensor, ...]:
@@ -35,7 +52,7 @@ def run_script(network: nn.Module, batch: Tensor) -> tuple[Tensor, ...]:
     The profiling executor is off: it would compile anew for each image size, and a first call would round differently
     from a second one.
     """
-    with torch.inference_mode(), _JIT.optimized_execution(False):
+    with torch.no_grad(), _interpreted():
         return cast("tuple[Tensor, ...]", network(batch))
 
 
@@ -60,7 +77,7 @@ def export_torchscript(path: str | Path, weights: Weights | None = None) -> list
     files = []
     for name, network in load_networks(weights).items():
         files.append(folder / f"{name}.pt")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            _JIT.save(script_network(network), str(files[-1]))
+        script = script_network(network)
+        with deprecation_ignored():
+            _JIT.save(script, str(files[-1]))
     return files

@@ -65,7 +65,7 @@ def with_false_positives(
     if not len(others):
         return active
     part = others[group.part(len(others))]
-    scores = [torch.zeros(0, device=device)]
+    scores = [torch.zeros(0, dtype=torch.float32, device=device)]
     with torch.inference_mode():
         for minibatch in ordered_batches(samples, part, EVALUATION_BATCH, "corner"):
             outputs = Outputs(*network(network_input(minibatch.images.to(device))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ from mtcnn_fast.errors import BackendError, BackendUnavailableError, ConfigError
 from mtcnn_fast.faces import Faces
 from mtcnn_fast.nets.networks import DTYPES, load_networks
 from mtcnn_fast.nets.script import script_network
+from mtcnn_fast.nets.torch_state import undisturbed
 from mtcnn_fast.weights import Weights
 
 _LOGGER = logging.getLogger("mtcnn_fast")
@@ -86,10 +88,11 @@ class TorchBackend:
         # On a processor channels last take 0.3 (R-Net, O-Net) to 0.6 (P-Net) of the time; see docs/cuda.md.
         memory_format = torch.channels_last if self._device.type == "cpu" else torch.contiguous_format
         modules: dict[str, Any] = dict(load_networks(weights))
-        networks = {
-            name: script_network(network.to(self._device, dtype, memory_format=memory_format))
-            for name, network in modules.items()
-        }
+        with self._undisturbed():
+            networks = {
+                name: script_network(network.to(self._device, dtype, memory_format=memory_format))
+                for name, network in modules.items()
+            }
         self._cascade = Cascade(
             config,
             networks,
@@ -97,7 +100,6 @@ class TorchBackend:
             _CUDA_SIZES if self._device.type == "cuda" else _CPU_SIZES,
             dtype=dtype,
             memory_format=memory_format,
-            tf32=config.precision == "tf32",
             download_counts=download_counts,
         )
         #: By how much the usual room for candidates is multiplied: doubled whenever it was too little.
@@ -118,6 +120,10 @@ class TorchBackend:
             weights.box_coding,
             config.border,
         )
+
+    def _undisturbed(self) -> contextlib.AbstractContextManager[None]:
+        """Return a block that computes as the configuration says, whatever the caller has set in torch."""
+        return undisturbed(self._device, tf32=self._config.precision == "tf32")
 
     def _recorder(self) -> GraphRecorder:
         return record_graph(self._device)
@@ -173,7 +179,7 @@ class TorchBackend:
         pictures = [self._checked(image) for image in images]
         plan = make_plan([(image.shape[0], image.shape[1]) for image in pictures], self._config)
         room = self._room(plan)
-        with torch.inference_mode():
+        with self._undisturbed():
             if isinstance(self._ops, CudaOps):
                 batch: Any = self._ops.adopt(pictures, plan)
             else:
@@ -193,7 +199,7 @@ class TorchBackend:
         boxes : sequence of (N, 4) array_like
             For each image, corners in pixels. The networks were trained on squares: others are enlarged to one.
         """
-        parts = [torch.from_numpy(np.array(part, np.float32).reshape(-1, 4)) for part in boxes]
+        parts = [np.array(part, np.float32).reshape(-1, 4) for part in boxes]
         if len(parts) != len(images):
             raise ImageError(f"boxes must have one entry for each of the {len(images)} images, got {len(parts)}")
         if not images:
@@ -202,7 +208,7 @@ class TorchBackend:
         candidates = empty_candidates(parts, self._device)
         most = max(1, len(candidates.boxes))
         room = dataclasses.replace(self._room(plan), rnet=most, onet=most, faces=most)
-        with torch.inference_mode():
+        with self._undisturbed():
             batch: Any = self._ops.upload(images, plan)
             candidates = self._ops.gather(batch, candidates, None, most, None, True)
             tables = _download(self._cascade.refine(batch, candidates, room, Observer()))
@@ -229,7 +235,7 @@ class TorchBackend:
         while True:
             record = Recorder(tracing=False) if profile else None
             observer = Observer(record, keep_steps=trace, synchronise=self._synchronise)
-            with torch.inference_mode():
+            with self._undisturbed():
                 if self._graphs is None or profile or trace:
                     tables = _download(self._cascade.detect(self._ops.upload(images, plan), self._room(plan), observer))
                 else:
@@ -265,7 +271,7 @@ class TorchBackend:
     def _propose(self, images: Sequence[Image]) -> list[tuple[Floats, Floats]]:
         plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
         while True:
-            with torch.inference_mode():
+            with self._undisturbed():
                 batch = self._ops.upload(images, plan)
                 found: Candidates = self._cascade.propose(batch, self._room(plan), Observer())
                 if not int(batch.overflow):

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mtcnn_fast._types import Floats
 from mtcnn_fast.backends.recorder import Recorder
 from mtcnn_fast.backends.torch.steps import Batch, Candidates, Capacities, DeviceOps, FacesTensor
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.faces.trace import StageTrace
-from mtcnn_fast.nets.networks import tf32_allowed
 from mtcnn_fast.nets.script import run_script
 
 
@@ -105,8 +105,6 @@ class Cascade:
     sizes : BatchSizes
     dtype, memory_format : torch.dtype, torch.memory_format
         Of the networks.
-    tf32 : bool
-        Whether CUDA may round the factors of products.
     download_counts : bool
         Whether to wait for the number of candidates before R-Net and O-Net, and to run them on no more than those,
         instead of on the whole capacity without waiting.
@@ -121,12 +119,11 @@ class Cascade:
         *,
         dtype: torch.dtype = torch.float32,
         memory_format: torch.memory_format = torch.contiguous_format,
-        tf32: bool = False,
         download_counts: bool = False,
     ) -> None:
         self._config, self._networks, self._ops, self._sizes = config, networks, device_ops, sizes
         self._dtype, self._memory_format = dtype, memory_format
-        self._tf32, self._download_counts = tf32, download_counts
+        self._download_counts = download_counts
 
     def detect(self, batch: Batch, room: Capacities, observer: Observer) -> FacesTensor:
         """Return the faces of a batch of images."""
@@ -170,8 +167,7 @@ class Cascade:
             return self._ops.pack(batch, faces, room.faces)
 
     def _run(self, name: str, batch: Tensor) -> tuple[Tensor, ...]:
-        with tf32_allowed(self._tf32):
-            return run_script(self._networks[name], batch.to(self._dtype, memory_format=self._memory_format))
+        return run_script(self._networks[name], batch.to(self._dtype, memory_format=self._memory_format))
 
     def _scan(self, group: Tensor) -> tuple[Tensor, Tensor]:
         """Run P-Net over levels of one size."""
@@ -212,15 +208,14 @@ def _part(candidates: Candidates, first: int, last: int) -> Candidates:
     )
 
 
-def empty_candidates(boxes: Sequence[Tensor], device: torch.device) -> Candidates:
+def empty_candidates(boxes: Sequence[Floats], device: torch.device) -> Candidates:
     """Make candidates of the boxes ``(N, 4)`` of each image, with scores that no network has given yet."""
-    all_boxes = torch.cat([torch.zeros(0, 4), *boxes]).to(device, torch.float32)
-    index = [torch.full((len(part),), image, dtype=torch.int32) for image, part in enumerate(boxes)]
-    count = len(all_boxes)
+    index = np.repeat(np.arange(len(boxes), dtype=np.int32), [len(part) for part in boxes])
+    corners = torch.from_numpy(np.concatenate([np.empty((0, 4), np.float32), *boxes])).to(device)
     return Candidates(
-        all_boxes,
-        torch.zeros(count, device=device),
-        torch.zeros(count, 4, device=device),
-        torch.cat([torch.zeros(0, dtype=torch.int32), *index]).to(device),
-        torch.tensor([count], dtype=torch.int32, device=device),
+        corners,
+        corners.new_zeros(len(corners)),
+        corners.new_zeros(corners.shape),
+        torch.from_numpy(index).to(device),
+        torch.tensor([len(corners)], dtype=torch.int32, device=device),
     )

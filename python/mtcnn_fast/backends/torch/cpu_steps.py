@@ -37,12 +37,15 @@ class CpuOps:
 
     def upload(self, images: Sequence[Image], plan: Plan) -> CpuBatch:
         """Keep the images."""
-        return CpuBatch(plan, images, torch.zeros(1, dtype=torch.int32))
+        return CpuBatch(plan, images, _zeros(1, dtype=torch.int32))
 
     def pyramid(self, batch: CpuBatch) -> list[Tensor]:
         """Return each group of the plan."""
         plan = batch.plan
-        groups = [torch.empty(len(group.images), 3, group.height, group.width) for group in plan.groups]
+        groups = [
+            torch.empty((len(group.images), 3, group.height, group.width), dtype=torch.float32, device="cpu")
+            for group in plan.groups
+        ]
         for image, pixels in enumerate(batch.images):
             levels = [level for level in plan.levels if level.image == image]
             sizes = [(plan.groups[level.group].height, plan.groups[level.group].width) for level in levels]
@@ -94,8 +97,8 @@ class CpuOps:
 
     def crop(self, batch: CpuBatch, candidates: Candidates, size: int) -> tuple[Tensor, Tensor]:
         """Crop the candidates."""
-        crops = torch.zeros(len(candidates.boxes), 3, size, size)
-        valid = torch.zeros(len(candidates.boxes), dtype=torch.bool)
+        crops = _zeros(len(candidates.boxes), 3, size, size)
+        valid = _zeros(len(candidates.boxes), dtype=torch.bool)
         index = candidates.images.numpy()
         for image in np.unique(index):
             # Candidates are ordered by image.
@@ -112,7 +115,7 @@ class CpuOps:
         room: int,
     ) -> Candidates:  # fmt: skip
         """Keep what passes."""
-        keep = valid & (candidates.scores > torch.tensor(threshold, dtype=torch.float32))
+        keep = valid & (candidates.scores > float(np.float32(threshold)))
         taken = _map(candidates, lambda part: part[keep])
         if points is not None:
             # Weights of the user's own may put a point at infinity: that face is dropped, and needs no warning.
@@ -132,12 +135,12 @@ class CpuOps:
         for image in range(images):
             mine = np.flatnonzero(usable & (index == image))
             orders.append(mine[numpy_steps.final_order(boxes[mine], scores[mine])])
-        counts = torch.tensor([len(order) for order in orders], dtype=torch.int32)
+        counts = torch.tensor([len(order) for order in orders], dtype=torch.int32, device="cpu")
         room = max([0, *map(len, orders)])
         faces = FacesTensor(
-            torch.zeros(images, room, 4),
-            torch.zeros(images, room),
-            torch.zeros(images, room, 5, 2),
+            _zeros(images, room, 4),
+            _zeros(images, room),
+            _zeros(images, room, 5, 2),
             counts,
             batch.overflow,
         )
@@ -146,6 +149,10 @@ class CpuOps:
                                 (faces.landmarks, candidates.landmarks)):  # fmt: skip
                 table[image, : len(order)] = part[torch.from_numpy(order)]
         return faces
+
+
+def _zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.zeros(shape, dtype=dtype, device="cpu")
 
 
 def _array(tensor: Tensor) -> Floats:
@@ -157,7 +164,7 @@ def _tensor(array: npt.NDArray[np.generic]) -> Tensor:
 
 
 def _count(number: int) -> Tensor:
-    return torch.tensor([number], dtype=torch.int32)
+    return torch.tensor([number], dtype=torch.int32, device="cpu")
 
 
 def _candidates(

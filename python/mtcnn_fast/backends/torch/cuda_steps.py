@@ -136,7 +136,7 @@ class CudaOps:
     def _copy(self, memory: Tensor, content: Sequence[np.ndarray[Any, Any]]) -> list[Tensor]:
         """Copy arrays into `memory`, each aligned, by one transfer, and return the part of each."""
         pinned = self._device.type == "cuda"
-        staging = torch.empty(memory.shape, dtype=torch.uint8, pin_memory=pinned)
+        staging = torch.empty(memory.shape, dtype=torch.uint8, device="cpu", pin_memory=pinned)
         parts, place = [], 0
         for array in content:
             staging[place : place + array.size].numpy()[:] = array

@@ -6,7 +6,8 @@ be traced, exported and compiled around.
 
 from __future__ import annotations
 
-import functools
+import os
+import threading
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, cast
@@ -80,7 +81,7 @@ class CudaFunctions:
         """Resize an image to several sizes by one launch."""
         sizes = list(zip(heights, widths, strict=True))
         plan = self._module().ResizePlan([_entry(image)], [(0, *size) for size in sizes])
-        packed = torch.empty(plan.elements, device=image.device)
+        packed = torch.empty(plan.elements, dtype=torch.float32, device=image.device)
         table = _upload(plan.table, image.device)
         self._module().resize_pyramid(plan, view(table), view(packed), stream=self._stream(image.device))
         parts = torch.split(packed, [3 * height * width for height, width in sizes])
@@ -92,7 +93,7 @@ class CudaFunctions:
     ) -> tuple[Tensor, Tensor]:
         """Cut boxes out of an image by one launch."""
         count, device = len(boxes), image.device
-        crops = torch.empty(count, 3, size, size, device=device)
+        crops = torch.empty(count, 3, size, size, dtype=torch.float32, device=device)
         valid = torch.empty(count, dtype=torch.bool, device=device)
         index = torch.zeros(count, dtype=torch.int32, device=device)
         table = _upload(self._module().image_table([_entry(image)]), device)
@@ -144,15 +145,25 @@ class _Shapes:
     def crop_pad_resize(
         self, image: Tensor, boxes: Tensor, size: int, zero_border: bool, num_threads: int
     ) -> tuple[Tensor, Tensor]:
-        return boxes.new_empty(len(boxes), 3, size, size), boxes.new_empty(len(boxes), dtype=torch.bool)
+        # Not len(boxes): that makes a constant of it, and each other number of boxes compile anew.
+        count = boxes.shape[0]
+        return boxes.new_empty(count, 3, size, size), boxes.new_empty(count, dtype=torch.bool)
 
     def batched_nms(self, boxes: Tensor, scores: Tensor, segments: Tensor, threshold: float, iomin: bool) -> Tensor:
         return boxes.new_empty(torch.library.get_ctx().new_dynamic_size(), dtype=torch.int64)
 
 
-@functools.cache
 def operators() -> Any:
     """Register the operators when first called, and return ``torch.ops.mtcnn_fast``."""
+    if not _LIBRARIES:
+        # Torch refuses a second registration: of several first calls at once, one registers and the others wait.
+        with _REGISTRATION:
+            if not _LIBRARIES:
+                _register()
+    return torch.ops.mtcnn_fast
+
+
+def _register() -> None:
     library = _TORCH.library.Library("mtcnn_fast", "DEF")
     cuda = CudaFunctions(_required_module, lambda device: int(torch.cuda.current_stream(device).cuda_stream))
     for schema in _SCHEMAS:
@@ -161,11 +172,14 @@ def operators() -> Any:
         library.impl(name, getattr(cuda, name), "CUDA")
         torch.library.register_fake(f"mtcnn_fast::{name}", getattr(_Shapes(), name), lib=library)
     _LIBRARIES.append(library)
-    return torch.ops.mtcnn_fast
 
 
 #: Torch forgets what a library registered when nothing holds it.
 _LIBRARIES: list[Any] = []
+_REGISTRATION = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    # Another thread may have held the lock when this process was forked.
+    os.register_at_fork(after_in_child=lambda: globals().update(_REGISTRATION=threading.Lock()))
 
 
 def resize_pyramid(image: object, scales: Iterable[float], num_threads: int | None) -> list[Tensor]:
@@ -218,7 +232,7 @@ def _entry(image: Tensor) -> tuple[int, ...]:
 
 def _upload(content: bytes, device: torch.device) -> Tensor:
     """Copy a table to the device, without waiting for it."""
-    staging = torch.empty(len(content), dtype=torch.uint8, pin_memory=device.type == "cuda")
+    staging = torch.empty(len(content), dtype=torch.uint8, device="cpu", pin_memory=device.type == "cuda")
     staging.numpy()[:] = np.frombuffer(content, np.uint8)
     return staging.to(device, non_blocking=True)
 
@@ -231,9 +245,26 @@ def _tensor(name: str, value: object) -> Tensor:
         # By DLPack the producer is told the stream; `__cuda_array_interface__` alone leaves that to the caller.
         if hasattr(value, "__dlpack__"):
             return cast("Tensor", _TORCH.from_dlpack(value))
-        return torch.as_tensor(value)
+        if hasattr(value, "__cuda_array_interface__"):
+            return _adopted(value)
+        return torch.from_numpy(np.array(value))
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
         raise ConfigError(f"{name} must be a tensor or array, got {type(value).__name__}: {error}") from error
+
+
+def _adopted(value: Any) -> Tensor:
+    """Return a tensor over CUDA memory that is known by its ``__cuda_array_interface__`` alone."""
+    # No device is named, so that the memory stays where it is; a default device of the caller would move it.
+    with _TORCH._C.DisableTorchFunction():
+        tensor = cast("Tensor", torch.as_tensor(value))
+    stream = value.__cuda_array_interface__.get("stream")
+    if stream is not None:
+        # What the producer has queued there comes first. 1 and 2 stand for the default streams.
+        current = _TORCH.cuda.current_stream(tensor.device)
+        handle = 0 if stream == 1 else stream
+        if handle != current.cuda_stream:
+            current.wait_stream(_TORCH.cuda.ExternalStream(handle, tensor.device))
+    return tensor
 
 
 def _checked_image(value: object) -> Tensor:

@@ -100,7 +100,7 @@ def time_passes(networks: Mapping[str, nn.Module], size: int, repeats: int = 5) 
     Seconds of the processor, so that waiting for it on a busy machine does not count; the median of several rounds, in
     which the networks take turns.
     """
-    window = torch.zeros(1, 3, size, size)
+    window = torch.zeros(1, 3, size, size, dtype=torch.float32, device="cpu")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
