@@ -1,2 +1,2 @@
-# The environment that the stages after it use, with the wheel that was just built.
-make .venv/.test .venv/.dev WHEEL="$(echo dist/*.whl)"
+# The environment that other stages use, with the wheel of the stage before.
+make .venv/.build .venv/.test WHEEL="$(echo dist/*.whl)"

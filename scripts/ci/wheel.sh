@@ -1,5 +1,5 @@
 # Source distribution -> wheel built from it -> self-contained manylinux wheel in dist/, which the other stages use.
-# ccache, if there is or can be one, spares the builds for other Pythons most of the compiling.
+# ccache, if there is or can be one, spares the later builds most of the compiling.
 command -v ccache > /dev/null || { apt-get -qq update && apt-get -qq -y install ccache; } > /dev/null 2>&1 || true
 
 tools=build/ci/wheel-tools

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.golden import BORDERS
 from support.variants import ISAS, THREADS, parameters, variants
 
 # Each instruction set, and each number of threads. That any number of threads gives the same bits is another test.
@@ -14,3 +15,16 @@ _ENGINES = [f"cpu[{isa},{THREADS[index % len(THREADS)]}]" for index, isa in enum
 def backend_name(request: pytest.FixtureRequest) -> str:
     """Each backend that can be used here, and the engine once with each of its instruction sets."""
     return str(request.param)
+
+
+#: One golden file for each border: those that the slow backends are compared with each time, the rest being long.
+_QUICK = ("zero", "min_face_40")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes minutes: the torch backend with golden files that hold no other border or size."""
+    for item in items:
+        if item.get_closest_marker("golden") and item.get_closest_marker("torch"):
+            name = item.callspec.params.get("name")  # type: ignore[attr-defined]
+            if name in BORDERS and name not in _QUICK:
+                item.add_marker(pytest.mark.long)

@@ -1,0 +1,69 @@
+"""Check what stands in two places: versions of the tools, and the stages of `.ci/run` in the workflows.
+
+python scripts/ci/consistency.py        run by `make lint`, with the environment of the tools
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def listed(requirements: list[Any], groups: dict[str, list[Any]]) -> set[str]:
+    """Take out the requirements of a dependency group, those of the groups in it included."""
+    found: set[str] = set()
+    for requirement in requirements:
+        inner = listed(groups[requirement["include-group"]], groups) if isinstance(requirement, dict) else {requirement}
+        found |= inner
+    return found
+
+
+def hook_problems(groups: dict[str, list[Any]], hooks: dict[str, Any]) -> list[str]:
+    """Name the requirements of a pre-commit hook that the group `tools` does not have in these very words."""
+    tools = listed(groups["tools"], groups)
+    return [
+        f".pre-commit-config.yaml: hook {hook['id']}: {requirement} is not in the group `tools` of pyproject.toml"
+        for repository in hooks["repos"]
+        for hook in repository["hooks"]
+        for requirement in hook["additional_dependencies"]
+        if requirement not in tools
+    ]
+
+
+def stage_problems(stages: list[str], workflow: dict[str, Any]) -> list[str]:
+    """Name the stages that no job runs, and what jobs run that is no stage."""
+    run: set[str] = set()
+    for job in workflow["jobs"].values():
+        matrix = job.get("strategy", {}).get("matrix", {}).get("stages", [])
+        for step in job["steps"]:
+            for arguments in re.findall(r"bash \.ci/run (.*)", step.get("run", "")):
+                chosen = matrix if "matrix.stages" in arguments else [arguments]
+                run.update(name for names in chosen for name in names.split() if not name.startswith("--"))
+    missing = [f".github/workflows/ci.yml: no job runs the stage {name}" for name in stages if name not in run]
+    return missing + [f".github/workflows/ci.yml: there is no stage {name}" for name in run - set(stages)]
+
+
+def main() -> int:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    listing = subprocess.run(["bash", ROOT / ".ci/run", "--list"], check=True, capture_output=True, text=True)
+    problems = hook_problems(groups, hooks) + stage_problems(listing.stdout.split(), workflow)
+    print(*problems, sep="\n", end="\n" if problems else "")
+    return int(bool(problems))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,2 @@
+# The long tests that need no torch.
+make test-long ARGS="--durations=10"

@@ -1,0 +1,2 @@
+# Faults that clang-tidy finds in the C++.
+make tidy
