@@ -256,7 +256,7 @@ def _adopted(value: Any) -> Tensor:
     """Return a tensor over CUDA memory that is known by its ``__cuda_array_interface__`` alone."""
     # No device is named, so that the memory stays where it is; a default device of the caller would move it.
     with _TORCH._C.DisableTorchFunction():
-        tensor = cast("Tensor", torch.as_tensor(value))
+        tensor = torch.as_tensor(value)
     stream = value.__cuda_array_interface__.get("stream")
     if stream is not None:
         # What the producer has queued there comes first. 1 and 2 stand for the default streams.
