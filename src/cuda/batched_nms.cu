@@ -186,8 +186,8 @@ void check_arguments(const NmsArguments& a, const void* workspace, size_t worksp
     if (a.capacity == 0) return;
     require(a.boxes != nullptr && a.scores != nullptr && a.kept != nullptr,
             "boxes, scores and kept must be device memory, got a null pointer");
-    require(reinterpret_cast<uintptr_t>(workspace) % 256 == 0 && workspace != nullptr,
-            "workspace must be device memory aligned to 256 bytes");
+    require(reinterpret_cast<uintptr_t>(workspace) % kAlignment == 0 && workspace != nullptr,
+            "workspace must be device memory aligned to " + std::to_string(kAlignment) + " bytes");
     const size_t needed = lay_out(nullptr, a.capacity, a.segment_count, kBits).bytes;
     require(workspace_size >= needed,
             "workspace must have at least " + std::to_string(needed) + " bytes, got " + std::to_string(workspace_size));

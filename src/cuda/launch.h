@@ -70,6 +70,10 @@ class DeviceGuard {
     bool changed_ = false;
 };
 
+// Every piece of a workspace, and every table or image that Python places in one allocation, begins at a multiple of
+// this many bytes, as cudaMalloc's own blocks do.
+inline constexpr size_t kAlignment = 256;
+
 // Hands out aligned pieces of a caller's workspace; with a null base it only adds up their sizes.
 class Workspace {
   public:
@@ -84,7 +88,6 @@ class Workspace {
     size_t used() const { return used_; }
 
   private:
-    static constexpr size_t kAlignment = 256;
     char* base_;
     size_t used_ = 0;
 };

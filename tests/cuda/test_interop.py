@@ -143,12 +143,12 @@ def test_dlpack(device, arrays, versioned):
     assert run_nms(device, strided, scores) == [1, 2]
 
 
-@pytest.mark.parametrize(("stream", "told"), [(0, 1), (2, 2), (4096, 4096)])
-def test_dlpack_producer_is_told_the_stream(device, arrays, stream, told):
+@pytest.mark.parametrize(("stream", "number"), [(0, 1), (2, 2), (4096, 4096)])
+def test_dlpack_producer_gets_the_stream(device, arrays, stream, number):
     """The protocol has no stream 0: the legacy default stream is 1."""
     boxes = DLPack(arrays[0])
     run_nms(device, boxes, arrays[1], stream)
-    assert boxes.streams == [told]
+    assert boxes.streams == [number]
 
 
 @pytest.mark.parametrize(("producer", "waits"), [(None, 0), (1, 0), (2, 1), (4096, 1)])
