@@ -24,15 +24,18 @@ class Status(TypedDict):
     problem: str
 
 class Device(TypedDict):
-    """Memory is in bytes."""
+    """Memory is in bytes; `problem` is empty where the kernels run on the device."""
 
     name: str
     capability: tuple[int, int]
     multiprocessors: int
     memory: int
+    problem: str
 
 def status() -> Status: ...
 def devices() -> list[Device]: ...
+def order_after(array: Any, *, stream: int) -> None:
+    """Let `stream` wait for the stream that writes `array`, if the array names one."""
 
 class Image:
     """An RGB image in device memory, with strides in bytes."""

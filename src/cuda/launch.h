@@ -49,27 +49,6 @@ void launch(const Launch& how, void (*kernel)(Params...), const Args&... args) {
                      std::to_string(how.grid.y) + ", block " + std::to_string(how.threads) + ")");
 }
 
-// Makes `device` current for the lifetime of the object.
-class DeviceGuard {
-  public:
-    explicit DeviceGuard(int device) {
-        check(cudaGetDevice(&previous_), "cudaGetDevice");
-        if (device != previous_) {
-            check(cudaSetDevice(device), "cudaSetDevice(" + std::to_string(device) + ")");
-            changed_ = true;
-        }
-    }
-    ~DeviceGuard() {
-        if (changed_) cudaSetDevice(previous_);
-    }
-    DeviceGuard(const DeviceGuard&) = delete;
-    DeviceGuard& operator=(const DeviceGuard&) = delete;
-
-  private:
-    int previous_ = 0;
-    bool changed_ = false;
-};
-
 // Every piece of a workspace, and every table or image that Python places in one allocation, begins at a multiple of
 // this many bytes, as cudaMalloc's own blocks do.
 inline constexpr size_t kAlignment = 256;

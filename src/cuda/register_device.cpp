@@ -28,10 +28,13 @@ py::list py_devices() {
         entry["capability"] = py::make_tuple(info.major, info.minor);
         entry["multiprocessors"] = info.multiprocessors;
         entry["memory"] = info.memory;
+        entry["problem"] = info.problem;
         result.append(entry);
     }
     return result;
 }
+
+void order_after(const py::object& array, uint64_t stream) { Call(stream).array("array", array); }
 
 }  // namespace
 
@@ -47,9 +50,11 @@ void register_errors() {
 }
 
 void register_device(py::module_& m) {
+    using namespace py::literals;
     m.def("status", py_status);
     m.def("devices", py_devices);
     m.attr("ALIGNMENT") = kAlignment;
+    m.def("order_after", order_after, "array"_a, py::kw_only(), "stream"_a);
 }
 
 }  // namespace mtcnn_fast::cuda

@@ -219,10 +219,14 @@ def _tensor(name: str, value: object) -> Tensor:
     if isinstance(value, Tensor):
         return value
     try:
-        # By DLPack the producer is told the stream; `__cuda_array_interface__` alone leaves that to the caller.
+        # By DLPack the producer learns the stream. Torch ignores the stream that `__cuda_array_interface__` names.
         if hasattr(value, "__dlpack__"):
             return cast("Tensor", _TORCH.from_dlpack(value))
-        return torch.as_tensor(value)
+        tensor = torch.as_tensor(value)
+        if tensor.is_cuda:
+            stream = int(torch.cuda.current_stream(tensor.device).cuda_stream)
+            _required_module().order_after(value, stream=stream)
+        return tensor
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
         raise ConfigError(f"{name} must be a tensor or array, got {type(value).__name__}: {error}") from error
 
