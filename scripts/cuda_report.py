@@ -22,9 +22,8 @@ USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
 
 #: Threads of a block, by kernel: as in the sources' __launch_bounds__.
 THREADS = {
-    "resize_pyramid": 256, "crop_pad_resize": 192, "scan_chunks": 1024, "sort_tile": 512, "merge_runs": 256,
-    "gather_sorted": 256, "mask": 256, "reduce": 256, "gather": 256, "pack_faces": 256, "select_count": 256,
-    "select_scatter": 256,
+    "resize_pyramid": 256, "crop_pad_resize": 192, "scan_chunks": 1024, "nms_find_segments": 256, "nms_suppress": 512,
+    "nms_copy_kept": 256, "gather": 256, "pack_faces": 256, "select_count": 256, "select_scatter": 256,
 }  # fmt: skip
 
 #: Per multiprocessor: threads, blocks, bytes of shared memory (CUDA C++ Programming Guide, compute capabilities). All

@@ -1,33 +1,78 @@
-"""Kernels between the networks. Arrays are any objects with ``__cuda_array_interface__`` or DLPack, on one device."""
+"""Kernels between the networks. An array is any object with ``__cuda_array_interface__`` or DLPack, C-contiguous.
+
+The arrays of one call lie on one device. `stream` is the handle of a CUDA stream on it, 0 for the default stream. A
+call queues its work there and returns without waiting. Counts are ``(1,)`` int32 arrays in device memory; None counts
+everything. The module sets ``overflow``, ``(1,)`` int32, to a number other than 0 if a list was too short.
+"""
 
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-#: Distinct outputs of P-Net that `proposals` reads at once.
+#: Maps that one launch of `proposals` reads.
 MAX_MAPS: int
+#: Bytes of one image in an `image_table`.
+IMAGE_BYTES: int
+#: Workspaces, tables and images begin at a multiple of this many bytes.
+ALIGNMENT: int
 
 class Status(TypedDict):
+    """CUDA versions as ``1000 * major + 10 * minor``; `problem` is empty where there is a device."""
+
     toolkit: int
     driver: int
     devices: int
     problem: str
 
 class Device(TypedDict):
+    """Memory is in bytes; `problem` is empty where the kernels run on the device."""
+
     name: str
     capability: tuple[int, int]
     multiprocessors: int
     memory: int
-
-#: Boxes, scores, offsets, landmarks and images, each an array or None.
-_Candidates = tuple[Any, Any, Any, Any, Any]
-#: Address, strides in bytes of rows, pixels and channels, height, width.
-_Image = tuple[int, int, int, int, int, int]
+    problem: str
 
 def status() -> Status: ...
 def devices() -> list[Device]: ...
+def order_after(array: Any, *, stream: int) -> None:
+    """Let `stream` wait for the stream that writes `array`, if the array names one."""
+
+class Image:
+    """An RGB image in device memory, with strides in bytes."""
+
+    def __init__(
+        self, address: int, row_stride: int, pixel_stride: int, channel_stride: int, height: int, width: int
+    ) -> None: ...
+    @property
+    def address(self) -> int: ...
+    @property
+    def row_stride(self) -> int: ...
+    @property
+    def pixel_stride(self) -> int: ...
+    @property
+    def channel_stride(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+
+def image_table(images: Sequence[Image]) -> bytes: ...
+
+class LevelShape:
+    """One level of the pyramid: the index of its image and its size."""
+
+    def __init__(self, image: int, height: int, width: int) -> None: ...
+    @property
+    def image(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
 
 class ResizePlan:
-    def __init__(self, images: Sequence[_Image], levels: Sequence[tuple[int, int, int]]) -> None: ...
+    """The work of one `resize_pyramid`; `offsets` and `elements` count numbers of the output."""
+
+    def __init__(self, images: Sequence[Image], levels: Sequence[LevelShape]) -> None: ...
     @property
     def table(self) -> bytes: ...
     @property
@@ -37,7 +82,6 @@ class ResizePlan:
     @property
     def blocks(self) -> int: ...
 
-def image_table(images: Sequence[_Image]) -> bytes: ...
 def resize_pyramid(plan: ResizePlan, table: Any, out: Any, *, stream: int) -> None: ...
 def crop_pad_resize(
     images: Any,
@@ -65,10 +109,49 @@ def batched_nms(
     *,
     stream: int,
 ) -> None: ...
-def proposal_table(levels: Sequence[tuple[int, int, int, int, int, int, float]]) -> tuple[bytes, int]: ...
+
+class ProposalMap:
+    """P-Net's output for levels of one size: ``(slots, rows, columns)`` and ``(slots, 4, rows, columns)`` float32."""
+
+    def __init__(self, scores: Any, offsets: Any) -> None: ...
+    @property
+    def scores(self) -> Any: ...
+    @property
+    def offsets(self) -> Any: ...
+
+class ProposalLevel:
+    """One level of one image: its map and slot there, its cells, its image, the segment it is, its scale."""
+
+    def __init__(
+        self, map: int, slot: int, rows: int, columns: int, image: int, segment: int, scale: float
+    ) -> None: ...
+    @property
+    def map(self) -> int: ...
+    @property
+    def slot(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def columns(self) -> int: ...
+    @property
+    def image(self) -> int: ...
+    @property
+    def segment(self) -> int: ...
+    @property
+    def scale(self) -> float: ...
+
+class ProposalTable:
+    """The levels of one launch of `proposals` as bytes, and the chunks of work that they are."""
+
+    def __init__(self, levels: Sequence[ProposalLevel]) -> None: ...
+    @property
+    def table(self) -> bytes: ...
+    @property
+    def chunks(self) -> int: ...
+
 def proposals_workspace_size(chunks: int) -> int: ...
 def proposals(
-    maps: Sequence[tuple[Any, Any]],
+    maps: Sequence[ProposalMap],
     levels: Any,
     chunks: int,
     threshold: float,
@@ -84,14 +167,32 @@ def proposals(
     append: bool = False,
     stream: int,
 ) -> None: ...
+
+class Candidates:
+    """Boxes and offsets ``(n, 4)``, scores and images ``(n,)``, landmarks ``(n, 5, 2)``. All but boxes may be None."""
+
+    def __init__(
+        self, boxes: Any, scores: Any = None, offsets: Any = None, landmarks: Any = None, images: Any = None
+    ) -> None: ...
+    @property
+    def boxes(self) -> Any: ...
+    @property
+    def scores(self) -> Any: ...
+    @property
+    def offsets(self) -> Any: ...
+    @property
+    def landmarks(self) -> Any: ...
+    @property
+    def images(self) -> Any: ...
+
 def filter_workspace_size(length: int) -> int: ...
 def filter_candidates(
-    candidates: _Candidates,
+    candidates: Candidates,
     points: Any,
     valid: Any,
     count: Any,
     threshold: float,
-    out: _Candidates,
+    out: Candidates,
     out_count: Any,
     overflow: Any,
     workspace: Any,
@@ -99,19 +200,19 @@ def filter_candidates(
     stream: int,
 ) -> None: ...
 def gather_candidates(
-    candidates: _Candidates,
+    candidates: Candidates,
     kept: Any,
     count: Any,
-    regress: bool,
-    rcnn_coding: bool,
-    extra: float,
-    square: bool,
-    out: _Candidates,
+    out: Candidates,
     *,
+    regress: bool = False,
+    inclusive: bool = False,
+    rcnn_coding: bool = False,
+    square: bool = False,
     stream: int,
 ) -> None: ...
 def pack_faces(
-    candidates: _Candidates,
+    candidates: Candidates,
     count: Any,
     boxes: Any,
     scores: Any,

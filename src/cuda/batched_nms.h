@@ -1,12 +1,14 @@
 #pragma once
 
+#include <cuda_runtime.h>
+#include <stdint.h>
+
 #include "common/overlap.h"
-#include "cuda/select.h"
-#include "cuda/sort_keys.h"
+#include "cuda/launch.h"
 
 namespace mtcnn_fast::cuda {
 
-// More boxes than this would not fit the 32-bit indices of the sort with room for its padding.
+// Longest list: indices and their sums fit 32 bits with room to spare.
 inline constexpr int64_t kMaxBoxes = int64_t{1} << 26;
 
 struct NmsArguments {
@@ -22,12 +24,11 @@ struct NmsArguments {
     int32_t* kept_count;  // how many
 };
 
-// What is enough for one pass over lists of up to some ten thousand boxes, and for several over longer ones.
 size_t batched_nms_workspace_size(int64_t capacity, int32_t segment_count);
 
-// Greedy NMS within segments, all on the device. Boxes with a NaN score, or a segment out of range, are never kept. A
-// smaller workspace than batched_nms_workspace_size says means more passes; if it is too small for one row of 64 boxes,
-// std::invalid_argument is thrown.
+// Greedy NMS within segments, all on the device: three launches, whose blocks grow with the capacity and the segments.
+// Boxes with a NaN score, or a segment out of range, are never kept. The boxes of a segment need not be adjacent, but
+// the work of a segment grows with the length of the list from its first box to its last.
 void batched_nms(const NmsArguments& arguments, void* workspace, size_t workspace_size, cudaStream_t stream);
 
 }  // namespace mtcnn_fast::cuda

@@ -11,7 +11,9 @@
 
 #include "common/boxes.h"
 #include "cuda/device_array.h"
+#include "cuda/driver.h"
 #include "cuda/errors.h"
+#include "cuda/gil.h"
 #include "cuda/launch.h"
 
 namespace mtcnn_fast::cuda {
@@ -32,7 +34,8 @@ class Call {
     cudaStream_t stream() const { return stream_; }
 
     const DeviceArray& array(const char* name, const pybind11::object& object) {
-        const DeviceArray& array = arrays_.emplace_back(name, object, stream_);
+        // The object's own methods run here, in Python.
+        const DeviceArray& array = *survive_finalization([&] { return &arrays_.emplace_back(name, object, stream_); });
         if (array.size() == 0) return array;
         if (device_ < 0) device_ = array.device();
         require(array.device() == device_, std::string(name) + " must be on device " + std::to_string(device_) +
@@ -71,7 +74,7 @@ class Call {
     // Runs `launches` on the arrays' device, without the GIL.
     template <typename Function>
     void run(const Function& launches) const {
-        const pybind11::gil_scoped_release released;
+        const GilReleased released;
         if (device_ < 0) {
             launches();
             return;

@@ -12,7 +12,8 @@ struct DeviceStatus {
     std::string problem;  // why there is none; empty if there is one
 };
 
-// Works without a driver. The runtime has one error code for a missing and for an old driver; its version tells which.
+// Works without a driver, and opens no context. The runtime has one error code for a missing and for an old driver; its
+// version tells which.
 DeviceStatus device_status();
 
 struct DeviceInfo {
@@ -20,7 +21,8 @@ struct DeviceInfo {
     int major;
     int minor;
     int multiprocessors;
-    size_t memory;  // bytes
+    size_t memory;        // bytes
+    std::string problem;  // why this module's kernels do not run on it; empty if they do
 };
 
 // Of every device; empty without one.

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cuda/dlpack.h"
+#include "cuda/driver.h"
 #include "cuda/errors.h"
 
 namespace py = pybind11;
@@ -36,7 +37,8 @@ std::string shape_text(const std::vector<int64_t>& shape) {
     return text + (shape.size() == 1 ? ",)" : ")");
 }
 
-// Work queued on `stream` from now on runs after what `producer` has queued so far.
+// Work queued on `stream` from now on runs after what `producer` has queued so far. Both are streams of the current
+// device, and so is the event.
 void order_after(cudaStream_t producer, cudaStream_t stream) {
     cudaEvent_t event{};
     check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
@@ -64,6 +66,17 @@ char kind_of(uint8_t code) {
     }
 }
 
+// Asks for a capsule of DLPack 1, which knows of read-only memory. Producers older than that take no version.
+py::object export_capsule(const py::object& object, uint64_t stream) {
+    const py::object exporter = object.attr("__dlpack__");
+    try {
+        return exporter(py::arg("stream") = stream, py::arg("max_version") = py::make_tuple(dlpack::kMajor, 0));
+    } catch (const py::error_already_set& error) {
+        if (!error.matches(PyExc_TypeError)) throw;
+    }
+    return exporter(py::arg("stream") = stream);
+}
+
 // Takes the tensor out of its capsule, so that it is released with `owner` and not with the capsule.
 template <typename Managed>
 Managed* take_capsule(const py::object& capsule, const char* name, const char* used_name, py::object& owner) {
@@ -82,7 +95,7 @@ Managed* take_capsule(const py::object& capsule, const char* name, const char* u
 DeviceArray::DeviceArray(const char* name, const py::object& object, cudaStream_t stream)
     : name_(name), owner_(object) {
     if (py::hasattr(object, "__cuda_array_interface__")) {
-        read_interface(object.attr("__cuda_array_interface__").cast<py::dict>(), stream);
+        read_interface(object.attr("__cuda_array_interface__").cast<py::dict>());
     } else if (py::hasattr(object, "__dlpack__")) {
         read_dlpack(object, stream);
     } else {
@@ -91,9 +104,10 @@ DeviceArray::DeviceArray(const char* name, const py::object& object, cudaStream_
                              std::string(py::str(py::type::of(object).attr("__name__"))));
     }
     find_device();
+    wait_for_producer(stream);
 }
 
-void DeviceArray::read_interface(const py::dict& interface, cudaStream_t stream) {
+void DeviceArray::read_interface(const py::dict& interface) {
     shape_ = interface["shape"].cast<std::vector<int64_t>>();
     const auto type = interface["typestr"].cast<std::string>();
     if (type.size() < 3 || type[0] == '>') throw py::value_error(name_ + " must be little-endian, got typestr " + type);
@@ -109,10 +123,9 @@ void DeviceArray::read_interface(const py::dict& interface, cudaStream_t stream)
         throw py::value_error(name_ + " must not be a masked array");
     }
     if (interface.contains("stream") && !interface["stream"].is_none()) {
-        const auto number = interface["stream"].cast<uint64_t>();
-        if (number == 0)
+        producer_ = interface["stream"].cast<uint64_t>();
+        if (producer_ == 0)
             throw py::value_error(name_ + " names stream 0, which __cuda_array_interface__ does not allow");
-        if (stream_of(number) != stream) order_after(stream_of(number), stream);
     }
 }
 
@@ -125,11 +138,16 @@ void DeviceArray::read_dlpack(const py::object& object, cudaStream_t stream) {
     }
     // The protocol has no 0: the legacy default stream is 1.
     const uint64_t number = stream == nullptr ? 1 : reinterpret_cast<uint64_t>(stream);
-    const py::object capsule = object.attr("__dlpack__")(py::arg("stream") = number);
+    const py::object capsule = export_capsule(object, number);
     const dlpack::Tensor* tensor = nullptr;
     if (PyCapsule_IsValid(capsule.ptr(), "dltensor_versioned") != 0) {
         const auto* managed = take_capsule<dlpack::ManagedTensorVersioned>(capsule, "dltensor_versioned",
                                                                            "used_dltensor_versioned", owner_);
+        // Another major version has the same beginning, with which it is released, and nothing else in common.
+        if (managed->major != dlpack::kMajor) {
+            throw py::value_error(name_ + " must be of DLPack version " + std::to_string(dlpack::kMajor) + ", got " +
+                                  std::to_string(managed->major) + "." + std::to_string(managed->minor));
+        }
         read_only_ = (managed->flags & dlpack::kReadOnly) != 0;
         tensor = &managed->tensor;
     } else {
@@ -153,13 +171,14 @@ int64_t DeviceArray::size() const {
 
 void DeviceArray::find_device() {
     if (size() == 0) return;
-    cudaPointerAttributes attributes{};
-    check(cudaPointerGetAttributes(&attributes, data_), "cudaPointerGetAttributes of " + name_);
-    if (attributes.device < 0 || attributes.type == cudaMemoryTypeUnregistered ||
-        attributes.type == cudaMemoryTypeHost) {
-        throw py::value_error(name_ + " must be in CUDA memory, got a pointer to host memory");
-    }
-    device_ = attributes.device;
+    device_ = device_of_pointer(data_);
+    if (device_ < 0) throw py::value_error(name_ + " must be in CUDA memory, got a pointer to host memory");
+}
+
+void DeviceArray::wait_for_producer(cudaStream_t stream) const {
+    if (size() == 0 || producer_ == 0 || stream_of(producer_) == stream) return;
+    const DeviceGuard guard(device_);
+    order_after(stream_of(producer_), stream);
 }
 
 bool DeviceArray::contiguous() const {

@@ -29,9 +29,10 @@ class DeviceArray {
     std::string describe() const;
 
   private:
-    void read_interface(const pybind11::dict& interface, cudaStream_t stream);
+    void read_interface(const pybind11::dict& interface);
     void read_dlpack(const pybind11::object& object, cudaStream_t stream);
     void find_device();
+    void wait_for_producer(cudaStream_t stream) const;
     bool contiguous() const;
 
     std::string name_;
@@ -41,6 +42,7 @@ class DeviceArray {
     std::vector<int64_t> strides_;  // in bytes; empty: C-contiguous
     std::string dtype_;
     int64_t item_size_ = 0;
+    uint64_t producer_ = 0;  // number of the stream that writes the memory; 0: none is known
     int device_ = 0;
     bool read_only_ = false;
 };

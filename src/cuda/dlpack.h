@@ -5,6 +5,7 @@
 
 namespace mtcnn_fast::cuda::dlpack {
 
+inline constexpr uint32_t kMajor = 1;  // version of the structures below that carry one
 inline constexpr int32_t kCuda = 2;
 inline constexpr int32_t kCudaManaged = 13;
 inline constexpr uint8_t kInt = 0, kUInt = 1, kFloat = 2, kBool = 6;

@@ -49,26 +49,9 @@ void launch(const Launch& how, void (*kernel)(Params...), const Args&... args) {
                      std::to_string(how.grid.y) + ", block " + std::to_string(how.threads) + ")");
 }
 
-// Makes `device` current for the lifetime of the object.
-class DeviceGuard {
-  public:
-    explicit DeviceGuard(int device) {
-        check(cudaGetDevice(&previous_), "cudaGetDevice");
-        if (device != previous_) {
-            check(cudaSetDevice(device), "cudaSetDevice(" + std::to_string(device) + ")");
-            changed_ = true;
-        }
-    }
-    ~DeviceGuard() {
-        if (changed_) cudaSetDevice(previous_);
-    }
-    DeviceGuard(const DeviceGuard&) = delete;
-    DeviceGuard& operator=(const DeviceGuard&) = delete;
-
-  private:
-    int previous_ = 0;
-    bool changed_ = false;
-};
+// Every piece of a workspace, and every table or image that Python places in one allocation, begins at a multiple of
+// this many bytes, as cudaMalloc's own blocks do.
+inline constexpr size_t kAlignment = 256;
 
 // Hands out aligned pieces of a caller's workspace; with a null base it only adds up their sizes.
 class Workspace {
@@ -84,7 +67,6 @@ class Workspace {
     size_t used() const { return used_; }
 
   private:
-    static constexpr size_t kAlignment = 256;
     char* base_;
     size_t used_ = 0;
 };

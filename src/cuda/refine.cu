@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kThreads) gather_kernel(GatherArguments a) {
     if (k >= a.capacity || k >= *a.count) return;
     const int64_t i = a.kept == nullptr ? k : a.kept[k];
     Box box = a.in.boxes[i];
-    if (a.regress) box = regress(box, a.in.offsets[i], a.extra, a.coding);
+    if (a.regress) box = regress(box, a.in.offsets[i], a.inclusive ? 1.0f : 0.0f, a.coding);
     a.out.boxes[k] = a.square ? square(box) : box;
     if (a.out.scores != nullptr) a.out.scores[k] = a.in.scores[i];
     if (a.out.offsets != nullptr) a.out.offsets[k] = a.in.offsets[i];

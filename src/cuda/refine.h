@@ -9,7 +9,7 @@ namespace mtcnn_fast::cuda {
 
 inline constexpr int kLandmarks = 5;
 
-// A list of candidates in device memory. Null members are not wanted.
+// A list of candidates in device memory. A null member is not written.
 struct Candidates {
     Box* boxes;
     float* scores;
@@ -21,7 +21,7 @@ struct Candidates {
 struct FilterArguments {
     Candidates in;         // boxes, images, offsets as given; scores are a network's probabilities
     const float* points;   // (n, 10) O-Net's landmarks: five x, then five y; null: none
-    const uint8_t* valid;  // (n) as crop_pad_resize says
+    const uint8_t* valid;  // (n) crop_pad_resize's output
     const int32_t* count;  // candidates in use, in device memory; null: all
     int64_t length;
     float threshold;  // kept above it
@@ -40,8 +40,8 @@ struct GatherArguments {
     const int32_t* count;  // how many, in device memory
     int64_t capacity;
     bool regress;
+    bool inclusive;  // widths and heights count the pixels of both edges: + 1, after R-Net and O-Net
     BoxCoding coding;
-    float extra;  // added to widths and heights when regressing
     bool square;
     Candidates out;
 };
@@ -54,15 +54,15 @@ struct PackArguments {
     const int32_t* count;
     int64_t capacity;
     int image_count;
-    int64_t faces;      // room for each image
+    int64_t faces;      // capacity of each image's row
     Box* boxes;         // (image_count, faces)
     float* scores;      // (image_count, faces)
     float* landmarks;   // (image_count, faces, 5, 2)
     int32_t* counts;    // (image_count)
-    int32_t* overflow;  // raised by the number of images with more faces than room; null: not wanted
+    int32_t* overflow;  // raised by the number of images with more faces than `faces`; may be null
 };
 
-// Sorts each image's faces (score descending, then x1, y1, x2, y2) into its row of padded tables; what is left over is
+// Sorts each image's faces (score descending, then x1, y1, x2, y2) into its row of padded tables. The rest of a row is
 // 0.
 void pack_faces(const PackArguments& arguments, cudaStream_t stream);
 

@@ -10,6 +10,7 @@ import pytest
 from mtcnn_fast.backends.torch.devices import cuda_problem
 from support.cuda_build import compiler
 from support.cuda_device import VARIANT, load_device
+from support.cuda_producers import BOXES, SCORES
 from support.cuda_real import RealDevice
 
 
@@ -44,3 +45,9 @@ def device(loaded_device: Any) -> Iterator[Any]:
     complaints = loaded_device.reports()
     if complaints:
         pytest.fail("\n".join(complaints))
+
+
+@pytest.fixture
+def arrays(device: Any) -> tuple[Any, Any]:
+    """Boxes and scores for `run_nms`, in the device's memory."""
+    return device.array(BOXES), device.array(SCORES)

@@ -136,13 +136,14 @@ def test_appending_nothing_leaves_the_list_as_it_is(device):
     count = device.array([7], np.int32)
     out = [device.empty((9, 4), np.float32), device.empty(9, np.float32), device.empty((9, 4), np.float32)]
     out += [device.empty(9, np.int32), device.empty(9, np.int32)]
-    table, chunks = device.module.proposal_table([])
-    workspace = device.empty(device.module.proposals_workspace_size(chunks), np.uint8)
-    device.module.proposals([], device.bytes(table), chunks, 0.6, *out, count, None, workspace, append=True, stream=0)
+    table = device.module.ProposalTable([])
+    workspace = device.empty(device.module.proposals_workspace_size(table.chunks), np.uint8)
+    arguments = (device.bytes(table.table), table.chunks, 0.6, *out, count, None, workspace)
+    device.module.proposals([], *arguments, append=True, stream=0)
     assert count.numpy().tolist() == [7]
 
 
 def test_too_many_maps_are_refused(device):
-    one = (device.array(np.zeros((1, 1, 1), np.float32)), device.array(np.zeros((1, 4, 1, 1), np.float32)))
+    one = device.module.ProposalMap(device.empty((1, 1, 1), np.float32), device.empty((1, 4, 1, 1), np.float32))
     with pytest.raises(ValueError, match="maps: at most 128 are accepted, got 129"):
         device.module.proposals([one] * 129, b"", 0, 0.6, *[None] * 8, stream=0)

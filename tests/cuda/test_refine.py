@@ -61,21 +61,22 @@ def test_filter_that_overflows(device):
 @CHECK
 @given(
     count=st.integers(1, 300),
-    extra=st.sampled_from([None, 0, 1]),
+    regress=st.sampled_from(["no", "exclusive", "inclusive"]),
     coding=codings,
     square=st.booleans(),
     in_place=st.booleans(),
     seed=st.integers(0, 2**32),
 )
-def test_gather_equals_numpy(device, count, extra, coding, square, in_place, seed):
+def test_gather_equals_numpy(device, count, regress, coding, square, in_place, seed):
     candidates = make(count, seed)
     kept = np.random.default_rng(seed).permutation(count)[: max(1, count // 2)]
-    ours = gather_candidates(device, candidates, None if in_place else kept, extra, coding, square)
+    inclusive = regress == "inclusive"
+    ours = gather_candidates(device, candidates, None if in_place else kept, regress != "no", inclusive, coding, square)
     if in_place:
         kept = np.arange(count)
     boxes = candidates.boxes[kept]
-    if extra is not None:
-        boxes = numpy_steps.regress(boxes, candidates.offsets[kept], coding, extra)
+    if regress != "no":
+        boxes = numpy_steps.regress(boxes, candidates.offsets[kept], coding, int(inclusive))
     np.testing.assert_array_equal(ours.boxes, numpy_steps.square(boxes) if square else boxes)
     for name in ("scores", "offsets", "landmarks", "images"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(candidates, name)[kept])
@@ -147,29 +148,10 @@ def test_pack_leaves_out_what_is_not_finite(device):
 def test_missing_arrays_are_named(device):
     candidates = make(3)
     module = device.module
-    boxes, none = device.array(candidates.boxes), None
+    boxes, one = device.array(candidates.boxes), device.array([1], np.int32)
+    tables = [device.empty(shape, np.float32) for shape in ((1, 2, 4), (1, 2), (1, 2, 5, 2))]
     with pytest.raises(ValueError, match="in must have scores, landmarks and images"):
-        module.pack_faces(
-            *((boxes, none, none, none, none), device.array([3], np.int32), device.empty((1, 2, 4), np.float32)),
-            *(
-                device.empty((1, 2), np.float32),
-                device.empty((1, 2, 5, 2), np.float32),
-                device.empty(1, np.int32),
-                none,
-            ),
-            stream=0,
-        )
+        module.pack_faces(module.Candidates(boxes), one, *tables, device.empty(1, np.int32), None, stream=0)
+    out = module.Candidates(device.empty((1, 4), np.float32), scores=device.empty(1, np.float32))
     with pytest.raises(ValueError, match="in must have every array that out has"):
-        module.gather_candidates(
-            *(
-                (boxes, none, none, none, none),
-                device.array([0]),
-                device.array([1], np.int32),
-                False,
-                False,
-                0.0,
-                False,
-            ),
-            *((device.empty((1, 4), np.float32), device.empty(1, np.float32), none, none, none),),
-            stream=0,
-        )
+        module.gather_candidates(module.Candidates(boxes), device.array([0]), one, out, stream=0)

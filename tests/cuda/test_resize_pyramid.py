@@ -91,12 +91,12 @@ def test_nothing_to_do(device):
 )
 def test_plan_refuses(device, image, level, message):
     with pytest.raises(ValueError, match=message):
-        device.module.ResizePlan([image], [level])
+        device.module.ResizePlan([device.module.Image(*image)], [device.module.LevelShape(*level)])
 
 
 def test_arrays_are_checked(device):
     image = upload_image(device, picture(5, 5))
-    plan = device.module.ResizePlan([image.entry], [(0, 3, 3)])
+    plan = device.module.ResizePlan([image.entry], [device.module.LevelShape(0, 3, 3)])
     table = device.bytes(plan.table)
     with pytest.raises(
         ValueError, match=r"out must be a C-contiguous, writable array \(27,\) float32, got \(26,\) float32"

@@ -73,8 +73,10 @@ def test_sanitizer_sees_a_write_past_the_end():
         "from support.cuda_ops import upload_image\n"
         "device = load_device()\n"
         "image = upload_image(device, np.zeros((8, 8, 3), np.uint8))\n"
-        "address, *strides, height, width = image.entry\n"
-        "plan = device.module.ResizePlan([(address, *strides, height + 9, width)], [(0, 4, 4)])\n"
+        "entry, module = image.entry, device.module\n"
+        "strides = entry.row_stride, entry.pixel_stride, entry.channel_stride\n"
+        "taller = module.Image(entry.address, *strides, entry.height + 9, entry.width)\n"
+        "plan = module.ResizePlan([taller], [module.LevelShape(0, 4, 4)])\n"
         "table = device.bytes(plan.table)\n"
         "device.module.resize_pyramid(plan, table, device.empty(48, np.float32), stream=0)\n",
     )

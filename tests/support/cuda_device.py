@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -69,6 +71,9 @@ class EmulatedDevice:
         self.library.emulation_upload.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
         self.library.emulation_reports.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
         self.library.emulation_reports.restype = ctypes.c_size_t
+        self.library.emulation_launches.argtypes = [ctypes.POINTER(ctypes.c_uint64), ctypes.c_size_t]
+        self.library.emulation_launches.restype = ctypes.c_size_t
+        self.library.emulation_opened_contexts.restype = ctypes.c_uint64
 
     def seed(self, seed: int) -> None:
         self.library.emulation_seed(seed)
@@ -82,6 +87,26 @@ class EmulatedDevice:
 
     def bytes(self, content: bytes) -> DeviceArray:
         return self.array(np.frombuffer(content, np.uint8))
+
+    def launches(self) -> list[int]:
+        """Return the number of blocks of each launch since the last call."""
+        blocks = (ctypes.c_uint64 * (1 << 16))()
+        return list(blocks[: self.library.emulation_launches(blocks, len(blocks))])
+
+    @contextlib.contextmanager
+    def counting_only(self) -> Iterator[None]:
+        """Let launches be counted without running."""
+        self.launches()
+        self.library.emulation_skip_kernels(1)
+        try:
+            yield
+        finally:
+            self.library.emulation_skip_kernels(0)
+
+    def opened_contexts(self) -> list[int]:
+        """Return the devices on which anything has opened a context since the last call."""
+        bits = self.library.emulation_opened_contexts()
+        return [device for device in range(64) if bits >> device & 1]
 
     def reports(self) -> list[str]:
         """Return what the checks have found since the last call."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ class Picture(NamedTuple):
     """An image in device memory: the array that holds it, and its entry in the kernels' tables."""
 
     memory: DeviceArray
-    entry: tuple[int, int, int, int, int, int]
+    entry: Any  # `_cuda.Image`
 
 
 def upload_image(
@@ -28,14 +28,16 @@ def upload_image(
     memory = device.array(np.concatenate([np.full(shift, 255, np.uint8), padded.ravel()]))
     stride = padded.shape[1]
     pixel, channel = (3, 1) if layout == "hwc" else (1, stride * height)
-    return Picture(memory, (memory.pointer + shift, stride, pixel, channel, height, width))
+    entry = device.module.Image(memory.pointer + shift, stride, pixel, channel, height, width)
+    return Picture(memory, entry)
 
 
 def resize(
     device: ModuleDevice, pictures: Sequence[Picture], levels: Sequence[tuple[int, int, int]], dtype: type = np.float32
 ) -> list[np.ndarray]:
     """Return each level ``(image, height, width)`` as ``(3, height, width)``."""
-    plan = device.module.ResizePlan([picture.entry for picture in pictures], list(levels))
+    shapes = [device.module.LevelShape(*level) for level in levels]
+    plan = device.module.ResizePlan([picture.entry for picture in pictures], shapes)
     out = device.empty(plan.elements, dtype)
     device.module.resize_pyramid(plan, device.bytes(plan.table), out, stream=0)
     content = out.numpy()
@@ -126,14 +128,14 @@ def propose(
         device.empty(capacity, np.int32),
     ]
     count, overflow = device.empty(1, np.int32), device.array([0], np.int32)
-    held = [(device.array(scores, np.float32), device.array(offsets, np.float32)) for scores, offsets in maps]
+    held = [module.ProposalMap(*(device.array(part, np.float32) for part in pair)) for pair in maps]
     for first in range(0, max(len(held), 1), module.MAX_MAPS):
         mine = [(level[0] - first, *level[1:]) for level in levels if 0 <= level[0] - first < module.MAX_MAPS]
-        table, chunks = module.proposal_table(mine)
-        workspace = device.empty(module.proposals_workspace_size(chunks), np.uint8)
+        table = module.ProposalTable([module.ProposalLevel(*level) for level in mine])
+        workspace = device.empty(module.proposals_workspace_size(table.chunks), np.uint8)
         module.proposals(
             held[first : first + module.MAX_MAPS],
-            *(device.bytes(table), chunks, threshold, *out, count, overflow, workspace),
+            *(device.bytes(table.table), table.chunks, threshold, *out, count, overflow, workspace),
             append=first > 0,
             stream=0,
         )
@@ -142,20 +144,22 @@ def propose(
 
 
 class Candidates(NamedTuple):
-    boxes: np.ndarray
-    scores: np.ndarray
-    offsets: np.ndarray
-    landmarks: np.ndarray
-    images: np.ndarray
+    """A list of candidates, on the host (numpy) or on the device (`DeviceArray`)."""
+
+    boxes: Any
+    scores: Any
+    offsets: Any
+    landmarks: Any
+    images: Any
 
 
-def _upload(device: ModuleDevice, candidates: Candidates) -> tuple[DeviceArray, ...]:
+def _upload(device: ModuleDevice, candidates: Candidates) -> Candidates:
     dtypes = (np.float32, np.float32, np.float32, np.float32, np.int32)
-    return tuple(device.array(array, dtype) for array, dtype in zip(candidates, dtypes, strict=True))
+    return Candidates(*(device.array(array, dtype) for array, dtype in zip(candidates, dtypes, strict=True)))
 
 
-def _room(device: ModuleDevice, capacity: int) -> tuple[DeviceArray, ...]:
-    return (
+def _empty(device: ModuleDevice, capacity: int) -> Candidates:
+    return Candidates(
         device.empty((capacity, 4), np.float32),
         device.empty(capacity, np.float32),
         device.empty((capacity, 4), np.float32),
@@ -173,15 +177,15 @@ def filter_candidates(
     capacity: int,
     count: int | None = None,
 ) -> tuple[Candidates, bool]:
-    out, out_count, overflow = _room(device, capacity), device.empty(1, np.int32), device.array([0], np.int32)
+    out, out_count, overflow = _empty(device, capacity), device.empty(1, np.int32), device.array([0], np.int32)
     workspace = device.empty(device.module.filter_workspace_size(len(valid)), np.uint8)
     device.module.filter_candidates(
-        _upload(device, candidates),
+        device.module.Candidates(*_upload(device, candidates)),
         None if points is None else device.array(points, np.float32),
         device.array(valid, np.bool_),
         None if count is None else device.array([count], np.int32),
         threshold,
-        out,
+        device.module.Candidates(*out),
         out_count,
         overflow,
         workspace,
@@ -195,22 +199,23 @@ def gather_candidates(
     device: ModuleDevice,
     candidates: Candidates,
     kept: np.ndarray | None,
-    extra: int | None = None,
+    regress: bool = False,
+    inclusive: bool = False,
     coding: str = "corner",
     square: bool = False,
 ) -> Candidates:
-    """Regress with `extra` unless it is None; without `kept`, in place."""
+    """Take the candidates `kept`; without it, work on all of them in place."""
     held = _upload(device, candidates)
-    out = held if kept is None else _room(device, len(kept))
+    out = held if kept is None else _empty(device, len(kept))
     device.module.gather_candidates(
-        held,
+        device.module.Candidates(*held),
         None if kept is None else device.array(kept, np.int64),
         device.array([len(candidates.boxes) if kept is None else len(kept)], np.int32),
-        extra is not None,
-        coding == "rcnn",
-        float(extra or 0),
-        square,
-        out,
+        device.module.Candidates(*out),
+        regress=regress,
+        inclusive=inclusive,
+        rcnn_coding=coding == "rcnn",
+        square=square,
         stream=0,
     )
     return Candidates(*(array.numpy() for array in out))
@@ -228,6 +233,6 @@ def pack_faces(
     ]
     overflow = device.array([0], np.int32)
     count = device.array([len(candidates.boxes)], np.int32)
-    device.module.pack_faces(_upload(device, candidates), count, *out, overflow, stream=0)
+    device.module.pack_faces(device.module.Candidates(*_upload(device, candidates)), count, *out, overflow, stream=0)
     boxes, scores, landmarks, counts = (array.numpy() for array in out)
     return boxes, scores, landmarks, counts, int(overflow.numpy()[0])

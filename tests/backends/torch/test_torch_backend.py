@@ -203,18 +203,23 @@ def test_message_says_why_cuda_is_not_available(monkeypatch, status, cpu_only, m
     if status is None:
         found = (None, "this installation has no CUDA kernels")
     else:
-        found = (types.SimpleNamespace(status=lambda: status), "")
+        devices = [{"problem": ""}] * status["devices"]
+        found = (types.SimpleNamespace(status=lambda: status, devices=lambda: devices), "")
     monkeypatch.setattr(torch_devices, "cuda_module", lambda: found)
     monkeypatch.setattr(torch_devices, "_cpu_only", lambda: cpu_only)
     with pytest.raises(BackendUnavailableError, match="device 'cuda' is not available: " + message):
         create_backend("cuda", DetectorConfig(), load_weights(None))
 
 
-def test_message_names_a_device_that_is_not_there(monkeypatch):
-    module = types.SimpleNamespace(status=lambda: {"devices": 2, "problem": ""})
+def test_message_names_a_device_that_is_not_there_or_too_old(monkeypatch):
+    devices = [{"problem": "its compute capability 7.0 is older than any"}, {"problem": ""}]
+    module = types.SimpleNamespace(status=lambda: {"devices": 2, "problem": ""}, devices=lambda: devices)
     monkeypatch.setattr(torch_devices, "cuda_module", lambda: (module, ""))
     monkeypatch.setattr(torch_devices, "_cpu_only", lambda: False)
     assert torch_devices.cuda_problem(1) is None
+    assert (
+        torch_devices.cuda_problem(0) == "device 0 cannot run the kernels: its compute capability 7.0 is older than any"
+    )
     assert torch_devices.cuda_problem(2) == "there is no device 2; the driver finds 2, counted from 0"
 
 

@@ -8,8 +8,14 @@ namespace mf_emulation {
 // Uniform in [0, bound), from the seed.
 unsigned random_below(unsigned bound);
 
-// Notes the device of a launch; false if the tests want it refused.
-bool begin_launch(uint64_t blocks);
+// Counts a launch and notes its device.
+enum class LaunchAnswer { kRun, kSkip, kRefuse };
+LaunchAnswer begin_launch(uint64_t blocks);
+
+// The device of the context that is current, and the same for what opens it.
+int current_device();
+int use_context();
+bool is_forked();
 
 // Suspends the running fiber in the middle of its work.
 void preempt();

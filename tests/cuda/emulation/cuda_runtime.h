@@ -54,12 +54,20 @@ inline constexpr int warpSize = 32;
     ::mf_emulation::shuffle(MF_SITE, mask, value, ::mf_emulation::Shuffle::kXor, lanes)
 
 // --- Atomics: one fiber runs at a time, so a plain update is atomic; the race detector is told what it is.
-template <typename T>
-__attribute__((no_sanitize("thread"))) T atomicAdd(T* address, T value) {
+template <typename T, typename Update>
+__attribute__((no_sanitize("thread"))) T mf_atomic(T* address, const Update& update) {
     ::mf_emulation::record_atomic(address, sizeof(T));
     const T old = *address;
-    *address = old + value;
+    *address = update(old);
     return old;
+}
+template <typename T>
+T atomicAdd(T* address, T value) {
+    return mf_atomic(address, [=](T old) { return static_cast<T>(old + value); });
+}
+template <typename T>
+T atomicMax(T* address, T value) {
+    return mf_atomic(address, [=](T old) { return old < value ? value : old; });
 }
 
 // --- Arithmetic
@@ -74,20 +82,18 @@ using cudaEvent_t = struct MfEvent*;
 enum cudaError_t {
     cudaSuccess = 0,
     cudaErrorInvalidValue = 1,
+    cudaErrorInitializationError = 3,
     cudaErrorInvalidConfiguration = 9,
     cudaErrorInsufficientDriver = 35,
     cudaErrorInvalidDevice = 101,
     cudaErrorLaunchFailure = 719,
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
-enum cudaMemoryType { cudaMemoryTypeUnregistered = 0, cudaMemoryTypeHost = 1, cudaMemoryTypeDevice = 2 };
+enum cudaDriverEntryPointQueryResult { cudaDriverEntryPointSuccess = 0, cudaDriverEntryPointSymbolNotFound = 1 };
+inline constexpr unsigned long long cudaEnableDefault = 0;
 inline constexpr unsigned cudaEventDisableTiming = 2;
 #define CUDART_VERSION 13000
 
-struct cudaPointerAttributes {
-    cudaMemoryType type;
-    int device;
-};
 struct cudaDeviceProp {
     char name[256];
     int major, minor, multiProcessorCount;
@@ -109,9 +115,8 @@ cudaError_t cudaDriverGetVersion(int* version);
 cudaError_t cudaRuntimeGetVersion(int* version);
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
-cudaError_t cudaGetDevice(int* device);
-cudaError_t cudaSetDevice(int device);
-cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer);
+cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, unsigned version,
+                                             unsigned long long flags, cudaDriverEntryPointQueryResult* found);
 cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);

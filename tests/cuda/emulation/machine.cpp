@@ -333,7 +333,9 @@ int run_grid(Extent grid, Extent block, const std::function<void()>& kernel) {
     const bool fits = grid.x >= 1 && grid.y >= 1 && grid.z >= 1 && grid.x <= 0x7fffffffu && grid.y <= 65535 &&
                       grid.z <= 65535 && threads >= 1 && threads <= kMaxThreads && block.z <= 64;
     const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
-    if (!fits || !begin_launch(blocks)) return kInvalidConfiguration;
+    if (!fits) return kInvalidConfiguration;
+    const LaunchAnswer answer = begin_launch(blocks);
+    if (answer != LaunchAnswer::kRun) return answer == LaunchAnswer::kSkip ? kSuccess : kInvalidConfiguration;
     m.size = static_cast<unsigned>(threads);
     m.kernel = &kernel;
     m.failed = false;

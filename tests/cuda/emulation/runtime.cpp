@@ -1,13 +1,14 @@
-// The host side of the emulated device: memory, streams in order (everything happens at once), one device whose driver
-// version the tests set, and the entry points that the tests call.
+// The emulated runtime: launches, copies, events, streams in order (everything happens at once), and the entry points
+// through which the tests steer and question it.
 #include "cuda_runtime.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <random>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "control.h"
 #include "race.h"
@@ -21,20 +22,21 @@ std::mt19937_64& generator() {
     return instance;
 }
 
-// Device of each allocation.
-std::map<const void*, int>& owners() {
-    static std::map<const void*, int>& instance = *new std::map<const void*, int>;
-    return instance;
-}
-
 int driver_version = CUDART_VERSION;
 int devices = 2;
-int current_device = 0;
+int capability[2] = {7, 5};
 int waits = 0;
+int event_device = -1;
 int launch_device = -1;
 unsigned most_blocks = 0;
-bool host_memory_passes = false;
+bool skip_kernels = false;
 cudaError_t last_error = cudaSuccess;
+
+// Blocks of each launch since the tests last asked.
+std::vector<uint64_t>& launches() {
+    static std::vector<uint64_t>& instance = *new std::vector<uint64_t>;
+    return instance;
+}
 
 cudaError_t keep(cudaError_t error) {
     if (error != cudaSuccess) last_error = error;
@@ -47,9 +49,11 @@ namespace mf_emulation {
 
 unsigned random_below(unsigned bound) { return static_cast<unsigned>(generator()() % bound); }
 
-bool begin_launch(uint64_t blocks) {
-    launch_device = current_device;
-    return most_blocks == 0 || blocks <= most_blocks;
+LaunchAnswer begin_launch(uint64_t blocks) {
+    launch_device = use_context();
+    if (most_blocks != 0 && blocks > most_blocks) return LaunchAnswer::kRefuse;
+    launches().push_back(blocks);
+    return skip_kernels ? LaunchAnswer::kSkip : LaunchAnswer::kRun;
 }
 
 void record_atomic(const void* address, size_t bytes) { note_access(address, bytes, Access::kAtomic); }
@@ -62,6 +66,8 @@ const char* cudaGetErrorName(cudaError_t error) {
             return "cudaSuccess";
         case cudaErrorInvalidValue:
             return "cudaErrorInvalidValue";
+        case cudaErrorInitializationError:
+            return "cudaErrorInitializationError";
         case cudaErrorInvalidConfiguration:
             return "cudaErrorInvalidConfiguration";
         case cudaErrorInsufficientDriver:
@@ -89,6 +95,7 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
+    if (is_forked()) return keep(cudaErrorInitializationError);
     *count = driver_version < CUDART_VERSION ? 0 : devices;
     return driver_version < CUDART_VERSION ? keep(cudaErrorInsufficientDriver) : cudaSuccess;
 }
@@ -97,33 +104,16 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
     if (device < 0 || device >= devices) return keep(cudaErrorInvalidDevice);
     *properties = {};
     std::strcpy(properties->name, "emulated");
-    properties->major = 7;
-    properties->minor = 5;
+    properties->major = capability[0];
+    properties->minor = capability[1];
     properties->multiProcessorCount = 1;
     properties->totalGlobalMem = size_t{256} << 20;
     return cudaSuccess;
 }
 
-cudaError_t cudaGetDevice(int* device) {
-    *device = current_device;
-    return cudaSuccess;
-}
-
-cudaError_t cudaSetDevice(int device) {
-    if (device < 0 || device >= devices) return keep(cudaErrorInvalidDevice);
-    current_device = device;
-    return cudaSuccess;
-}
-
-cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
-    const bool known = host_memory_passes || is_device_memory(pointer);
-    const auto owner = owners().find(pointer);
-    const int device = owner == owners().end() ? 0 : owner->second;
-    *attributes = {known ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered, known ? device : -2};
-    return cudaSuccess;
-}
-
 cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t) {
+    use_context();
+    if (skip_kernels) return cudaSuccess;
     std::memset(pointer, value, bytes);
     note_host_write(pointer, bytes);
     return cudaSuccess;
@@ -136,11 +126,14 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+    event_device = use_context();
     *event = reinterpret_cast<cudaEvent_t>(&waits);
     return cudaSuccess;
 }
 
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
+    return use_context() == event_device ? cudaSuccess : keep(cudaErrorInvalidValue);
+}
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
     ++waits;
@@ -152,15 +145,6 @@ cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
 #define MF_TEST_API extern "C" __attribute__((visibility("default")))
 
 MF_TEST_API void emulation_seed(uint64_t seed) { generator().seed(seed); }
-MF_TEST_API void* emulation_allocate(size_t bytes) {
-    void* pointer = device_allocate(bytes);
-    owners()[pointer] = current_device;
-    return pointer;
-}
-MF_TEST_API void emulation_release(void* pointer) {
-    owners().erase(pointer);
-    device_release(pointer);
-}
 MF_TEST_API void emulation_upload(void* to, const void* from, size_t bytes) {
     cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, nullptr);
 }
@@ -168,14 +152,24 @@ MF_TEST_API void emulation_set_driver(int version, int count) {
     driver_version = version;
     devices = count;
 }
-MF_TEST_API void emulation_accept_host_memory(int accept) { host_memory_passes = accept != 0; }
-MF_TEST_API int emulation_device() { return current_device; }
-MF_TEST_API void emulation_select_device(int device) { current_device = device; }
 // Device that was current at the last launch.
 MF_TEST_API int emulation_launch_device() { return launch_device; }
+MF_TEST_API void emulation_set_capability(int major, int minor) {
+    capability[0] = major;
+    capability[1] = minor;
+}
 // Launches of more blocks fail as on a smaller device; 0: none does.
 MF_TEST_API void emulation_refuse_blocks(unsigned most) { most_blocks = most; }
+// Launches and fills are counted, but nothing runs: for sizes whose memory is not there.
+MF_TEST_API void emulation_skip_kernels(int skip) { skip_kernels = skip != 0; }
+// The launches since the last call, and their blocks; `room` numbers fit `blocks`.
+MF_TEST_API size_t emulation_launches(uint64_t* blocks, size_t room) {
+    const std::vector<uint64_t> all = std::exchange(launches(), {});
+    std::copy_n(all.begin(), std::min(room, all.size()), blocks);
+    return all.size();
+}
 MF_TEST_API int emulation_stream_waits() { return waits; }
+MF_TEST_API int emulation_event_device() { return event_device; }
 MF_TEST_API void emulation_clear_reports() { reports().clear(); }
 MF_TEST_API size_t emulation_reports(char* text, size_t room) {
     std::string joined;

@@ -17,7 +17,6 @@ from mtcnn_fast.backends.torch.steps import Candidates, FacesTensor
 from mtcnn_fast.config import Border
 from mtcnn_fast.weights import BoxCoding
 
-_ALIGNMENT = 256
 _TYPES = {
     torch.float32: "<f4",
     torch.float16: "<f2",
@@ -50,11 +49,11 @@ def view(tensor: Tensor | None) -> _View | None:
     return None if tensor is None else _View(tensor)
 
 
-def workspace(count: int, device: torch.device) -> Tensor:
-    """Return so many bytes, aligned as the kernels want them."""
-    memory = torch.empty(max(count, 1) + _ALIGNMENT, dtype=torch.uint8, device=device)
-    start = -memory.data_ptr() % _ALIGNMENT
-    return memory[start : start + max(count, 1)]
+def workspace(size: int, module: ModuleType, device: torch.device) -> Tensor:
+    """Return `size` bytes of device memory, at least 1, aligned to ``module.ALIGNMENT``; the tensor owns them."""
+    memory = torch.empty(max(size, 1) + module.ALIGNMENT, dtype=torch.uint8, device=device)
+    start = -memory.data_ptr() % module.ALIGNMENT
+    return memory[start : start + max(size, 1)]
 
 
 @dataclasses.dataclass(slots=True)
@@ -100,37 +99,43 @@ class CudaOps:
     def refill(self, batch: CudaBatch, images: Sequence[Image]) -> None:
         """Put other images of the same sizes in the place of those that `upload` brought."""
         content = [np.ascontiguousarray(image).reshape(-1) for image in images]
-        end = sum(-(-array.size // _ALIGNMENT) * _ALIGNMENT for array in content)
+        end = sum(self._aligned(array.size) for array in content)
         self._copy(batch.memory[:end], content)
 
     def _lay_out(self, images: Sequence[Any], plan: Plan) -> CudaBatch:
         sizes = [image.nbytes if isinstance(image, np.ndarray) else 0 for image in images]
-        places = np.cumsum([0, *(-(-size // _ALIGNMENT) * _ALIGNMENT for size in sizes)]).tolist()
+        places = np.cumsum([0, *map(self._aligned, sizes)]).tolist()
         levels = self._level_tables(plan)
-        shapes = [(image, group.height, group.width) for group in plan.groups for image in group.images]
+        module = self._module
+        shapes = [
+            module.LevelShape(image, group.height, group.width) for group in plan.groups for image in group.images
+        ]
         # The tables' sizes do not depend on the images' addresses, which are known only with the allocation.
-        tables = len(self._module.ResizePlan(self._entries(images, places, _ALIGNMENT), shapes).table)
-        extra = [tables, 40 * len(images), *(len(table) for table, _ in levels)]
-        total = places[-1] + sum(-(-n // _ALIGNMENT) * _ALIGNMENT for n in extra)
+        resize_size = len(module.ResizePlan(self._entries(images, places, module.ALIGNMENT), shapes).table)
+        table_sizes = [resize_size, module.IMAGE_BYTES * len(images), *(len(table) for table, _ in levels)]
+        total = places[-1] + sum(map(self._aligned, table_sizes))
         memory = torch.empty(max(total, 1), dtype=torch.uint8, device=self._device)
         entries = self._entries(images, places, memory.data_ptr())
-        resize_plan = self._module.ResizePlan(entries, shapes)
+        resize_plan = module.ResizePlan(entries, shapes)
         content = [image.reshape(-1) for image in images if isinstance(image, np.ndarray)]
-        texts = [resize_plan.table, self._module.image_table(entries), *(table for table, _ in levels)]
+        texts = [resize_plan.table, module.image_table(entries), *(table for table, _ in levels)]
         parts = self._copy(memory, content + [np.frombuffer(text, np.uint8) for text in texts])[len(content) :]
         level_tables = [(part, chunks) for part, (_, chunks) in zip(parts[2:], levels, strict=True)]
         overflow = torch.zeros(1, dtype=torch.int32, device=self._device)
         return CudaBatch(plan, memory, resize_plan, parts[0], parts[1], level_tables, overflow)
 
-    @staticmethod
-    def _entries(images: Sequence[Any], places: Sequence[int], base: int) -> list[tuple[int, ...]]:
-        entries: list[tuple[int, ...]] = []
+    def _aligned(self, size: int) -> int:
+        """Round a number of bytes up to what the next part of an allocation may begin at."""
+        return int(-(-size // self._module.ALIGNMENT) * self._module.ALIGNMENT)
+
+    def _entries(self, images: Sequence[Any], places: Sequence[int], base: int) -> list[Any]:
+        entries: list[Any] = []
         for image, place in zip(images, places, strict=False):
             height, width = image.shape[:2]
             if isinstance(image, np.ndarray):
-                entries.append((base + place, 3 * width, 3, 1, height, width))
+                entries.append(self._module.Image(base + place, 3 * width, 3, 1, height, width))
             else:
-                entries.append((image.data_ptr(), *image.stride(), height, width))
+                entries.append(self._module.Image(image.data_ptr(), *image.stride(), height, width))
         return entries
 
     def _copy(self, memory: Tensor, content: Sequence[np.ndarray[Any, Any]]) -> list[Tensor]:
@@ -141,7 +146,7 @@ class CudaOps:
         for array in content:
             staging[place : place + array.size].numpy()[:] = array
             parts.append(memory[place : place + array.size])
-            place += -(-array.size // _ALIGNMENT) * _ALIGNMENT
+            place += self._aligned(array.size)
         # Torch keeps pinned memory from being used again before the copy is over.
         memory.copy_(staging, non_blocking=True)
         return parts
@@ -149,14 +154,17 @@ class CudaOps:
     def _level_tables(self, plan: Plan) -> list[tuple[bytes, int]]:
         """Describe the levels to `proposals`, which takes the groups `MAX_MAPS` at a time."""
         most = self._module.MAX_MAPS
-        launches: list[list[tuple[int, int, int, int, int, int, float]]] = [[]]
+        launches: list[list[Any]] = [[]]
         launches += [[] for _ in range(most, len(plan.groups), most)]
         for segment, level in enumerate(plan.levels):
             rows, columns = plan.groups[level.group].cells
             launch, place = divmod(level.group, most)
             scale = float(np.float32(level.scale))
-            launches[launch].append((place, level.slot, rows, columns, level.image, segment, scale))
-        return [self._module.proposal_table(levels) for levels in launches]
+            launches[launch].append(
+                self._module.ProposalLevel(place, level.slot, rows, columns, level.image, segment, scale)
+            )
+        tables = [self._module.ProposalTable(levels) for levels in launches]
+        return [(table.table, table.chunks) for table in tables]
 
     def pyramid(self, batch: CudaBatch) -> list[Tensor]:
         """Return each group of the plan as a view of one allocation."""
@@ -180,13 +188,13 @@ class CudaOps:
         for launch, (table, chunks) in enumerate(batch.level_tables):
             # The order of levels does not matter: what follows sorts by segment, and a segment is within one launch.
             self._module.proposals(
-                [(view(scores), view(offsets)) for scores, offsets in held[launch * most : (launch + 1) * most]],
+                [self._module.ProposalMap(*map(view, pair)) for pair in held[launch * most : (launch + 1) * most]],
                 view(table),
                 chunks,
                 threshold,
                 *map(view, (found.boxes, found.scores, found.offsets, found.segments, found.images, found.count)),
                 view(batch.overflow),
-                view(workspace(self._module.proposals_workspace_size(chunks), self._device)),
+                view(workspace(self._module.proposals_workspace_size(chunks), self._module, self._device)),
                 append=launch > 0,
                 stream=self._stream(),
             )
@@ -198,7 +206,7 @@ class CudaOps:
         """Return what survives, by segment."""
         capacity = len(candidates.boxes)
         kept, count = self._empty(capacity, torch.int64), self._empty(1, torch.int32)
-        space = workspace(self._module.batched_nms_workspace_size(capacity, segment_count), self._device)
+        space = workspace(self._module.batched_nms_workspace_size(capacity, segment_count), self._module, self._device)
         self._module.batched_nms(
             *map(view, (candidates.boxes, candidates.scores, segments)),
             max(segment_count, 1),
@@ -225,14 +233,14 @@ class CudaOps:
             out = self._room(room, landmarks=candidates.landmarks is not None)
             out.count = count
         self._module.gather_candidates(
-            _tuple(candidates),
+            self._arrays(candidates),
             view(indices),
             view(count),
-            extra is not None,
-            self._rcnn,
-            float(extra or 0),
-            square,
-            _tuple(out),
+            self._arrays(out),
+            regress=extra is not None,
+            inclusive=extra == 1,
+            rcnn_coding=self._rcnn,
+            square=square,
             stream=self._stream(),
         )
         return out
@@ -254,12 +262,12 @@ class CudaOps:
     ) -> Candidates:  # fmt: skip
         """Keep what passes."""
         found = self._room(room, landmarks=points is not None)
-        space = workspace(self._module.filter_workspace_size(len(candidates.boxes)), self._device)
+        space = workspace(self._module.filter_workspace_size(len(candidates.boxes)), self._module, self._device)
         self._module.filter_candidates(
-            _tuple(candidates),
+            self._arrays(candidates),
             *map(view, (points, valid, candidates.count)),
             threshold,
-            _tuple(found),
+            self._arrays(found),
             *map(view, (found.count, batch.overflow, space)),
             stream=self._stream(),
         )
@@ -276,7 +284,7 @@ class CudaOps:
             batch.overflow,
         )
         self._module.pack_faces(
-            _tuple(candidates),
+            self._arrays(candidates),
             *map(view, (candidates.count, faces.boxes, faces.scores, faces.landmarks, faces.counts, faces.overflow)),
             stream=self._stream(),
         )
@@ -296,7 +304,12 @@ class CudaOps:
             segments=self._empty(capacity, torch.int32) if segments else None,
         )
 
-
-def _tuple(candidates: Candidates) -> tuple[_View | None, ...]:
-    parts = (candidates.boxes, candidates.scores, candidates.offsets, candidates.landmarks, candidates.images)
-    return tuple(map(view, parts))
+    def _arrays(self, candidates: Candidates) -> Any:
+        """Describe a list to the kernels."""
+        return self._module.Candidates(
+            boxes=view(candidates.boxes),
+            scores=view(candidates.scores),
+            offsets=view(candidates.offsets),
+            landmarks=view(candidates.landmarks),
+            images=view(candidates.images),
+        )

@@ -42,6 +42,8 @@ def cuda_problem(index: int = 0) -> str | None:
         problem = status["problem"]
         if not problem and index >= status["devices"]:
             problem = f"there is no device {index}; the driver finds {status['devices']}, counted from 0"
+        elif not problem and module.devices()[index]["problem"]:
+            problem = f"device {index} cannot run the kernels: {module.devices()[index]['problem']}"
     if problem:
         problems.append(problem)
     missing = torch_problem()

@@ -79,11 +79,12 @@ class CudaFunctions:
 
     def resize_pyramid(self, image: Tensor, heights: list[int], widths: list[int], num_threads: int) -> list[Tensor]:
         """Resize an image to several sizes by one launch."""
+        module = self._module()
         sizes = list(zip(heights, widths, strict=True))
-        plan = self._module().ResizePlan([_entry(image)], [(0, *size) for size in sizes])
+        plan = module.ResizePlan([_entry(module, image)], [module.LevelShape(0, *size) for size in sizes])
         packed = torch.empty(plan.elements, dtype=torch.float32, device=image.device)
         table = _upload(plan.table, image.device)
-        self._module().resize_pyramid(plan, view(table), view(packed), stream=self._stream(image.device))
+        module.resize_pyramid(plan, view(table), view(packed), stream=self._stream(image.device))
         parts = torch.split(packed, [3 * height * width for height, width in sizes])
         # An operator's results may not share memory.
         return [part.view(3, *size).clone() for part, size in zip(parts, sizes, strict=True)]
@@ -92,12 +93,12 @@ class CudaFunctions:
         self, image: Tensor, boxes: Tensor, size: int, zero_border: bool, num_threads: int
     ) -> tuple[Tensor, Tensor]:
         """Cut boxes out of an image by one launch."""
-        count, device = len(boxes), image.device
+        module, count, device = self._module(), len(boxes), image.device
         crops = torch.empty(count, 3, size, size, dtype=torch.float32, device=device)
         valid = torch.empty(count, dtype=torch.bool, device=device)
         index = torch.zeros(count, dtype=torch.int32, device=device)
-        table = _upload(self._module().image_table([_entry(image)]), device)
-        self._module().crop_pad_resize(
+        table = _upload(module.image_table([_entry(module, image)]), device)
+        module.crop_pad_resize(
             *map(view, (table, boxes.contiguous(), index)),
             None,
             *map(view, (crops, valid)),
@@ -108,13 +109,13 @@ class CudaFunctions:
 
     def batched_nms(self, boxes: Tensor, scores: Tensor, segments: Tensor, threshold: float, iomin: bool) -> Tensor:
         """Suppress boxes within segments."""
-        device, count = boxes.device, len(boxes)
+        module, device, count = self._module(), boxes.device, len(boxes)
         kept = torch.empty(count, dtype=torch.int64, device=device)
         kept_count = torch.empty(1, dtype=torch.int32, device=device)
         # The kernels count segments from 0.
         names, places = torch.unique(segments, return_inverse=True)
-        space = workspace(self._module().batched_nms_workspace_size(count, len(names)), device)
-        self._module().batched_nms(
+        space = workspace(module.batched_nms_workspace_size(count, len(names)), module, device)
+        module.batched_nms(
             *map(view, (boxes.contiguous(), scores.contiguous(), places.to(torch.int32))),
             max(len(names), 1),
             None,
@@ -225,9 +226,9 @@ def _pixels(image: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.ascontiguousarray(image.numpy())
 
 
-def _entry(image: Tensor) -> tuple[int, ...]:
+def _entry(module: ModuleType, image: Tensor) -> Any:
     """Describe an image ``(H, W, 3)`` of any strides to the kernels."""
-    return (image.data_ptr(), *image.stride(), *image.shape[:2])
+    return module.Image(image.data_ptr(), *image.stride(), *image.shape[:2])
 
 
 def _upload(content: bytes, device: torch.device) -> Tensor:
@@ -242,7 +243,7 @@ def _tensor(name: str, value: object) -> Tensor:
     if isinstance(value, Tensor):
         return value
     try:
-        # By DLPack the producer is told the stream; `__cuda_array_interface__` alone leaves that to the caller.
+        # By DLPack the producer learns the stream. Torch ignores the stream that `__cuda_array_interface__` names.
         if hasattr(value, "__dlpack__"):
             return cast("Tensor", _TORCH.from_dlpack(value))
         if hasattr(value, "__cuda_array_interface__"):
@@ -257,13 +258,9 @@ def _adopted(value: Any) -> Tensor:
     # No device is named, so that the memory stays where it is; a default device of the caller would move it.
     with _TORCH._C.DisableTorchFunction():
         tensor = torch.as_tensor(value)
-    stream = value.__cuda_array_interface__.get("stream")
-    if stream is not None:
-        # What the producer has queued there comes first. 1 and 2 stand for the default streams.
-        current = _TORCH.cuda.current_stream(tensor.device)
-        handle = 0 if stream == 1 else stream
-        if handle != current.cuda_stream:
-            current.wait_stream(_TORCH.cuda.ExternalStream(handle, tensor.device))
+    # What the producer has queued on the stream that it names comes first.
+    stream = int(_TORCH.cuda.current_stream(tensor.device).cuda_stream)
+    _required_module().order_after(value, stream=stream)
     return tensor
 
 
