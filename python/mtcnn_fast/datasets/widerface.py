@@ -17,6 +17,7 @@ from mtcnn_fast._types import Bools, Doubles
 from mtcnn_fast.datasets.detections import widths_to_corners
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.datasets.textfiles import TextFile
+from mtcnn_fast.datasets.widerface_mat import widerface_mat_rows
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.optional import require
 
@@ -187,7 +188,7 @@ def select_events(images: Iterable[WiderImage], events: Collection[str]) -> list
 
 
 def read_widerface_records(annotation: str | os.PathLike[str], images: str | os.PathLike[str]) -> Iterator[FaceRecord]:
-    """Read the official annotation, such as ``wider_face_train_bbx_gt.txt``.
+    """Read the official annotation, such as ``wider_face_train_bbx_gt.txt`` or ``wider_face_train.mat``.
 
     Faces that are marked invalid and boxes without area are ignored ones.
 
@@ -206,9 +207,12 @@ def read_widerface_records(annotation: str | os.PathLike[str], images: str | os.
     ------
     DataError
         If the annotation is missing or not of this form; it names file and line.
+    MissingExtraError
+        If it is a MATLAB file and scipy is not installed.
     """
     folder = Path(images)
-    for name, rows in widerface_rows(annotation):
+    read = widerface_mat_rows if Path(annotation).suffix == ".mat" else widerface_rows
+    for name, rows in read(annotation):
         attributes = dict(zip(ATTRIBUTES, rows[:, 4:10].T.astype(np.int64), strict=True))
         boxes = widths_to_corners(rows)
         yield FaceRecord(
