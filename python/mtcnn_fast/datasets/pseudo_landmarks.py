@@ -11,8 +11,8 @@ import numpy as np
 
 from mtcnn_fast._types import Floats
 from mtcnn_fast.datasets.overlap import iou_matrix
-from mtcnn_fast.datasets.textfiles import TextFile
 from mtcnn_fast.datasets.records import FaceRecord
+from mtcnn_fast.datasets.textfiles import TextFile
 
 _ROW = "x y width height, five times x y, score"
 
@@ -71,6 +71,6 @@ def _read(path: Path, min_score: float) -> tuple[Floats, Floats]:
     file.take("the path of the image")
     count = file.count("the number of faces")
     rows = file.rows(count, 15, _ROW, exact=True)
-    rows = rows[rows[:, 14] >= min_score].astype(np.float32)
+    rows = rows[rows[:, 14] >= min_score]
     corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
-    return corners, rows[:, 4:14].reshape(-1, 5, 2)
+    return corners.astype(np.float32), rows[:, 4:14].reshape(-1, 5, 2).astype(np.float32)

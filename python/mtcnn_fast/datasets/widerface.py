@@ -9,7 +9,6 @@ import dataclasses
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,9 +16,8 @@ from mtcnn_fast._types import Bools, Doubles
 from mtcnn_fast.datasets.detections import widths_to_corners
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.datasets.textfiles import TextFile
-from mtcnn_fast.datasets.widerface_mat import widerface_mat_rows
+from mtcnn_fast.datasets.widerface_mat import load_variables, widerface_mat_rows
 from mtcnn_fast.errors import DataError
-from mtcnn_fast.optional import require
 
 #: The official sub-sets of faces, by how hard they are to find.
 DIFFICULTIES = ("easy", "medium", "hard")
@@ -140,8 +138,8 @@ def widerface_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Doubles]
 
 
 def _read_matlab(folder: Path) -> list[WiderImage]:
-    faces = _load(folder / "wider_face_val.mat", "event_list", "file_list", "face_bbx_list")
-    lists = {name: _load(folder / f"wider_{name}_val.mat", "gt_list")["gt_list"] for name in DIFFICULTIES}
+    faces = load_variables(folder / "wider_face_val.mat", "event_list", "file_list", "face_bbx_list")
+    lists = {name: load_variables(folder / f"wider_{name}_val.mat", "gt_list")["gt_list"] for name in DIFFICULTIES}
     images = []
     for e, event in enumerate(faces["event_list"].ravel()):
         names = faces["file_list"].ravel()[e].ravel()
@@ -156,19 +154,6 @@ def _read_matlab(folder: Path) -> list[WiderImage]:
                 subsets[subset] = chosen
             images.append(WiderImage(str(event.ravel()[0]), str(name.ravel()[0]), corners, subsets))
     return images
-
-
-def _load(path: Path, *variables: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise DataError("is missing; the folder must have the four .mat files of the official evaluation tools", path)
-    try:
-        content: dict[str, Any] = require("scipy.io", "reading the .mat annotation").loadmat(path)
-    except (OSError, ValueError, NotImplementedError) as error:
-        raise DataError(f"is no MATLAB file that can be read ({error})", path) from error
-    for variable in variables:
-        if variable not in content:
-            raise DataError(f"has no variable {variable}", path)
-    return content
 
 
 def select_events(images: Iterable[WiderImage], events: Collection[str]) -> list[WiderImage]:

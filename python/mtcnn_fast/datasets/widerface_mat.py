@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mtcnn_fast._types import Doubles
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.optional import require
-from mtcnn_fast._types import Doubles
 
 #: Variables of the file with a value for each face, in the order of the text form's columns after the box.
 LABELS = (
@@ -45,7 +45,7 @@ def widerface_mat_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Doub
     MissingExtraError
         If scipy is not installed.
     """
-    content = _load(Path(path))
+    content = load_variables(Path(path), "event_list", "file_list", "face_bbx_list", *LABELS)
     events, files = content["event_list"].ravel(), content["file_list"].ravel()
     columns = [content[name].ravel() for name in ("face_bbx_list", *LABELS)]
     for event, (text, names) in enumerate(zip(events, files, strict=True)):
@@ -55,14 +55,23 @@ def widerface_mat_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Doub
             yield f"{text.ravel()[0]}/{name.ravel()[0]}.jpg", faces
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load_variables(path: Path, *variables: str) -> dict[str, Any]:
+    """Read a MATLAB file that must have some variables.
+
+    Raises
+    ------
+    DataError
+        If it is missing, is no such file or lacks one.
+    MissingExtraError
+        If scipy is not installed.
+    """
     if not path.is_file():
         raise DataError("is missing", path)
     try:
         content: dict[str, Any] = require("scipy.io", "reading the .mat annotation").loadmat(path)
     except (OSError, ValueError, NotImplementedError) as error:
         raise DataError(f"is no MATLAB file that can be read ({error})", path) from error
-    for variable in ("event_list", "file_list", "face_bbx_list", *LABELS):
+    for variable in variables:
         if variable not in content:
             raise DataError(f"has no variable {variable}", path)
     return content

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mtcnn_fast._types import Doubles, Pixels
 from mtcnn_fast.training.samples.augment import SWAPPED
-from mtcnn_fast.training.samples.geometry import Floats, extents
+from mtcnn_fast.training.samples.geometry import extents
 from mtcnn_fast.training.soft.warp_options import WarpOptions
-from mtcnn_fast.training.soft.window_set import Pixels, Windows
+from mtcnn_fast.training.soft.window_set import Windows
 
 #: Below this overlap a warped window keeps its overlap: it shows no face either way.
 _LEAST_OVERLAP = 0.2
@@ -24,7 +24,7 @@ _GRAY = 127.5
 UNCHANGED = WarpOptions(flip=0, warp=0, cover=0, contrast=0, color=0, brightness=0)
 
 
-class Examples(NamedTuple):
+class WindowBatch(NamedTuple):
     """Windows on their way into a network.
 
     Attributes
@@ -51,16 +51,16 @@ class Examples(NamedTuple):
 class _Draws(NamedTuple):
     """Random numbers of a batch."""
 
-    sign: Floats
-    rotation: Floats
-    zoom: Floats
-    shift: Floats
-    gain: Floats
-    bias: Floats
-    covers: Floats
+    sign: Doubles
+    rotation: Doubles
+    zoom: Doubles
+    shift: Doubles
+    gain: Doubles
+    bias: Doubles
+    covers: Doubles
 
 
-def examples(windows: Windows, options: WarpOptions, rng: np.random.Generator, dtype: torch.dtype) -> Examples:
+def window_batch(windows: Windows, options: WarpOptions, rng: np.random.Generator, dtype: torch.dtype) -> WindowBatch:
     """Change windows at random and attach what a network should say of each.
 
     Parameters
@@ -74,7 +74,8 @@ def examples(windows: Windows, options: WarpOptions, rng: np.random.Generator, d
 
     Returns
     -------
-    Examples
+    WindowBatch
+    --------
     """
     draws = _draw(len(windows.corners), options, rng)
     images = _warped(windows.images, draws, dtype)
@@ -85,7 +86,7 @@ def examples(windows: Windows, options: WarpOptions, rng: np.random.Generator, d
     offsets = (boxes - corners) / np.concatenate([size, size], axis=1)
     # Section 4 of docs/semantics.md: the decoder subtracts 1 from the sum.
     marks = (points + 1 - corners[:, None, :2]) / size[:, None]
-    return Examples(
+    return WindowBatch(
         images,
         torch.from_numpy(offsets.astype(np.float32)),
         torch.from_numpy(marks.transpose(0, 2, 1).reshape(-1, 10).astype(np.float32)),
@@ -98,8 +99,9 @@ def _draw(count: int, options: WarpOptions, rng: np.random.Generator) -> _Draws:
     warped = rng.random(count) < options.warp
     gain = np.exp(rng.normal(0, options.contrast, (count, 1)))
     covers = np.full((count, 5), -1.0)
+    least, most = options.cover_side
     covered = np.flatnonzero(rng.random(count) < options.cover)
-    corner, side = rng.uniform(0, 0.9, (len(covered), 2)), rng.uniform(*options.cover_side, (len(covered), 2))
+    corner, side = rng.uniform(0, 0.9, (len(covered), 2)), rng.uniform(least, most, (len(covered), 2))
     covers[covered] = np.concatenate([corner, corner + side, rng.uniform(0, 255, (len(covered), 1))], axis=1)
     return _Draws(
         np.where(rng.random(count) < options.flip, -1.0, 1.0),
@@ -134,14 +136,14 @@ def _warped(images: Pixels, draws: _Draws, dtype: torch.dtype) -> Tensor:
     return pixels.to(dtype, memory_format=torch.channels_last)
 
 
-def _cover(pixels: Tensor, covers: Floats) -> None:
+def _cover(pixels: Tensor, covers: Doubles) -> None:
     size = pixels.shape[2]
     for place in np.flatnonzero(covers[:, 4] >= 0):
         left, top, right, bottom = np.rint(covers[place, :4] * size).astype(int)
         pixels[place, :, top:bottom, left:right] = float(covers[place, 4])
 
 
-def _targets(windows: Windows, shown: Floats, draws: _Draws) -> tuple[Floats, Floats, Floats]:
+def _targets(windows: Windows, shown: Doubles, draws: _Draws) -> tuple[Doubles, Doubles, Doubles]:
     """Return faces ``(n, 4)``, points ``(n, 5, 2)`` in pixels and overlap ``(n,)`` of the changed windows."""
     low, size = shown[:, None, :2], (shown[:, 2:] - shown[:, :2])[:, None]
     corners = (windows.faces.reshape(-1, 2, 2).astype(np.float64) - low) / size
@@ -161,7 +163,7 @@ def _targets(windows: Windows, shown: Floats, draws: _Draws) -> tuple[Floats, Fl
     return (faces * size + low).reshape(-1, 4), points * size + low, overlap
 
 
-def _moved(places: npt.NDArray[np.float64], draws: _Draws) -> Floats:
+def _moved(places: Doubles, draws: _Draws) -> Doubles:
     """Return where places ``(n, k, 2)`` of windows, from 0 to 1, are after the change."""
     from_middle = places - 0.5 - draws.shift[:, None]
     cos, sin = np.cos(draws.rotation)[:, None], np.sin(draws.rotation)[:, None]

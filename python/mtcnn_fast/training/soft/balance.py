@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from mtcnn_fast._types import Doubles, Indices
 from mtcnn_fast.training.soft.labels import BACKGROUND_BELOW
 from mtcnn_fast.training.soft.options import BalanceOptions
-from mtcnn_fast.training.soft.window_set import Ints, WindowSet
+from mtcnn_fast.training.soft.window_set import WindowSet
 
 #: Error that a window is taken to have before it was ever seen.
 _FIRST_ERROR = 0.5
@@ -43,14 +43,14 @@ class Balance:
         known = windows.rows.overlap >= 0
         self._known, self._marked = np.flatnonzero(known), np.flatnonzero(~known)
         self._weights = _weights(windows, options)[self._known]
-        self._limits: npt.NDArray[np.float64] = np.empty(0)
+        self._limits: Doubles = np.empty(0)
 
     def refresh(self) -> None:
         """Draw by the errors as they are now, until the next call."""
         chances = (self.errors[self._known] + self.options.least_error) * self._weights
         self._limits = np.cumsum(chances, dtype=np.float64)
 
-    def indices(self, step: int, size: int) -> Ints:
+    def indices(self, step: int, size: int) -> Indices:
         """Return the minibatch of a step: indices ``(size,)``, those of landmark lists last."""
         rng = np.random.default_rng([self._seed, step, 1])
         marked = round(size * self.options.landmark_share) if len(self._marked) else 0
@@ -63,17 +63,17 @@ class Balance:
         return np.concatenate(parts)
 
 
-def _weights(windows: WindowSet, options: BalanceOptions) -> npt.NDArray[np.float64]:
+def _weights(windows: WindowSet, options: BalanceOptions) -> Doubles:
     rows = windows.rows
     side = np.maximum(rows.corners[:, 2] - rows.corners[:, 0], 1)
     octave = np.clip(np.floor(2 * np.log2(side / _SMALLEST)), 0, _CLASSES - 1).astype(np.int64)
     known = rows.overlap >= 0
-    shares = np.bincount(octave[known], minlength=_CLASSES) / max(1, np.count_nonzero(known))
+    shares = np.bincount(octave[known], minlength=_CLASSES) / max(1, int(np.count_nonzero(known)))
     weights = np.maximum(shares, _LEAST_SHARE)[octave] ** -options.size
-    per_image = np.bincount(rows.image)[rows.image]
+    per_image: Doubles = np.bincount(rows.image)[rows.image].astype(np.float64)
     weights *= (per_image / _PER_IMAGE) ** -options.image
     shows_face = rows.overlap > BACKGROUND_BELOW
     _, group = np.unique(np.stack([rows.image, rows.face]), axis=1, return_inverse=True)
-    per_face = np.maximum(np.bincount(group.ravel(), weights=shows_face)[group.ravel()], 1)
+    per_face: Doubles = np.bincount(group.ravel(), weights=shows_face).clip(min=1)[group.ravel()]
     weights[shows_face] *= (per_face[shows_face] / _PER_FACE) ** -options.face
     return np.asarray(weights / weights.mean())

@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
+from mtcnn_fast._types import Bools, Doubles, Floats
 from mtcnn_fast.config import DEFAULTS
 from mtcnn_fast.datasets.overlap import iou_matrix
-from mtcnn_fast.images import load_image
 from mtcnn_fast.datasets.records import FaceRecord
+from mtcnn_fast.images import load_image
 from mtcnn_fast.training.samples.geometry import Stage
 from mtcnn_fast.training.samples.proposals import cpu_device
 from mtcnn_fast.training.samples.workers import run
 from mtcnn_fast.weights import Weights
 
 if TYPE_CHECKING:
-    from mtcnn_fast.backends.stages import StageTrace
+    from mtcnn_fast.faces.trace import StageTrace
 
 #: Steps of a trace after each network and its suppression.
 STEPS: Mapping[Stage, str] = {"p": "proposals", "r": "refinement", "o": "output"}
@@ -32,8 +32,6 @@ _NEVER = 1.0
 _CHUNK = 8
 #: A detection of less overlap with every annotated face is a false positive.
 _FOUND = 0.5
-
-Scores = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,29 +99,31 @@ def calibrate(
 
 def stage_scores(
     weights: Weights, records: Sequence[FaceRecord], stage: Stage, threshold: float, *, workers: int = 1
-) -> Scores:
+) -> Doubles:
     """Return the scores above `threshold` of what a stage leaves on all images; of O-Net's, those of false positives.
 
     The stages before have their default thresholds.
     """
-    thresholds = {
+    thresholds: dict[Stage, tuple[float, float, float]] = {
         "p": (threshold, _NEVER, _NEVER),
         "r": (DEFAULTS.thresholds[0], threshold, _NEVER),
-        "o": (*DEFAULTS.thresholds[:2], threshold),
-    }[stage]
+        "o": (DEFAULTS.thresholds[0], DEFAULTS.thresholds[1], threshold),
+    }
     chunks = [records[at : at + _CHUNK] for at in range(0, len(records), _CHUNK)]
-    return np.concatenate([np.empty(0), *run(functools.partial(_scorer, weights, stage, thresholds), chunks, workers)])
+    return np.concatenate(
+        [np.empty(0), *run(functools.partial(_scorer, weights, stage, thresholds[stage]), chunks, workers)]
+    )
 
 
 def _scorer(
     weights: Weights, stage: Stage, thresholds: tuple[float, float, float]
-) -> Callable[[Sequence[FaceRecord]], Scores]:
+) -> Callable[[Sequence[FaceRecord]], Doubles]:
     from mtcnn_fast.detector import Detector
 
     # Processes are what runs side by side.
     detector = Detector(cpu_device(), weights=weights, thresholds=thresholds, num_threads=1)
 
-    def work(records: Sequence[FaceRecord]) -> Scores:
+    def work(records: Sequence[FaceRecord]) -> Doubles:
         found = [np.empty(0)]
         for record in records:
             trace = cast("list[StageTrace]", detector.detect(load_image(record.path), trace=True).trace)
@@ -136,7 +136,7 @@ def _scorer(
     return work
 
 
-def _wrong(boxes: npt.NDArray[np.float32], record: FaceRecord) -> npt.NDArray[np.bool_]:
+def _wrong(boxes: Floats, record: FaceRecord) -> Bools:
     iou = iou_matrix(boxes.astype(np.float64), record.boxes.astype(np.float64), inclusive=False)
     return np.asarray(iou.max(axis=1, initial=0.0) < _FOUND)
 

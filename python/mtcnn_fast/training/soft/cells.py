@@ -67,7 +67,7 @@ def label_cells(faces: Tensor, usable: Tensor, scale: Tensor, side: int) -> Cell
 
 def _offsets(faces: Tensor, face: Tensor, scale: Tensor, start: Tensor) -> Tensor:
     nearest = faces.gather(1, face.flatten(1)[:, :, None].expand(-1, -1, 4)).reshape(*face.shape, 4)
-    # Section 2 of docs/semantics.md: a cell's box goes from 1 to 12 in the level, rounded down in the image, which takes
+    # Section 2 of docs/semantics.md: a cell's box goes from 1 to 12 in the level, rounded down in the image, which is
     # half a pixel of the image on average.
     first = start[None] + 1 - scale[:, None] / 2
     last = start[None] + CELL - scale[:, None] / 2

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from mtcnn_fast._types import Bools, Doubles, Floats, Indices
 from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.training.samples.geometry import extents
-from mtcnn_fast.training.samples.windows import Corners
 
 #: Windows of less overlap show background.
 BACKGROUND_BELOW = 0.3
@@ -34,16 +33,16 @@ class Labels(NamedTuple):
         False where the window shows a face that is ignored or too small.
     """
 
-    overlap: npt.NDArray[np.float32]
-    face: npt.NDArray[np.int64]
-    certain: npt.NDArray[np.bool_]
+    overlap: Floats
+    face: Indices
+    certain: Bools
 
-    def take(self, chosen: npt.NDArray[np.int64]) -> Labels:
+    def take(self, chosen: Indices) -> Labels:
         """Return the labels of some windows, by their indices."""
         return Labels(self.overlap[chosen], self.face[chosen], self.certain[chosen])
 
 
-def label_windows(record: FaceRecord, corners: Corners, min_face: float) -> Labels:
+def label_windows(record: FaceRecord, corners: Floats, min_face: float) -> Labels:
     """Label windows of an image.
 
     Parameters
@@ -61,7 +60,7 @@ def label_windows(record: FaceRecord, corners: Corners, min_face: float) -> Labe
     shown, boxes = extents(corners), record.boxes.astype(np.float64)
     usable = record.usable & ((boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= min_face)
     overlap, face = np.zeros(len(shown), np.float32), np.full(len(shown), -1, np.int64)
-    certain = (shown[:, 2:] > shown[:, :2]).all(axis=1)
+    certain = np.asarray((shown[:, 2:] > shown[:, :2]).all(axis=1))
     if usable.any() and len(shown):
         places = np.flatnonzero(usable)
         iou = iou_matrix(shown, boxes[places], inclusive=False)
@@ -76,7 +75,7 @@ def label_windows(record: FaceRecord, corners: Corners, min_face: float) -> Labe
     return Labels(overlap, face, certain)
 
 
-def _covered_share(shown: npt.NDArray[np.float64], boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _covered_share(shown: Doubles, boxes: Doubles) -> Doubles:
     """Return the largest share of each window that one box covers."""
     if not len(boxes):
         return np.zeros(len(shown))

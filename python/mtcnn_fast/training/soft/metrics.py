@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from mtcnn_fast.training.soft.augmentation import UNCHANGED, Examples, examples
+from mtcnn_fast._types import Bools, Doubles
+from mtcnn_fast.training.soft.augmentation import UNCHANGED, WindowBatch, window_batch
 from mtcnn_fast.training.soft.forward import Net, features, heads
 from mtcnn_fast.training.soft.labels import BACKGROUND_BELOW
 from mtcnn_fast.training.soft.objective import decoded, losses, paired_iou
@@ -20,9 +20,6 @@ _BATCH = 512
 _FOUND = 0.5
 #: Windows an image that R-Net may let through when the faces that it keeps are counted.
 _KEPT = 100
-
-Values = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 
 def evaluate_windows(net: Net, windows: WindowSet, options: ObjectiveOptions, dtype: torch.dtype) -> dict[str, float]:
@@ -42,8 +39,8 @@ def evaluate_windows(net: Net, windows: WindowSet, options: ObjectiveOptions, dt
         ``loss``; ``ap`` and ``ap_large``, average precision of the scores, where a window is right if its box covers
         the face by half, over all and over windows of 60 pixels and more; ``box_iou``, mean IoU of the boxes of windows
         that overlap a face by 0.4 and more; ``kept``, share of the faces of which one window is among the best 100 an
-        image; ``points`` and ``pseudo_points``, mean error of landmarks in units of the distance of the eyes on landmark
-        lists and on large windows with pseudo labels.
+        image; ``points`` and ``pseudo_points``, mean error of landmarks in units of the distance of the eyes on
+        landmark lists and on large windows with pseudo labels.
     """
     score, iou, error, loss = _outputs(net, windows, options, dtype)
     rows = windows.rows
@@ -66,7 +63,7 @@ def evaluate_windows(net: Net, windows: WindowSet, options: ObjectiveOptions, dt
     return figures
 
 
-def average_precision(scores: Values, right: Flags, total: int) -> float:
+def average_precision(scores: Doubles, right: Bools, total: int) -> float:
     """Return the area under the envelope of precision over recall, of `total` that could be found."""
     order = np.argsort(-scores, kind="stable")
     found = np.cumsum(right[order])
@@ -77,14 +74,14 @@ def average_precision(scores: Values, right: Flags, total: int) -> float:
 
 def _outputs(
     net: Net, windows: WindowSet, options: ObjectiveOptions, dtype: torch.dtype
-) -> tuple[Values, Values, Values, float]:
+) -> tuple[Doubles, Doubles, Doubles, float]:
     """Return score, IoU of the box, error of the landmarks of each window, and the mean loss."""
     score, iou, error = np.empty(len(windows)), np.zeros(len(windows)), np.full(len(windows), np.nan)
     total = 0.0
     rng = np.random.default_rng(0)
     for start in range(0, len(windows), _BATCH):
         places = np.arange(start, min(start + _BATCH, len(windows)))
-        batch = examples(windows.take(places), UNCHANGED, rng, dtype)
+        batch = window_batch(windows.take(places), UNCHANGED, rng, dtype)
         with torch.inference_mode():
             outputs = heads(net, features(net, batch.images))
             total += float(losses(outputs, batch, options).total) * len(places)
@@ -97,13 +94,13 @@ def _outputs(
     return score, iou, error, total / len(windows)
 
 
-def _landmark_error(landmarks: torch.Tensor, batch: Examples) -> Values:
+def _landmark_error(landmarks: torch.Tensor, batch: WindowBatch) -> Doubles:
     found, wanted = (points.reshape(-1, 2, 5) * batch.widths[:, :, None] for points in (landmarks, batch.landmarks))
     eyes = (wanted[:, :, 0] - wanted[:, :, 1]).norm(dim=1)
     return np.asarray((found - wanted).norm(dim=1).mean(dim=1).div(eyes).numpy(), np.float64)
 
 
-def _kept(windows: WindowSet, score: Values, proposed: Flags, face: Flags) -> float:
+def _kept(windows: WindowSet, score: Doubles, proposed: Bools, face: Bools) -> float:
     rows = windows.rows
     images = len(np.unique(rows.image[proposed]))
     if not images:

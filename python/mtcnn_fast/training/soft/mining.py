@@ -6,30 +6,29 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from mtcnn_fast.images import load_image
-from mtcnn_fast.ops import crop_pad_resize
+from mtcnn_fast._types import Floats, Pixels
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.files import write_json
+from mtcnn_fast.images import load_image
+from mtcnn_fast.ops import crop_pad_resize
 from mtcnn_fast.training.samples import shards
 from mtcnn_fast.training.samples.cutting import to_bytes
 from mtcnn_fast.training.samples.geometry import SIZES, Stage
 from mtcnn_fast.training.samples.proposals import cpu_device
-from mtcnn_fast.training.samples.windows import Corners
 from mtcnn_fast.training.samples.workers import run
 from mtcnn_fast.training.soft.labels import BACKGROUND_BELOW, Labels, label_windows
 from mtcnn_fast.training.soft.options import MiningOptions
 from mtcnn_fast.training.soft.window_set import Windows
 
 if TYPE_CHECKING:
-    from mtcnn_fast.backends.stages import StageTrace
     from mtcnn_fast.detector import Detector
+    from mtcnn_fast.faces.trace import StageTrace
     from mtcnn_fast.weights import Weights
 
 #: Images whose windows make one file.
@@ -100,7 +99,7 @@ def mine(
     chunks = [(at, records[at : at + _CHUNK]) for at in range(0, len(records), _CHUNK)]
     missing = [chunk for chunk in chunks if not _is_there(job, chunk[0] // _CHUNK)]
     done = run(functools.partial(_miner, job), missing, workers)
-    images = (None for count in done for _ in range(count))
+    images: Iterator[None] = (None for count in done for _ in range(count))
     if progress:
         from mtcnn_fast.progress import track
 
@@ -138,7 +137,7 @@ def _miner(job: _Job) -> Callable[[tuple[int, Sequence[FaceRecord]]], int]:
             cpu_device(),
             weights=job.weights,
             min_face_size=size,
-            thresholds=(*options.thresholds, _NEVER),
+            thresholds=(options.thresholds[0], options.thresholds[1], _NEVER),
             # Processes are what runs side by side.
             num_threads=1,
         )
@@ -181,10 +180,10 @@ def _chosen(
     options: MiningOptions,
     stage: Stage,
     record: FaceRecord,
-    boxes: Corners,
-    scores: npt.NDArray[np.float32],
+    boxes: Floats,
+    scores: Floats,
     rng: np.random.Generator,
-) -> tuple[Corners, npt.NDArray[np.float32], Labels]:
+) -> tuple[Floats, Floats, Labels]:
     """Choose windows among those proposed, and draw more around the faces."""
     labels = label_windows(record, boxes, options.min_face)
     least = BACKGROUND_BELOW if record.complete else options.min_drawn_overlap
@@ -207,7 +206,7 @@ def _chosen(
     )
 
 
-def _around_faces(options: MiningOptions, record: FaceRecord, rng: np.random.Generator) -> tuple[Corners, Labels]:
+def _around_faces(options: MiningOptions, record: FaceRecord, rng: np.random.Generator) -> tuple[Floats, Labels]:
     """Draw windows around faces, so that those the cascade misses are learned too."""
     sides = record.boxes[:, 2:] - record.boxes[:, :2]
     large = np.flatnonzero(record.usable & (sides.min(axis=1, initial=np.inf) >= options.min_face))
@@ -218,7 +217,8 @@ def _around_faces(options: MiningOptions, record: FaceRecord, rng: np.random.Gen
     middle = (record.boxes[faces, :2] + record.boxes[faces, 2:]) / 2 + side[:, None] * rng.uniform(
         -options.shift_jitter, options.shift_jitter, (len(faces), 2)
     )
-    half = (side * rng.uniform(*options.scale_jitter, len(faces)) / 2)[:, None]
+    least, most = options.scale_jitter
+    half = (side * rng.uniform(least, most, len(faces)) / 2)[:, None]
     # Counted from 1, as crops count.
     corners = np.concatenate([middle - half + 1, middle + half], axis=1).astype(np.float32)
     labels = label_windows(record, corners, options.min_face)
@@ -228,11 +228,11 @@ def _around_faces(options: MiningOptions, record: FaceRecord, rng: np.random.Gen
 
 def _cut(
     stage: Stage,
-    pixels: npt.NDArray[np.uint8],
+    pixels: Pixels,
     number: int,
     record: FaceRecord,
-    corners: Corners,
-    scores: npt.NDArray[np.float32],
+    corners: Floats,
+    scores: Floats,
     labels: Labels,
 ) -> Windows:
     crops, valid = crop_pad_resize(pixels, corners, SIZES[stage], num_threads=1)

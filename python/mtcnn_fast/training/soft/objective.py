@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtcnn_fast.training.losses import Outputs
-from mtcnn_fast.training.soft.augmentation import Examples
+from mtcnn_fast.training.soft.augmentation import WindowBatch
 from mtcnn_fast.training.soft.options import ObjectiveOptions
 
 #: Least width of a predicted box in units of its window, so that the IoU of a box turned inside out has a gradient.
@@ -64,13 +64,13 @@ def soft_labels(overlap: Tensor, regressed: Tensor, options: ObjectiveOptions) -
     return ((quality - low) / (high - low)).clamp(0, 1)
 
 
-def losses(outputs: Outputs, batch: Examples, options: ObjectiveOptions) -> Losses:
+def losses(outputs: Outputs, batch: WindowBatch, options: ObjectiveOptions) -> Losses:
     """Compute the loss of a minibatch.
 
     Parameters
     ----------
     outputs : Outputs
-    batch : Examples
+    batch : WindowBatch
     options : ObjectiveOptions
 
     Returns
@@ -101,7 +101,7 @@ def losses(outputs: Outputs, batch: Examples, options: ObjectiveOptions) -> Loss
     return Losses(total, detection, box, landmark, error)
 
 
-def _landmark_loss(landmarks: Tensor | None, batch: Examples, options: ObjectiveOptions) -> Tensor:
+def _landmark_loss(landmarks: Tensor | None, batch: WindowBatch, options: ObjectiveOptions) -> Tensor:
     if landmarks is None:
         return batch.overlap.new_zeros(())
     by_hand = batch.overlap < 0

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import time
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from mtcnn_fast.errors import TrainingError
+from mtcnn_fast._types import AnyArray, Indices
 from mtcnn_fast.nets.modules import PNet
-from mtcnn_fast.training import checkpoints
-from mtcnn_fast.training.logs import RunLog
 from mtcnn_fast.training.soft.cells import Cells, label_cells
-from mtcnn_fast.training.soft.forward import features, heads, slopes_of
-from mtcnn_fast.training.soft.loop import DTYPES, SoftResult, adamw, follow, learning_rate
+from mtcnn_fast.training.soft.forward import Net, features, heads
 from mtcnn_fast.training.soft.metrics import average_precision
 from mtcnn_fast.training.soft.objective import paired_iou
 from mtcnn_fast.training.soft.options import PNetOptions
+from mtcnn_fast.training.soft.run import SoftResult, SoftRun
 from mtcnn_fast.training.soft.tiles import Tiles
 
 _BATCH = 64
@@ -47,7 +43,7 @@ class TileBatch:
 
 def tile_batch(
     tiles: Tiles,
-    indices: npt.NDArray[np.int64],
+    indices: Indices,
     options: PNetOptions,
     rng: np.random.Generator | None,
     dtype: torch.dtype,
@@ -112,17 +108,20 @@ def _decoded(offsets: Tensor) -> Tensor:
     return offsets + torch.tensor([0.0, 0.0, 1.0, 1.0])
 
 
-def evaluate_pnet(net: PNet, tiles: Tiles, options: PNetOptions, dtype: torch.dtype) -> dict[str, float]:
+def evaluate_pnet(net: Net, tiles: Tiles, options: PNetOptions, dtype: torch.dtype) -> dict[str, float]:
     """Measure P-Net on held-out tiles.
 
     Returns
     -------
     dict of str to float
-        ``detection`` and ``box``, the losses; ``ap``, average precision of the cells that overlap a face by half against
-        those that show none; ``recall``, share of the former that have a higher score than one cell in 300 of the
-        latter; ``box_iou``, mean IoU of their boxes.
+        ``detection`` and ``box``, the losses; ``ap``, average precision of the cells that overlap a face by half
+        against those that show none; ``recall``, share of the former that have a higher score than one cell in 300
+        of the latter; ``box_iou``, mean IoU of their boxes.
     """
-    scores, faces, ious, sums = [], [], [], np.zeros(3)
+    scores: list[AnyArray] = []
+    faces: list[AnyArray] = []
+    ious: list[AnyArray] = []
+    sums = np.zeros(3)
     for start in range(0, len(tiles.scale), _BATCH):
         indices = np.arange(start, min(start + _BATCH, len(tiles.scale)))
         batch = tile_batch(tiles, indices, options, None, dtype)
@@ -138,14 +137,14 @@ def evaluate_pnet(net: PNet, tiles: Tiles, options: PNetOptions, dtype: torch.dt
             found, wanted = (each.permute(0, 2, 3, 1)[overlap >= 0.5] for each in (outputs.boxes, batch.cells.boxes))
             ious.append(paired_iou(_decoded(found), _decoded(wanted)).numpy())
             sums += [float(detection) * len(indices), float(box) * len(indices), len(indices)]
-    score, face = np.concatenate(scores).astype(np.float64), np.concatenate(faces)
-    background = np.sort(score[~face])
+    all_scores, face = np.concatenate(scores).astype(np.float64), np.concatenate(faces)
+    background = np.sort(all_scores[~face])
     limit = background[-max(1, len(background) // 300)] if len(background) else -np.inf
     return {
         "detection": float(sums[0] / sums[2]),
         "box": float(sums[1] / sums[2]),
-        "ap": average_precision(score, face, int(face.sum())),
-        "recall": float((score[face] > limit).mean()) if face.any() else float("nan"),
+        "ap": average_precision(all_scores, face, int(face.sum())),
+        "recall": float((all_scores[face] > limit).mean()) if face.any() else float("nan"),
         "box_iou": float(np.concatenate(ious).mean()) if face.any() else float("nan"),
     }
 
@@ -187,108 +186,40 @@ def train_pnet(
     TrainingError
         If the loss is no longer a finite number.
     """
-    return _Run(net, tiles, validation, options, out, name).train(shown)
+    return _TileRun(net, tiles, validation, options, out, name).train(shown)
 
 
-class _Run:
+class _TileRun(SoftRun[TileBatch]):
     """The state of one call of `train_pnet`."""
+
+    parts = ("loss", "detection", "box")
 
     def __init__(
         self, net: PNet, tiles: Tiles, validation: Tiles | None, options: PNetOptions, out: Path | None, name: str
     ) -> None:
-        self.net, self.tiles, self.validation, self.options, self.out = net, tiles, validation, options, out
-        self.name = name
-        self.dtype = DTYPES[options.amp]
-        self.average = copy.deepcopy(net)
-        net.to(memory_format=torch.channels_last)
-        self.slopes = [slopes for slopes in slopes_of(net) if bool((slopes >= 0).all())]
-        self.optimizer = adamw(net, options.learning_rate, options.weight_decay)
-        self.step = 0
-        self.history: list[dict[str, float]] = []
-        self.sums = np.zeros(3)
+        super().__init__(net, options, out, name)
+        self.settings, self.tiles, self.validation = options, tiles, validation
 
-    def train(self, shown: bool) -> SoftResult:
-        """Train from wherever the run is to its end."""
-        start = time.perf_counter()
-        self._restore()
-        options = self.options
-        with RunLog(self.out, self.name, options.steps, self.step, tensorboard=False, shown=shown) as log:
-            if self.step == 0:
-                self._validate(log)
-            began, seen = time.perf_counter(), 0
-            while self.step < options.steps:
-                self._train()
-                seen += options.batch_size
-                log.advance(self.step, self.sums[0])
-                if self.step % options.log_every == 0 or self.step == options.steps:
-                    log.write("training", self._row(seen / (time.perf_counter() - began)))
-                    began, seen = time.perf_counter(), 0
-                if self.step % options.validate_every == 0 or self.step == options.steps:
-                    self._validate(log)
-                    self._save()
-        self.net.load_state_dict(self.average.state_dict())
-        self.net.to(memory_format=torch.contiguous_format)
-        return SoftResult(self.step, time.perf_counter() - start, tuple(self.history))
+    def batches(self) -> Generator[TileBatch, None, None]:
+        """Yield minibatches of tiles drawn evenly."""
+        while self.step < self.settings.steps:
+            rng = np.random.default_rng([self.settings.seed, self.step])
+            indices = rng.integers(len(self.tiles.scale), size=self.settings.batch_size)
+            yield tile_batch(self.tiles, indices, self.settings, rng, self.dtype)
 
-    def _train(self) -> None:
-        options = self.options
-        rng = np.random.default_rng([options.seed, self.step])
-        indices = rng.integers(len(self.tiles.scale), size=options.batch_size)
-        batch = tile_batch(self.tiles, indices, options, rng, self.dtype)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(options, self.step)
+    def loss(self, batch: TileBatch) -> tuple[Tensor, ...]:
+        """Return the parts of the loss."""
         outputs = heads(self.net, features(self.net, batch.images))
         assert outputs.boxes is not None
-        detection, box = pnet_loss(outputs.logits, outputs.boxes, batch.cells, options)
-        total = detection + options.box_weight * box
-        if not bool(torch.isfinite(total)):
-            raise TrainingError(f"{self.name}: the loss of minibatch {self.step} (from 0) is not a finite number")
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.net.parameters(), options.clip)
-        self.optimizer.step()
-        self.step += 1
-        with torch.no_grad():
-            for slopes in self.slopes:
-                slopes.clamp_(min=0)
-        follow(self.average, self.net, options.average, self.step)
-        self.sums += [float(part.detach()) for part in (total, detection, box)]
+        detection, box = pnet_loss(outputs.logits, outputs.boxes, batch.cells, self.settings)
+        return detection + self.settings.box_weight * box, detection, box
 
-    def _row(self, rate: float) -> dict[str, float]:
-        count = self.step % self.options.log_every or self.options.log_every
-        figures = dict(zip(("loss", "detection", "box"), (self.sums / count).tolist(), strict=True))
-        self.sums[:] = 0
-        rates = {"learning_rate": learning_rate(self.options, self.step - 1), "tiles_per_second": round(rate, 1)}
-        return {"step": self.step, **figures, **rates}
+    def measure(self) -> Mapping[str, float] | None:
+        """Return the figures of `evaluate_pnet`."""
+        if self.validation is None:
+            return None
+        return evaluate_pnet(self.average, self.validation, self.settings, self.dtype)
 
-    def _validate(self, log: RunLog) -> None:
-        if self.validation is not None:
-            figures = evaluate_pnet(self.average, self.validation, self.options, self.dtype)
-            self.history.append({"step": self.step, **figures})
-            log.write("validation", self.history[-1])
-
-    def _description(self) -> dict[str, Any]:
-        settings = dataclasses.asdict(self.options)
-        return {**{name: value for name, value in settings.items() if name != "log_every"}, "tiles": len(self.tiles[3])}
-
-    def _save(self) -> None:
-        if self.out is None:
-            return
-        tensors = {
-            **checkpoints.with_prefix("network", self.net.state_dict()),
-            **checkpoints.with_prefix("average", self.average.state_dict()),
-            **checkpoints.with_prefix("optimizer", checkpoints.optimizer_tensors(self.optimizer)),
-        }
-        state = {"history": self.history, "sums": self.sums.tolist()}
-        checkpoints.save_checkpoint(self.out, checkpoints.Checkpoint(self.step, tensors, state), self._description())
-
-    def _restore(self) -> None:
-        found = None if self.out is None else checkpoints.load_checkpoint(self.out, self._description())
-        if found is None:
-            return
-        self.step = found.step
-        self.net.load_state_dict(checkpoints.without_prefix("network", found.tensors))
-        self.average.load_state_dict(checkpoints.without_prefix("average", found.tensors))
-        checkpoints.load_optimizer(self.optimizer, checkpoints.without_prefix("optimizer", found.tensors))
-        self.history = list(found.state["history"])
-        self.sums[:] = found.state["sums"]
+    def description(self) -> dict[str, Any]:
+        """Return how many tiles there are."""
+        return {"tiles": len(self.tiles.scale)}

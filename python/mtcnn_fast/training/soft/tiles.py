@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from mtcnn_fast._types import AnyArray, Doubles, Floats, Pixels
 from mtcnn_fast.config import CELL
+from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.errors import DataError
+from mtcnn_fast.files import write_json
 from mtcnn_fast.images import load_image
 from mtcnn_fast.ops import resize_pyramid
-from mtcnn_fast.datasets.records import FaceRecord
-from mtcnn_fast.files import write_json
 from mtcnn_fast.training.samples import shards
 from mtcnn_fast.training.samples.workers import run
 from mtcnn_fast.training.soft.mining import record_plan
@@ -30,8 +30,6 @@ FACES = 24
 #: Sides in cells' windows of the faces around which tiles are cut.
 _NEAR = (0.8, 1.9)
 _DONE = "tiles.json"
-
-Floats = npt.NDArray[np.float32]
 
 
 class Tiles(NamedTuple):
@@ -49,9 +47,9 @@ class Tiles(NamedTuple):
         Pixels of the level for a pixel of the image.
     """
 
-    images: npt.NDArray[np.uint8]
+    images: Pixels
     faces: Floats
-    usable: npt.NDArray[np.int8]
+    usable: AnyArray
     scale: Floats
 
 
@@ -147,7 +145,7 @@ def _of_image(job: _Job, number: int, record: FaceRecord) -> Tiles:
     sides = (record.boxes[:, 2:] - record.boxes[:, :2]).max(axis=1, initial=0)
     faces = np.flatnonzero(record.usable & (sides >= options.min_face))
     # Scales that show a face at about the size of a cell's window; each level is computed once.
-    around: list[tuple[float, npt.NDArray[np.float64] | None]] = []
+    around: list[tuple[float, Doubles | None]] = []
     for face in rng.permutation(faces)[: options.per_image // 2]:
         scale = CELL * rng.uniform(*_NEAR) / float(sides[face])
         nearest = float(scales[np.abs(np.log(scales / scale)).argmin()])
@@ -164,9 +162,9 @@ def _of_image(job: _Job, number: int, record: FaceRecord) -> Tiles:
     return Tiles(*(np.stack(column) for column in zip(*parts, strict=True)))
 
 
-def _scales(rng: np.random.Generator, options: TileOptions, side: int) -> npt.NDArray[np.float64]:
+def _scales(rng: np.random.Generator, options: TileOptions, side: int) -> Doubles:
     """Return the scales of a pyramid, its first one drawn around that of the smallest face."""
-    scale = CELL / options.min_face_size * rng.uniform(*options.scale_jitter)
+    scale = CELL / options.min_face_size * rng.uniform(options.scale_jitter[0], options.scale_jitter[1])
     scales = []
     while side * scale >= CELL:
         scales.append(scale)
@@ -184,9 +182,9 @@ def _none(side: int) -> Tiles:
 
 
 def _tile(
-    image: npt.NDArray[np.uint8],
+    image: Pixels,
     scale: float,
-    middle: npt.NDArray[np.float64] | None,
+    middle: Doubles | None,
     record: FaceRecord,
     options: TileOptions,
     rng: np.random.Generator,
@@ -205,8 +203,8 @@ def _tile(
 
 
 def _faces_of(
-    boxes: npt.NDArray[np.float64], record: FaceRecord, scale: float, shape: tuple[int, ...], options: TileOptions
-) -> tuple[Floats, npt.NDArray[np.int8]]:
+    boxes: Doubles, record: FaceRecord, scale: float, shape: tuple[int, ...], options: TileOptions
+) -> tuple[Floats, AnyArray]:
     """Return the faces of a tile that is filled up to `shape`, the rest of it as one that is not usable."""
     longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
     inside = (boxes[:, 2:] > 0).all(axis=1) & (boxes[:, 0] < shape[1]) & (boxes[:, 1] < shape[0]) & (longer > 0)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from mtcnn_fast._types import AnyArray, Floats, Indices, Pixels
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.training.samples import shards
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
-Pixels = npt.NDArray[np.uint8]
 
 
 class Windows(NamedTuple):
@@ -47,8 +43,8 @@ class Windows(NamedTuple):
     points: Floats
     overlap: Floats
     score: Floats
-    image: Ints
-    face: Ints
+    image: Indices
+    face: Indices
 
 
 class WindowSet:
@@ -103,7 +99,7 @@ class WindowSet:
             raise ConfigError(f"sets must be one or more of one size, got {[windows.size for windows in sets]}")
         return cls([part for windows in sets for part in windows._images], _joined([each.rows for each in sets]))
 
-    def subset(self, indices: Ints) -> WindowSet:
+    def subset(self, indices: Indices) -> WindowSet:
         """Return the windows at `indices` (m,) as a set with images of its own, in memory."""
         taken = self.take(indices)
         return WindowSet([taken.images], taken._replace(images=taken.images[:0]))
@@ -111,15 +107,16 @@ class WindowSet:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def take(self, indices: Ints) -> Windows:
+    def take(self, indices: Indices) -> Windows:
         """Return copies of the windows at `indices` (m,), in that order."""
         images = np.empty((len(indices), self.size, self.size, 3), np.uint8)
         parts = np.searchsorted(self._starts, indices, "right") - 1
         for place, (part, index) in enumerate(zip(parts.tolist(), indices.tolist(), strict=True)):
             images[place] = self._images[part][index - self._starts[part]]
-        return Windows(images, *(column[indices] for column in self.rows[1:]))
+        columns: list[AnyArray] = [column[indices] for column in self.rows[1:]]
+        return Windows(images, *columns)
 
 
 def _joined(parts: Sequence[Windows]) -> Windows:
-    columns: list[npt.NDArray[Any]] = [np.concatenate(column) for column in list(zip(*parts, strict=True))[1:]]
+    columns: list[AnyArray] = [np.concatenate(column) for column in list(zip(*parts, strict=True))[1:]]
     return Windows(parts[0].images[:0], *columns)
