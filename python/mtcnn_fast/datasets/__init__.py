@@ -10,6 +10,7 @@ from mtcnn_fast.datasets.celeba import read_celeba
 from mtcnn_fast.datasets.coco import read_coco
 from mtcnn_fast.datasets.fddb import FddbImage, read_fddb_images, read_fddb_records
 from mtcnn_fast.datasets.landmark_lists import LandmarkFace, read_landmark_list, read_landmarks
+from mtcnn_fast.datasets.pseudo_landmarks import with_pseudo_landmarks
 from mtcnn_fast.datasets.records import FaceRecord, present
 from mtcnn_fast.datasets.splits import split
 from mtcnn_fast.datasets.widerface import WiderImage, read_retinaface, read_widerface_images, read_widerface_records
@@ -34,4 +35,5 @@ __all__ = [
     "read_widerface_images",
     "read_widerface_records",
     "split",
+    "with_pseudo_landmarks",
 ]

@@ -9,7 +9,6 @@ import dataclasses
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,8 +16,8 @@ from mtcnn_fast._types import Bools, Doubles
 from mtcnn_fast.datasets.detections import widths_to_corners
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.datasets.textfiles import TextFile
+from mtcnn_fast.datasets.widerface_mat import load_variables, widerface_mat_rows
 from mtcnn_fast.errors import DataError
-from mtcnn_fast.optional import require
 
 #: The official sub-sets of faces, by how hard they are to find.
 DIFFICULTIES = ("easy", "medium", "hard")
@@ -139,8 +138,8 @@ def widerface_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Doubles]
 
 
 def _read_matlab(folder: Path) -> list[WiderImage]:
-    faces = _load(folder / "wider_face_val.mat", "event_list", "file_list", "face_bbx_list")
-    lists = {name: _load(folder / f"wider_{name}_val.mat", "gt_list")["gt_list"] for name in DIFFICULTIES}
+    faces = load_variables(folder / "wider_face_val.mat", "event_list", "file_list", "face_bbx_list")
+    lists = {name: load_variables(folder / f"wider_{name}_val.mat", "gt_list")["gt_list"] for name in DIFFICULTIES}
     images = []
     for e, event in enumerate(faces["event_list"].ravel()):
         names = faces["file_list"].ravel()[e].ravel()
@@ -155,19 +154,6 @@ def _read_matlab(folder: Path) -> list[WiderImage]:
                 subsets[subset] = chosen
             images.append(WiderImage(str(event.ravel()[0]), str(name.ravel()[0]), corners, subsets))
     return images
-
-
-def _load(path: Path, *variables: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise DataError("is missing; the folder must have the four .mat files of the official evaluation tools", path)
-    try:
-        content: dict[str, Any] = require("scipy.io", "reading the .mat annotation").loadmat(path)
-    except (OSError, ValueError, NotImplementedError) as error:
-        raise DataError(f"is no MATLAB file that can be read ({error})", path) from error
-    for variable in variables:
-        if variable not in content:
-            raise DataError(f"has no variable {variable}", path)
-    return content
 
 
 def select_events(images: Iterable[WiderImage], events: Collection[str]) -> list[WiderImage]:
@@ -187,7 +173,7 @@ def select_events(images: Iterable[WiderImage], events: Collection[str]) -> list
 
 
 def read_widerface_records(annotation: str | os.PathLike[str], images: str | os.PathLike[str]) -> Iterator[FaceRecord]:
-    """Read the official annotation, such as ``wider_face_train_bbx_gt.txt``.
+    """Read the official annotation, such as ``wider_face_train_bbx_gt.txt`` or ``wider_face_train.mat``.
 
     Faces that are marked invalid and boxes without area are ignored ones.
 
@@ -206,9 +192,12 @@ def read_widerface_records(annotation: str | os.PathLike[str], images: str | os.
     ------
     DataError
         If the annotation is missing or not of this form; it names file and line.
+    MissingExtraError
+        If it is a MATLAB file and scipy is not installed.
     """
     folder = Path(images)
-    for name, rows in widerface_rows(annotation):
+    read = widerface_mat_rows if Path(annotation).suffix == ".mat" else widerface_rows
+    for name, rows in read(annotation):
         attributes = dict(zip(ATTRIBUTES, rows[:, 4:10].T.astype(np.int64), strict=True))
         boxes = widths_to_corners(rows)
         yield FaceRecord(

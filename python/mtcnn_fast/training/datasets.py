@@ -41,6 +41,9 @@ class DataSource:
         How many images to take, the first ones; None takes all. For ``drawn``: how many to draw.
     allow_missing : bool
         Leave out images that are not there, rather than refuse.
+    pseudo_landmarks : str
+        Folder, relative to the root of the data, of landmarks that a detector put on these images; see
+        `mtcnn_fast.training.data.with_pseudo_landmarks`. Empty for none.
     form : {"box", "points", "mtfl"} or None
         What a row of a ``landmark_list`` holds; None takes ``box`` or ``points``, by the number of columns.
 
@@ -55,6 +58,7 @@ class DataSource:
     images: str = ""
     count: int | None = None
     allow_missing: bool = False
+    pseudo_landmarks: str = ""
     form: LandmarkForm | None = None
 
     def __post_init__(self) -> None:
@@ -66,6 +70,8 @@ class DataSource:
         Maybe(Count())("count", self.count)
         if self.format == DRAWN and self.count is None:
             raise ConfigError("count must say how many pictures to draw")
+        if not isinstance(self.pseudo_landmarks, str):
+            raise ConfigError(f"pseudo_landmarks must be a folder, got {self.pseudo_landmarks!r}")
         if self.form is not None:
             Choice(tuple(FORMS))("form", self.form)
             if self.format != "landmark_list":
@@ -95,6 +101,8 @@ class DataSource:
         found = READERS[self.format](annotation, root / self.images, **more)
         there = present(found) if self.allow_missing else found
         records = list(itertools.islice(there, self.count))
+        if self.pseudo_landmarks:
+            records = list(data.with_pseudo_landmarks(records, root / self.pseudo_landmarks))
         for record in records:
             if not record.path.is_file():
                 named = f"no such image, which {annotation} names; allow_missing = true leaves it out"

@@ -1,0 +1,77 @@
+"""WIDER FACE's annotation as MATLAB files, such as ``wider_face_train.mat``, which the data set comes with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtcnn_fast._types import Doubles
+from mtcnn_fast.errors import DataError
+from mtcnn_fast.optional import require
+
+#: Variables of the file with a value for each face, in the order of the text form's columns after the box.
+LABELS = (
+    "blur_label_list",
+    "expression_label_list",
+    "illumination_label_list",
+    "invalid_label_list",
+    "occlusion_label_list",
+    "pose_label_list",
+)
+
+
+def widerface_mat_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Doubles]]:
+    """Read the annotation as MATLAB file.
+
+    Parameters
+    ----------
+    path : path-like or str
+
+    Yields
+    ------
+    image : str
+        Its path, ``EVENT/NAME.jpg``.
+    faces : (N, 10) float64
+        The columns of the text form, see `mtcnn_fast.datasets.widerface.widerface_rows`.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or not of this form.
+    MissingExtraError
+        If scipy is not installed.
+    """
+    content = load_variables(Path(path), "event_list", "file_list", "face_bbx_list", *LABELS)
+    events, files = content["event_list"].ravel(), content["file_list"].ravel()
+    columns = [content[name].ravel() for name in ("face_bbx_list", *LABELS)]
+    for event, (text, names) in enumerate(zip(events, files, strict=True)):
+        for image, name in enumerate(names.ravel()):
+            rows = [np.asarray(column[event].ravel()[image], np.float64) for column in columns]
+            faces = np.concatenate([rows[0].reshape(-1, 4), *(row.reshape(-1, 1) for row in rows[1:])], axis=1)
+            yield f"{text.ravel()[0]}/{name.ravel()[0]}.jpg", faces
+
+
+def load_variables(path: Path, *variables: str) -> dict[str, Any]:
+    """Read a MATLAB file that must have some variables.
+
+    Raises
+    ------
+    DataError
+        If it is missing, is no such file or lacks one.
+    MissingExtraError
+        If scipy is not installed.
+    """
+    if not path.is_file():
+        raise DataError("is missing", path)
+    try:
+        content: dict[str, Any] = require("scipy.io", "reading the .mat annotation").loadmat(path)
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise DataError(f"is no MATLAB file that can be read ({error})", path) from error
+    for variable in variables:
+        if variable not in content:
+            raise DataError(f"has no variable {variable}", path)
+    return content

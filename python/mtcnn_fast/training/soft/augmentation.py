@@ -1,0 +1,173 @@
+"""Random changes of windows (small rotations, zoom, shift, light, covered patches), and targets that follow them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mtcnn_fast._types import Doubles, Pixels
+from mtcnn_fast.training.samples.augment import SWAPPED
+from mtcnn_fast.training.samples.geometry import extents
+from mtcnn_fast.training.soft.warp_options import WarpOptions
+from mtcnn_fast.training.soft.window_set import Windows
+
+#: Below this overlap a warped window keeps its overlap: it shows no face either way.
+_LEAST_OVERLAP = 0.2
+_GRAY = 127.5
+
+
+#: Options that leave windows as they are.
+UNCHANGED = WarpOptions(flip=0, warp=0, cover=0, contrast=0, color=0, brightness=0)
+
+
+class WindowBatch(NamedTuple):
+    """Windows on their way into a network.
+
+    Attributes
+    ----------
+    images : Tensor of shape (n, 3, S, S)
+        Normalised, channels last in memory.
+    boxes : Tensor of float32, shape (n, 4)
+        Offsets of the face's corners in units of the window; NaN without a face.
+    landmarks : Tensor of float32, shape (n, 10)
+        Five x, then five y, in units of the window; NaN where unknown.
+    overlap : Tensor of float32, shape (n,)
+        IoU of window and face; -1 where unknown.
+    widths : Tensor of float32, shape (n, 2)
+        Width and height of the window in pixels of its image.
+    """
+
+    images: Tensor
+    boxes: Tensor
+    landmarks: Tensor
+    overlap: Tensor
+    widths: Tensor
+
+
+class _Draws(NamedTuple):
+    """Random numbers of a batch."""
+
+    sign: Doubles
+    rotation: Doubles
+    zoom: Doubles
+    shift: Doubles
+    gain: Doubles
+    bias: Doubles
+    covers: Doubles
+
+
+def window_batch(windows: Windows, options: WarpOptions, rng: np.random.Generator, dtype: torch.dtype) -> WindowBatch:
+    """Change windows at random and attach what a network should say of each.
+
+    Parameters
+    ----------
+    windows : Windows
+        Of R-Net or O-Net.
+    options : WarpOptions
+    rng : numpy.random.Generator
+    dtype : torch.dtype
+        Of the images.
+
+    Returns
+    -------
+    WindowBatch
+    --------
+    """
+    draws = _draw(len(windows.corners), options, rng)
+    images = _warped(windows.images, draws, dtype)
+    corners = windows.corners.astype(np.float64)
+    size = corners[:, 2:] - corners[:, :2] + 1
+    shown = extents(windows.corners)
+    boxes, points, overlap = _targets(windows, shown, draws)
+    offsets = (boxes - corners) / np.concatenate([size, size], axis=1)
+    # Section 4 of docs/semantics.md: the decoder subtracts 1 from the sum.
+    marks = (points + 1 - corners[:, None, :2]) / size[:, None]
+    return WindowBatch(
+        images,
+        torch.from_numpy(offsets.astype(np.float32)),
+        torch.from_numpy(marks.transpose(0, 2, 1).reshape(-1, 10).astype(np.float32)),
+        torch.from_numpy(overlap.astype(np.float32)),
+        torch.from_numpy(size.astype(np.float32)),
+    )
+
+
+def _draw(count: int, options: WarpOptions, rng: np.random.Generator) -> _Draws:
+    warped = rng.random(count) < options.warp
+    gain = np.exp(rng.normal(0, options.contrast, (count, 1)))
+    covers = np.full((count, 5), -1.0)
+    least, most = options.cover_side
+    covered = np.flatnonzero(rng.random(count) < options.cover)
+    corner, side = rng.uniform(0, 0.9, (len(covered), 2)), rng.uniform(least, most, (len(covered), 2))
+    covers[covered] = np.concatenate([corner, corner + side, rng.uniform(0, 255, (len(covered), 1))], axis=1)
+    return _Draws(
+        np.where(rng.random(count) < options.flip, -1.0, 1.0),
+        np.where(warped, np.deg2rad(rng.normal(0, options.rotation, count)), 0.0),
+        np.where(warped, np.exp(rng.normal(0, options.zoom, count)), 1.0),
+        np.where(warped[:, None], rng.normal(0, options.shift, (count, 2)), 0.0),
+        gain * np.exp(rng.normal(0, options.color, (count, 3))),
+        _GRAY * (1 - gain) + 255 * rng.normal(0, options.brightness, (count, 1)),
+        covers,
+    )
+
+
+def _warped(images: Pixels, draws: _Draws, dtype: torch.dtype) -> Tensor:
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    moved = (draws.zoom != 1) | (draws.rotation != 0) | (draws.shift != 0).any(axis=1)
+    flipped = torch.from_numpy((draws.sign < 0) & ~moved)
+    pixels[flipped] = pixels[flipped].flip(3)
+    which = torch.from_numpy(np.flatnonzero(moved))
+    if len(which):
+        # Of a place in the result, where it comes from: mirrored, turned, made larger, moved. From -1 to 1.
+        cos, sin = np.cos(draws.rotation) / draws.zoom, np.sin(draws.rotation) / draws.zoom
+        rows = (cos * draws.sign, -sin, 2 * draws.shift[:, 0], sin * draws.sign, cos, 2 * draws.shift[:, 1])
+        maps = torch.from_numpy(np.stack(rows, axis=1).astype(np.float32)).reshape(-1, 2, 3)[which]
+        part = pixels[which].contiguous()
+        grid = functional.affine_grid(maps, list(part.shape), align_corners=False)
+        pixels[which] = functional.grid_sample(part, grid, padding_mode="border", align_corners=False)
+    gain = torch.from_numpy(draws.gain.astype(np.float32))[:, :, None, None]
+    bias = torch.from_numpy(np.broadcast_to(draws.bias, draws.gain.shape).astype(np.float32))[:, :, None, None]
+    pixels.mul_(gain).add_(bias)
+    _cover(pixels, draws.covers)
+    pixels.clamp_(0, 255).sub_(127.5).mul_(0.0078125)
+    return pixels.to(dtype, memory_format=torch.channels_last)
+
+
+def _cover(pixels: Tensor, covers: Doubles) -> None:
+    size = pixels.shape[2]
+    for place in np.flatnonzero(covers[:, 4] >= 0):
+        left, top, right, bottom = np.rint(covers[place, :4] * size).astype(int)
+        pixels[place, :, top:bottom, left:right] = float(covers[place, 4])
+
+
+def _targets(windows: Windows, shown: Doubles, draws: _Draws) -> tuple[Doubles, Doubles, Doubles]:
+    """Return faces ``(n, 4)``, points ``(n, 5, 2)`` in pixels and overlap ``(n,)`` of the changed windows."""
+    low, size = shown[:, None, :2], (shown[:, 2:] - shown[:, :2])[:, None]
+    corners = (windows.faces.reshape(-1, 2, 2).astype(np.float64) - low) / size
+    middle = _moved(corners.mean(axis=1, keepdims=True), draws)
+    # A turned face keeps an upright box of its size.
+    half = (corners[:, 1:] - corners[:, :1]) / 2 * draws.zoom[:, None, None]
+    faces = np.concatenate([middle - half, middle + half], axis=1)
+    points = _moved((windows.points.astype(np.float64) - low) / size, draws)
+    mirrored = draws.sign < 0
+    points[mirrored] = points[mirrored][:, SWAPPED]
+    overlap = windows.overlap.astype(np.float64)
+    changed = (draws.zoom != 1) & (overlap > _LEAST_OVERLAP)
+    inside = np.clip(faces[changed], 0, 1)
+    shared = np.prod(inside[:, 1] - inside[:, 0], axis=1)
+    area = np.prod(faces[changed, 1] - faces[changed, 0], axis=1)
+    overlap[changed] = shared / (1 + area - shared)
+    return (faces * size + low).reshape(-1, 4), points * size + low, overlap
+
+
+def _moved(places: Doubles, draws: _Draws) -> Doubles:
+    """Return where places ``(n, k, 2)`` of windows, from 0 to 1, are after the change."""
+    from_middle = places - 0.5 - draws.shift[:, None]
+    cos, sin = np.cos(draws.rotation)[:, None], np.sin(draws.rotation)[:, None]
+    zoom = draws.zoom[:, None]
+    across = draws.sign[:, None] * zoom * (cos * from_middle[..., 0] + sin * from_middle[..., 1])
+    down = zoom * (cos * from_middle[..., 1] - sin * from_middle[..., 0])
+    return np.stack([0.5 + across, 0.5 + down], axis=2)
