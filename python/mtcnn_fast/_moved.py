@@ -55,6 +55,11 @@ MOVED = {
     "training.data.records": "datasets.records",
     "training.data.splits": "datasets.splits",
     "training.data.widerface": "datasets.widerface",
+    "training.networks": "training.stage_networks",
+    "training.options": "training.train_options",
+    "training.samples.options": "training.samples.sample_options",
+    "training.ablations.options": "training.ablations.ablation_options",
+    "training.datasets": "training.data_sources",
     "training.files": "files",
 }
 

@@ -23,6 +23,7 @@ from mtcnn_fast.evaluation.cascade_cnn.system import make_system
 from mtcnn_fast.evaluation.cascade_cnn.weights import load_networks
 from mtcnn_fast.evaluation.systems import SystemOptions
 from mtcnn_fast.training.ablations import alignment, cascade_table, ohem
+from mtcnn_fast.training.ablations.ablation_options import load_ablations
 from mtcnn_fast.training.ablations.cascade_cnn import (
     StageSamples,
     measure_calibration,
@@ -31,14 +32,13 @@ from mtcnn_fast.training.ablations.cascade_cnn import (
     window_offsets,
 )
 from mtcnn_fast.training.ablations.curves import gather, write_csv
-from mtcnn_fast.training.ablations.options import load_ablations
 from mtcnn_fast.training.ablations.runs import measured_on
 from mtcnn_fast.training.ablations.two_onets import candidates, finish, look
 from mtcnn_fast.training.losses import Outputs
-from mtcnn_fast.training.networks import StageNetwork
-from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples import Batch, SampleKind, SampleSet, shards
 from mtcnn_fast.training.samples.geometry import box_targets, extents, mirrors
+from mtcnn_fast.training.stage_networks import StageNetwork
+from mtcnn_fast.training.train_options import TrainOptions
 
 OPTIONS = TrainOptions(
     steps=4, batch_size=14, validate_every=2, log_every=4, augment=False, learning_rate=0.001, schedule="constant"

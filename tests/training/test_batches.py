@@ -12,9 +12,9 @@ from mtcnn_fast.errors import ConfigError
 torch = pytest.importorskip("torch", reason="training needs torch")
 
 from mtcnn_fast.training.batches import Sampler, network_input, ordered_batches, quotas, training_batches  # noqa: E402
-from mtcnn_fast.training.distributed import Group  # noqa: E402
-from mtcnn_fast.training.options import TrainOptions  # noqa: E402
+from mtcnn_fast.training.distributed import ProcessGroup  # noqa: E402
 from mtcnn_fast.training.samples import SampleKind  # noqa: E402
+from mtcnn_fast.training.train_options import TrainOptions  # noqa: E402
 from support.training import make_set  # noqa: E402
 
 PAPER = (3.0, 1.0, 1.0, 2.0)
@@ -74,7 +74,7 @@ def test_minibatches_depend_on_seed_and_step_alone():
 @given(count=st.integers(0, 500), size=st.integers(1, 9))
 def test_parts_lose_and_double_nothing(count, size):
     everything = np.arange(count)
-    parts = [everything[Group(rank, size).part(count)] for rank in range(size)]
+    parts = [everything[ProcessGroup(rank, size).part(count)] for rank in range(size)]
     np.testing.assert_array_equal(np.concatenate(parts), everything)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
@@ -88,8 +88,8 @@ def test_processes_see_together_what_one_sees_alone(augment):
     def batches(group):
         return list(training_batches(samples, sampler, range(3, 6), group, options, (5,)))
 
-    alone = batches(Group())
-    parts = [batches(Group(rank, 4)) for rank in range(4)]
+    alone = batches(ProcessGroup())
+    parts = [batches(ProcessGroup(rank, 4)) for rank in range(4)]
     assert [len(step.indices) for step in alone] == [15, 15, 15]
     for number, whole in enumerate(alone):
         np.testing.assert_array_equal(np.concatenate([part[number].indices for part in parts]), whole.indices)
@@ -101,7 +101,7 @@ def test_processes_see_together_what_one_sees_alone(augment):
 def test_augmentation_changes_from_epoch_to_epoch():
     samples = make_set(2)
     options = TrainOptions(batch_size=14)
-    steps = list(training_batches(samples, sampler_of(samples, options), range(2), Group(), options, (5,)))
+    steps = list(training_batches(samples, sampler_of(samples, options), range(2), ProcessGroup(), options, (5,)))
     pictures = [step.images[np.argsort(step.indices)] for step in steps]
     assert (pictures[0] != pictures[1]).flatten(1).any(dim=1).all()
 
@@ -131,4 +131,4 @@ def test_an_error_in_loading_reaches_the_caller():
     options = TrainOptions(batch_size=14)
     sampler = sampler_of(make_set(2), options)
     with pytest.raises(OSError, match="the disk is gone"):
-        list(training_batches(Broken(), sampler, range(5), Group(), options, (0,)))
+        list(training_batches(Broken(), sampler, range(5), ProcessGroup(), options, (0,)))

@@ -179,7 +179,7 @@ def test_from_the_shipped_weights(tmp_path):
 def test_the_coding_of_boxes_is_part_of_the_weights(tmp_path):
     import dataclasses
 
-    from mtcnn_fast.training.networks import StageNetwork, save_network
+    from mtcnn_fast.training.stage_networks import StageNetwork, save_network
 
     config = load_config(small_config(tmp_path, steps=4, validate_every=2, checkpoint_every=2))
     config = dataclasses.replace(config, box_coding="rcnn")

@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
-from mtcnn_fast.training.distributed import Group  # noqa: E402
+from mtcnn_fast.training.distributed import ProcessGroup  # noqa: E402
 from support import two_processes  # noqa: E402
 from support.data import ROOT  # noqa: E402
 
@@ -37,7 +37,7 @@ def ranks(tmp_path_factory):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     out = tmp_path_factory.mktemp("one")
-    return {**two_processes.steps_by_hand(Group()), **two_processes.whole_training(out)}, out
+    return {**two_processes.steps_by_hand(ProcessGroup()), **two_processes.whole_training(out)}, out
 
 
 def test_loss_and_gradient_equal_those_of_one_process(ranks, alone):

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 
 from mtcnn_fast.training import losses  # noqa: E402
 from mtcnn_fast.training.losses import Outputs, Targets  # noqa: E402
-from mtcnn_fast.training.networks import SIZES, StageNetwork  # noqa: E402
 from mtcnn_fast.training.samples import SampleKind  # noqa: E402
+from mtcnn_fast.training.stage_networks import SIZES, StageNetwork  # noqa: E402
 
 NEGATIVE, POSITIVE, PART, LANDMARK = SampleKind
 

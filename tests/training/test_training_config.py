@@ -14,10 +14,10 @@ from support.data import ROOT
 torch = pytest.importorskip("torch", reason="training needs torch")
 
 from mtcnn_fast.training import TrainOptions, load_config  # noqa: E402
-from mtcnn_fast.training.datasets import DataSource  # noqa: E402
+from mtcnn_fast.training.data_sources import DataSource  # noqa: E402
 from mtcnn_fast.training.losses import LANDMARK_KINDS  # noqa: E402
 from mtcnn_fast.training.samples.augment import AugmentOptions  # noqa: E402
-from mtcnn_fast.training.samples.options import SampleOptions  # noqa: E402
+from mtcnn_fast.training.samples.sample_options import SampleOptions  # noqa: E402
 
 DRAWN = "[[data.sets]]\nformat = 'drawn'\ncount = 3\n"
 LIST = "[[data.sets]]\nformat = 'landmark_list'\nannotation = 'list.txt'\nimages = '.'\n"

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 
 from mtcnn_fast.nets import load_networks  # noqa: E402
 from mtcnn_fast.training import StageNetwork, checkpoints, initial_network, save_network  # noqa: E402
-from mtcnn_fast.training.networks import SIZES  # noqa: E402
+from mtcnn_fast.training.stage_networks import SIZES  # noqa: E402
 
 STAGES = ("p", "r", "o")
 

@@ -13,7 +13,7 @@ from mtcnn_fast.cli.exits import clean_exit
 from mtcnn_fast.optional import require
 
 if TYPE_CHECKING:
-    from mtcnn_fast.training.ablations.options import AblationConfig
+    from mtcnn_fast.training.ablations.ablation_options import AblationConfig
 
 EXAMPLES = """[bold]Examples[/]
 
@@ -105,7 +105,7 @@ def _ablation(
     with clean_exit():
         require("torch", "training", _HOW_TO_GET)
         require("matplotlib.figure", "plotting", _HOW_TO_GET)
-        from mtcnn_fast.training.ablations.options import load_ablations
+        from mtcnn_fast.training.ablations.ablation_options import load_ablations
 
         settings = load_ablations(config, samples=samples, fddb=fddb)
         out.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from mtcnn_fast.training.config import TrainingConfig, load_config
     from mtcnn_fast.training.loop import Result, train_network
     from mtcnn_fast.training.metrics import evaluate_network
-    from mtcnn_fast.training.networks import StageNetwork, initial_network, save_network
-    from mtcnn_fast.training.options import TrainOptions
+    from mtcnn_fast.training.stage_networks import StageNetwork, initial_network, save_network
+    from mtcnn_fast.training.train_options import TrainOptions
     from mtcnn_fast.training.trainer import train
 
 __all__ = [

@@ -17,15 +17,15 @@ from torch import Tensor
 
 from mtcnn_fast._types import Indices
 from mtcnn_fast.errors import ConfigError
-from mtcnn_fast.training.distributed import Group
+from mtcnn_fast.training.distributed import ProcessGroup
 from mtcnn_fast.training.losses import Targets, box_targets
-from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples.augment import augment, draw
-from mtcnn_fast.training.samples.sample_set import Batch, SampleKind
+from mtcnn_fast.training.samples.sample_set import SampleBatch, SampleKind
+from mtcnn_fast.training.train_options import TrainOptions
 from mtcnn_fast.weights.spec import BoxCoding
 
 if TYPE_CHECKING:
-    from mtcnn_fast.training.options import TrainOptions
+    from mtcnn_fast.training.train_options import TrainOptions
 from mtcnn_fast.training.samples.sample_set import SampleSet
 
 
@@ -122,7 +122,7 @@ class Sampler:
         return self._orders[key]
 
 
-def as_minibatch(batch: Batch, indices: Indices, coding: BoxCoding) -> Minibatch:
+def as_minibatch(batch: SampleBatch, indices: Indices, coding: BoxCoding) -> Minibatch:
     """Make tensors of samples; landmarks ``(n, 5, 2)`` become five x, then five y."""
     points = batch.landmarks.transpose(0, 2, 1).reshape(len(batch.landmarks), 10)
     targets = Targets(
@@ -139,7 +139,12 @@ def network_input(images: Tensor) -> Tensor:
 
 
 def training_batches(
-    samples: SampleSet, sampler: Sampler, steps: range, group: Group, options: TrainOptions, seed: tuple[int, ...]
+    samples: SampleSet,
+    sampler: Sampler,
+    steps: range,
+    group: ProcessGroup,
+    options: TrainOptions,
+    seed: tuple[int, ...],
 ) -> Generator[Minibatch, None, None]:
     """Yield this process's part of each step's minibatch, made by a thread while the network is at the one before.
 
@@ -149,7 +154,7 @@ def training_batches(
     sampler : Sampler
     steps : range
         The numbers of the steps.
-    group : Group
+    group : ProcessGroup
     options : TrainOptions
         For augmentation and the coding of boxes.
     seed : tuple of int

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from mtcnn_fast.checks import Choice, Count, Flag, Instance, Maybe, Number, check_settings, setting
 from mtcnn_fast.errors import ConfigError
-from mtcnn_fast.training.datasets import DataOptions, DataSource
-from mtcnn_fast.training.options import ALPHA, TrainOptions
+from mtcnn_fast.training.data_sources import DataOptions, DataSource
 from mtcnn_fast.training.samples.augment import AugmentOptions
-from mtcnn_fast.training.samples.options import SampleOptions
+from mtcnn_fast.training.samples.sample_options import SampleOptions
+from mtcnn_fast.training.train_options import ALPHA, TrainOptions
 from mtcnn_fast.weights.spec import BOX_CODINGS, NETWORKS, BoxCoding
 
 if sys.version_info >= (3, 11):

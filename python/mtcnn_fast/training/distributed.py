@@ -23,7 +23,7 @@ PATIENCE = datetime.timedelta(days=2)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Group:
+class ProcessGroup:
     """The processes that share a minibatch.
 
     Attributes
@@ -90,15 +90,15 @@ def _is_initialized() -> bool:
     return bool(dist.is_available()) and dist.is_initialized()
 
 
-def current_group() -> Group:
+def current_group() -> ProcessGroup:
     """Return the group that this process is in, one alone if it joined none."""
     if _is_initialized():
-        return Group(dist.get_rank(), dist.get_world_size())
-    return Group()
+        return ProcessGroup(dist.get_rank(), dist.get_world_size())
+    return ProcessGroup()
 
 
 @contextlib.contextmanager
-def joined_group(device: str) -> Iterator[Group]:
+def joined_group(device: str) -> Iterator[ProcessGroup]:
     """Join the processes started by torchrun for the length of the block; nccl on CUDA devices, else gloo."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or _is_initialized():
         yield current_group()
@@ -113,7 +113,7 @@ def joined_group(device: str) -> Iterator[Group]:
         dist.destroy_process_group()
 
 
-def torch_device(device: str, group: Group) -> torch.device:
+def torch_device(device: str, group: ProcessGroup) -> torch.device:
     """Return the device to train on; ``cuda`` in a group means one device a process.
 
     Raises

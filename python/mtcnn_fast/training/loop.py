@@ -13,12 +13,12 @@ from torch import nn
 
 from mtcnn_fast.training import checkpoints, mining
 from mtcnn_fast.training.batches import Sampler, quotas, training_batches
-from mtcnn_fast.training.distributed import Group, current_group, torch_device
+from mtcnn_fast.training.distributed import ProcessGroup, current_group, torch_device
 from mtcnn_fast.training.logs import RunLog
 from mtcnn_fast.training.metrics import evaluate_network, summary
-from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind, SampleSet
 from mtcnn_fast.training.steps import Stepper
+from mtcnn_fast.training.train_options import TrainOptions
 
 #: Settings that another run in the same folder may have: they change neither the weights nor what is measured.
 _FREE = ("device", "threads", "log_every", "checkpoint_every", "tensorboard")
@@ -108,7 +108,7 @@ class _Training:
         name: str,
         shown: bool,
     ) -> None:
-        self.group: Group = current_group()
+        self.group: ProcessGroup = current_group()
         self.device = torch_device(options.device, self.group)
         if options.threads is not None:
             torch.set_num_threads(options.threads)

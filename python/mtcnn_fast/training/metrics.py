@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mtcnn_fast.training.batches import network_input, ordered_batches
-from mtcnn_fast.training.distributed import Group, current_group
+from mtcnn_fast.training.distributed import ProcessGroup, current_group
 from mtcnn_fast.training.losses import (
     BOX_KINDS,
     DETECTION_KINDS,
@@ -18,8 +18,8 @@ from mtcnn_fast.training.losses import (
     sample_losses,
 )
 from mtcnn_fast.training.mining import EVALUATION_BATCH
-from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind, SampleSet
+from mtcnn_fast.training.train_options import TrainOptions
 
 #: Columns of the sums: a task each, and right classifications.
 _TASKS = {"detection": DETECTION_KINDS, "box": BOX_KINDS, "landmark": LANDMARK_KINDS, "accuracy": DETECTION_KINDS}
@@ -79,7 +79,7 @@ def evaluate_network(
     options: TrainOptions,
     *,
     device: torch.device | None = None,
-    group: Group | None = None,
+    group: ProcessGroup | None = None,
 ) -> dict[str, float]:
     """Measure a network on all samples of a set, without augmentation.
 
@@ -92,7 +92,7 @@ def evaluate_network(
         `ratio`, `alpha` and `box_coding` matter.
     device : torch.device, optional
         Where the network is; the CPU by default.
-    group : Group, optional
+    group : ProcessGroup, optional
         Of processes that share the work.
 
     Returns

@@ -14,10 +14,10 @@ from torch import nn
 
 from mtcnn_fast._types import Indices
 from mtcnn_fast.training.batches import network_input, ordered_batches
-from mtcnn_fast.training.distributed import Group
+from mtcnn_fast.training.distributed import ProcessGroup
 from mtcnn_fast.training.losses import Outputs
-from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind, SampleSet
+from mtcnn_fast.training.train_options import TrainOptions
 
 #: Samples that a network sees at once where no gradient is wanted.
 EVALUATION_BATCH = 1024
@@ -41,7 +41,7 @@ def first_negatives(samples: SampleSet, options: TrainOptions) -> Indices:
 
 
 def with_false_positives(
-    network: nn.Module, samples: SampleSet, active: Indices, device: torch.device, group: Group
+    network: nn.Module, samples: SampleSet, active: Indices, device: torch.device, group: ProcessGroup
 ) -> Indices:
     """Add the negatives that the network takes for faces.
 
@@ -53,7 +53,7 @@ def with_false_positives(
     active : ndarray of int64
         The negatives that it was trained on.
     device : torch.device
-    group : Group
+    group : ProcessGroup
         Each process looks at its part.
 
     Returns

@@ -16,9 +16,9 @@ from mtcnn_fast.errors import ConfigError, TrainingError
 from mtcnn_fast.files import write_json
 from mtcnn_fast.training import losses
 from mtcnn_fast.training.batches import Minibatch, network_input
-from mtcnn_fast.training.distributed import Group
+from mtcnn_fast.training.distributed import ProcessGroup
 from mtcnn_fast.training.metrics import kind_sums
-from mtcnn_fast.training.options import TrainOptions
+from mtcnn_fast.training.train_options import TrainOptions
 
 #: The name of the network, the step, the indices of the whole minibatch, the folder for a report.
 Description = Callable[[], tuple[str, int, npt.NDArray[np.int64], Path | None]]
@@ -45,7 +45,7 @@ class Stepper:
     network : Module
     options : TrainOptions
     device : torch.device
-    group : Group
+    group : ProcessGroup
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Stepper:
         If `box_lambda` is wanted of a network that does not say which its box weights are.
     """
 
-    def __init__(self, network: nn.Module, options: TrainOptions, device: torch.device, group: Group) -> None:
+    def __init__(self, network: nn.Module, options: TrainOptions, device: torch.device, group: ProcessGroup) -> None:
         self.options = options
         self.optimizer = _optimizer(network, options)
         self.scaler = torch.amp.GradScaler(device.type, enabled=options.amp == "float16")

@@ -14,12 +14,12 @@ from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.files import write_json
 from mtcnn_fast.training.config import TrainingConfig
-from mtcnn_fast.training.distributed import Group, joined_group
+from mtcnn_fast.training.distributed import ProcessGroup, joined_group
 from mtcnn_fast.training.loop import Result, train_network
-from mtcnn_fast.training.networks import initial_network, save_network
 from mtcnn_fast.training.samples import SampleSet, make_samples
 from mtcnn_fast.training.samples.geometry import Stage
 from mtcnn_fast.training.samples.recall import stage_recall
+from mtcnn_fast.training.stage_networks import initial_network, save_network
 from mtcnn_fast.weights.spec import NETWORKS
 
 STAGES: tuple[str, ...] = (*NETWORKS, "all")
@@ -72,7 +72,7 @@ def train(
 class _Cascade:
     """One call of `train`."""
 
-    def __init__(self, config: TrainingConfig, out: Path, group: Group, shown: bool) -> None:
+    def __init__(self, config: TrainingConfig, out: Path, group: ProcessGroup, shown: bool) -> None:
         self.config = config
         self.out = out
         self.group = group

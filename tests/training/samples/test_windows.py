@@ -14,9 +14,9 @@ from mtcnn_fast.backends.numpy import steps as numpy_steps
 from mtcnn_fast.datasets import FaceRecord
 from mtcnn_fast.training.samples import SampleKind, SampleOptions
 from mtcnn_fast.training.samples.allotment import allot, level, spread
-from mtcnn_fast.training.samples.cutting import Recipe, choose_windows
+from mtcnn_fast.training.samples.cutting import CutSettings, choose_windows
 from mtcnn_fast.training.samples.geometry import EXTRA, Stage, box_targets, decoded_from, landmark_targets
-from mtcnn_fast.training.samples.windows import NOTHING, Faces, inside, negative_candidates
+from mtcnn_fast.training.samples.windows import NOTHING, AnnotatedFaces, inside, negative_candidates
 
 SIZE = (160, 120)
 STAGES: tuple[Stage, ...] = ("p", "r", "o")
@@ -55,7 +55,7 @@ def test_the_kinds_are_what_their_overlaps_say(record: FaceRecord, seed: int, st
         rng = np.random.default_rng(seed)
         corner = rng.uniform(-10, 120, (60, 2))
         proposals = np.concatenate([corner, corner + rng.uniform(10, 60, (60, 1))], axis=1).astype(np.float32)
-    chosen = choose_windows(Recipe(stage, options, seed), 0, record, wanted, SIZE, proposals)
+    chosen = choose_windows(CutSettings(stage, options, seed), 0, record, wanted, SIZE, proposals)
     usable = [i for i in range(len(record)) if record.usable[i]]
     for window, kind, face in zip(chosen.corners, chosen.kinds, chosen.faces, strict=True):
         overlaps = {i: overlap(window, record.boxes[i]) for i in usable}
@@ -84,7 +84,7 @@ def test_an_ordinary_face_gives_what_is_wanted_of_it() -> None:
     record = FaceRecord(Path("a.jpg"), box, np.full((1, 5, 2), 60, np.float32))
     options = SampleOptions(total=700)
     (wanted,) = allot([record], options)
-    chosen = choose_windows(Recipe("p", options, 0), 0, record, wanted, SIZE, None)
+    chosen = choose_windows(CutSettings("p", options, 0), 0, record, wanted, SIZE, None)
     assert np.bincount(chosen.kinds).tolist() == [300, 100, 100, 200]
 
 
@@ -94,7 +94,7 @@ def test_windows_depend_on_seed_and_place_alone() -> None:
     (wanted,) = allot([record], options)
 
     def corners(seed: int, number: int) -> np.ndarray:
-        return choose_windows(Recipe("o", options, seed), number, record, wanted, SIZE, None).corners
+        return choose_windows(CutSettings("o", options, seed), number, record, wanted, SIZE, None).corners
 
     assert np.array_equal(corners(3, 5), corners(3, 5))
     assert not np.array_equal(corners(3, 5), corners(4, 5))
@@ -103,7 +103,7 @@ def test_windows_depend_on_seed_and_place_alone() -> None:
 
 def test_faces_that_are_not_to_be_learned() -> None:
     boxes = np.array([[10, 10, 18, 18], [60, 20, 100, 60]], np.float32)
-    faces = Faces(FaceRecord(Path("a.jpg"), boxes, ignored=np.array([False, True])), 12)
+    faces = AnnotatedFaces(FaceRecord(Path("a.jpg"), boxes, ignored=np.array([False, True])), 12)
     assert faces.learnable.tolist() == [False, False]
     # On the small face; a window of which the ignored one covers half, and one of which it covers little.
     windows = np.array([[11, 11, 18, 18], [61, 21, 140, 60], [96, 21, 150, 75], [1, 81, 30, 110]], np.float32)
@@ -118,7 +118,7 @@ def test_lists_of_landmarks_give_nothing_but_landmarks() -> None:
     options = SampleOptions(total=70)
     (wanted,) = allot([record], options)
     # The picture ends where the face does, as it does in lists of faces.
-    chosen = choose_windows(Recipe("p", options, 0), 0, record, wanted, (90, 80), None)
+    chosen = choose_windows(CutSettings("p", options, 0), 0, record, wanted, (90, 80), None)
     assert chosen.kinds.tolist() == [SampleKind.LANDMARK] * 20
     assert not inside(chosen.corners, (90, 80)).all()
 
@@ -129,7 +129,7 @@ def test_proposals_come_before_jitter() -> None:
     for top_up, counts in ((False, [1, 2]), (True, [1, 10])):
         options = SampleOptions(total=70, top_up=top_up)
         (wanted,) = allot([record], options)
-        chosen = choose_windows(Recipe("r", options, 0), 0, record, wanted, SIZE, proposals)
+        chosen = choose_windows(CutSettings("r", options, 0), 0, record, wanted, SIZE, proposals)
         assert np.bincount(chosen.kinds)[:2].tolist() == counts
         positives = {tuple(row) for row in chosen.corners[chosen.kinds == SampleKind.POSITIVE]}
         assert {tuple(row) for row in proposals[:2]} <= positives

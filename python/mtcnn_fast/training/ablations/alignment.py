@@ -24,8 +24,8 @@ from mtcnn_fast.training.ablations.curves import gather, write_csv
 from mtcnn_fast.training.ablations.plots import plot_curves
 from mtcnn_fast.training.ablations.runs import run
 from mtcnn_fast.training.ablations.two_onets import compare_on_fddb
-from mtcnn_fast.training.networks import StageNetwork
-from mtcnn_fast.training.options import ALPHA, TrainOptions
+from mtcnn_fast.training.stage_networks import StageNetwork
+from mtcnn_fast.training.train_options import ALPHA, TrainOptions
 
 #: For each variant the network that gives scores, and the one that gives boxes.
 VARIANTS = {"JA": ("JA", "JA"), "No JA": ("No JA", "No JA"), "No JA in BBR": ("JA", "No JA")}

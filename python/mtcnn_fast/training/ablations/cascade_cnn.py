@@ -26,9 +26,9 @@ from mtcnn_fast.evaluation.cascade_cnn.weights import FILE_NAME, CascadeNetworks
 from mtcnn_fast.files import write_json
 from mtcnn_fast.training.batches import Sampler, network_input
 from mtcnn_fast.training.loop import train_network
-from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples.augment import augment, draw
-from mtcnn_fast.training.samples.sample_set import Batch, SampleKind, SampleSet
+from mtcnn_fast.training.samples.sample_set import SampleBatch, SampleKind, SampleSet
+from mtcnn_fast.training.train_options import TrainOptions
 
 #: Shares of the kinds of samples, and weights of the tasks, where faces are only told from the rest.
 CLASSIFICATION: dict[str, Any] = {"ratio": (3.0, 1.0, 0.0, 0.0), "alpha": (1.0, 0.0, 0.0)}
@@ -127,7 +127,7 @@ def measure_calibration(network: Calibration, samples: SampleSet) -> dict[str, f
     return {"loss": loss / len(indices), "accuracy": right / len(indices)}
 
 
-def window_offsets(batch: Batch) -> npt.NDArray[np.float32]:
+def window_offsets(batch: SampleBatch) -> npt.NDArray[np.float32]:
     """Return the faces' corners ``(n, 4)`` less those of what the windows show, in units of that.
 
     Samples hold offsets from the box that the detector decodes from. It begins ``-mirror`` of its width inside of the
@@ -140,5 +140,5 @@ def window_offsets(batch: Batch) -> npt.NDArray[np.float32]:
     return offsets
 
 
-def _labels(batch: Batch) -> Any:
+def _labels(batch: SampleBatch) -> Any:
     return torch.from_numpy(nearest_patterns(window_offsets(batch)))

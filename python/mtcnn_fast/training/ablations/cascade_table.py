@@ -22,8 +22,8 @@ from mtcnn_fast.training.ablations.cascade_cnn import CLASSIFICATION, StageSampl
 from mtcnn_fast.training.ablations.curves import write_csv
 from mtcnn_fast.training.ablations.plots import plot_bars
 from mtcnn_fast.training.ablations.runs import run
-from mtcnn_fast.training.networks import StageNetwork
-from mtcnn_fast.training.options import TrainOptions
+from mtcnn_fast.training.stage_networks import StageNetwork
+from mtcnn_fast.training.train_options import TrainOptions
 
 #: Pairs with the same window, by the stage whose samples they are trained on.
 PAIRS = {"p": ("12-Net", "P-Net"), "r": ("24-Net", "R-Net"), "o": ("48-Net", "O-Net")}

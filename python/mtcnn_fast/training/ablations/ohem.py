@@ -15,8 +15,8 @@ from mtcnn_fast.training.ablations.cascade_cnn import CLASSIFICATION, StageSampl
 from mtcnn_fast.training.ablations.curves import gather, write_csv
 from mtcnn_fast.training.ablations.plots import plot_curves
 from mtcnn_fast.training.ablations.runs import run
-from mtcnn_fast.training.networks import StageNetwork
-from mtcnn_fast.training.options import Mining, TrainOptions
+from mtcnn_fast.training.stage_networks import StageNetwork
+from mtcnn_fast.training.train_options import Mining, TrainOptions
 
 VARIANTS: dict[str, Mining] = {"with mining": "online", "without mining": "none"}
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from mtcnn_fast.training.ablations.cascade_cnn import StageSamples
 from mtcnn_fast.training.loop import train_network
-from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind
+from mtcnn_fast.training.train_options import TrainOptions
 
 
 def measured_on(samples: StageSamples, most: int, kinds: Sequence[SampleKind] = tuple(SampleKind)) -> StageSamples:

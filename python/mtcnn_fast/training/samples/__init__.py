@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from mtcnn_fast.training.samples.augment import AugmentOptions, augment
 from mtcnn_fast.training.samples.generate import make_samples
-from mtcnn_fast.training.samples.options import SampleOptions
 from mtcnn_fast.training.samples.recall import stage_recall
-from mtcnn_fast.training.samples.sample_set import Batch, SampleKind, SampleSet
+from mtcnn_fast.training.samples.sample_options import SampleOptions
+from mtcnn_fast.training.samples.sample_set import SampleBatch, SampleKind, SampleSet
 
 __all__ = [
     "AugmentOptions",
-    "Batch",
+    "SampleBatch",
     "SampleKind",
     "SampleOptions",
     "SampleSet",

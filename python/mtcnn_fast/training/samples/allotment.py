@@ -10,16 +10,16 @@ import numpy.typing as npt
 
 from mtcnn_fast._types import Indices
 from mtcnn_fast.datasets.records import FaceRecord
-from mtcnn_fast.training.samples.options import SampleOptions
+from mtcnn_fast.training.samples.sample_options import SampleOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind
-from mtcnn_fast.training.samples.windows import Faces
+from mtcnn_fast.training.samples.windows import AnnotatedFaces
 
 #: Kinds that are cut around a face.
 OF_FACES = (SampleKind.POSITIVE, SampleKind.PART, SampleKind.LANDMARK)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
+class Quota:
     """What one image is to give.
 
     Attributes
@@ -33,14 +33,14 @@ class Wanted:
     of_faces: dict[SampleKind, Indices]
 
 
-def allot(records: Sequence[FaceRecord], options: SampleOptions) -> list[Wanted]:
+def allot(records: Sequence[FaceRecord], options: SampleOptions) -> list[Quota]:
     """Divide `SampleOptions.total` among images and faces as evenly as whole numbers allow.
 
     Negatives, positives and parts come from the images all of whose faces are annotated, landmark samples from every
     face that has landmarks.
     """
     targets = options.targets()
-    faces = [Faces(record, options.min_face).learnable for record in records]
+    faces = [AnnotatedFaces(record, options.min_face).learnable for record in records]
     masks = {
         SampleKind.POSITIVE: [mask & record.complete for mask, record in zip(faces, records, strict=True)],
         SampleKind.LANDMARK: [mask & record.has_landmarks for mask, record in zip(faces, records, strict=True)],
@@ -49,7 +49,7 @@ def allot(records: Sequence[FaceRecord], options: SampleOptions) -> list[Wanted]
     negatives = spread(targets[SampleKind.NEGATIVE], np.array([record.complete for record in records], np.bool_))
     borders = np.cumsum([len(record) for record in records])[:-1]
     shares = {kind: np.split(spread(targets[kind], np.concatenate(masks[kind])), borders) for kind in OF_FACES}
-    return [Wanted(int(negatives[i]), {kind: shares[kind][i] for kind in OF_FACES}) for i in range(len(records))]
+    return [Quota(int(negatives[i]), {kind: shares[kind][i] for kind in OF_FACES}) for i in range(len(records))]
 
 
 def spread(total: int, among: npt.NDArray[np.bool_]) -> Indices:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mtcnn_fast._types import Floats, Pixels
 from mtcnn_fast.checks import Number, check_settings, setting
 from mtcnn_fast.errors import ConfigError
-from mtcnn_fast.training.samples.sample_set import Batch, SampleKind
+from mtcnn_fast.training.samples.sample_set import SampleBatch, SampleKind
 
 #: Random numbers that one sample's augmentation takes.
 DRAWS = 7
@@ -71,19 +71,19 @@ def draw(count: int, seed: Sequence[int]) -> Floats:
     return np.random.default_rng(np.random.SeedSequence(list(seed))).random((count, DRAWS), np.float32)
 
 
-def augment(batch: Batch, draws: Floats, options: AugmentOptions | None = None) -> Batch:
+def augment(batch: SampleBatch, draws: Floats, options: AugmentOptions | None = None) -> SampleBatch:
     """Mirror some samples and change the light and color of all.
 
     Parameters
     ----------
-    batch : Batch
+    batch : SampleBatch
     draws : (n, DRAWS) float32
         From `draw`; a row for each sample.
     options : AugmentOptions, optional
 
     Returns
     -------
-    Batch
+    SampleBatch
         New arrays; `batch` is left as it is.
 
     Raises
@@ -98,7 +98,7 @@ def augment(batch: Batch, draws: Floats, options: AugmentOptions | None = None) 
     return mirrored._replace(images=_relight(mirrored.images, draws[:, 1:], options))
 
 
-def flip(batch: Batch, which: npt.NDArray[np.bool_]) -> Batch:
+def flip(batch: SampleBatch, which: npt.NDArray[np.bool_]) -> SampleBatch:
     """Mirror the samples of a batch where `which` (n,) says so: pixels, box offsets and landmarks.
 
     The left eye of the mirror image is the right eye of the original, and the corners of the mouth change places too.

@@ -11,11 +11,19 @@ from mtcnn_fast._types import Floats, Indices
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.images import load_image
 from mtcnn_fast.ops import crop_pad_resize
-from mtcnn_fast.training.samples.allotment import Wanted
+from mtcnn_fast.training.samples.allotment import Quota
 from mtcnn_fast.training.samples.geometry import SIZES, STAGES, Stage, box_targets, landmark_targets, mirrors
-from mtcnn_fast.training.samples.options import SampleOptions
-from mtcnn_fast.training.samples.sample_set import Batch, SampleKind
-from mtcnn_fast.training.samples.windows import NOTHING, Chosen, Faces, choose, inside, jittered, negative_candidates
+from mtcnn_fast.training.samples.sample_options import SampleOptions
+from mtcnn_fast.training.samples.sample_set import SampleBatch, SampleKind
+from mtcnn_fast.training.samples.windows import (
+    NOTHING,
+    AnnotatedFaces,
+    Chosen,
+    choose,
+    inside,
+    jittered,
+    negative_candidates,
+)
 
 #: Windows that are drawn around a face at a time, at least and at most, and how often that is tried: about a quarter of
 #: them are positives, and a face more than 1.62 times as high as wide has no square window with enough overlap.
@@ -25,7 +33,7 @@ _ROUNDS = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Recipe:
+class CutSettings:
     """What all images of a set have in common.
 
     Attributes
@@ -45,23 +53,23 @@ class Recipe:
 
 
 def cut_record(
-    recipe: Recipe, number: int, record: FaceRecord, wanted: Wanted, proposals: Floats | None = None
-) -> Batch:
+    settings: CutSettings, number: int, record: FaceRecord, quota: Quota, proposals: Floats | None = None
+) -> SampleBatch:
     """Cut the samples of one image.
 
     Parameters
     ----------
-    recipe : Recipe
+    settings : CutSettings
     number : int
         The image's place among the records.
     record : FaceRecord
-    wanted : Wanted
+    quota : Quota
     proposals : (M, 4) float32, optional
         For R-Net and O-Net: the previous stages' boxes.
 
     Returns
     -------
-    Batch
+    SampleBatch
         By kind. The same arguments give the same samples.
 
     Raises
@@ -70,43 +78,43 @@ def cut_record(
         If the image cannot be read.
     """
     pixels = load_image(record.path)
-    chosen = choose_windows(recipe, number, record, wanted, (pixels.shape[1], pixels.shape[0]), proposals)
-    return cut(recipe.stage, pixels, record, chosen)
+    chosen = choose_windows(settings, number, record, quota, (pixels.shape[1], pixels.shape[0]), proposals)
+    return cut(settings.stage, pixels, record, chosen)
 
 
 def choose_windows(
-    recipe: Recipe,
+    settings: CutSettings,
     number: int,
     record: FaceRecord,
-    wanted: Wanted,
+    quota: Quota,
     image_size: tuple[int, int],
     proposals: Floats | None,
 ) -> Chosen:
     """Choose the windows of one image; parameters as for `cut_record`, with the image's ``(width, height)``."""
-    options, rng = recipe.options, recipe.rng(number)
-    faces = Faces(record, options.min_face)
-    missing = {kind: counts.copy() for kind, counts in wanted.of_faces.items()}
+    options, rng = settings.options, settings.rng(number)
+    faces = AnnotatedFaces(record, options.min_face)
+    missing = {kind: counts.copy() for kind, counts in quota.of_faces.items()}
     parts = []
     if proposals is not None:
         # In random order, so that the choice is fair among scores.
         shuffled = proposals[rng.permutation(len(proposals))]
         kinds, nearest = faces.classify(shuffled)
         parts.append(choose(shuffled, kinds, nearest, missing))
-        parts.append(_negatives(shuffled[kinds == SampleKind.NEGATIVE][: wanted.negatives]))
+        parts.append(_negatives(shuffled[kinds == SampleKind.NEGATIVE][: quota.negatives]))
     else:
-        parts.append(_draw_negatives(faces, image_size, wanted.negatives, options, rng))
+        parts.append(_draw_negatives(faces, image_size, quota.negatives, options, rng))
     if proposals is None or options.top_up:
         # P-Net sees nothing but the image when it detects; what lists of landmarks show is too narrow for that.
-        limits = image_size if recipe.stage == "p" and record.complete else None
-        parts += _draw_around(faces, missing, limits, recipe, rng)
+        limits = image_size if settings.stage == "p" and record.complete else None
+        parts += _draw_around(faces, missing, limits, settings, rng)
     return Chosen.joined(parts)
 
 
 def _draw_around(
-    faces: Faces,
+    faces: AnnotatedFaces,
     missing: dict[SampleKind, Indices],
     limits: tuple[int, int] | None,
-    recipe: Recipe,
+    settings: CutSettings,
     rng: np.random.Generator,
 ) -> list[Chosen]:
     parts = []
@@ -116,7 +124,7 @@ def _draw_around(
             break
         most = int(max(counts.max() for counts in missing.values()))
         draws = min(max(_LEAST_DRAWS, 4 * most), _MOST_DRAWS)
-        corners = jittered(faces.boxes[needing], draws, recipe.options, rng, whole=recipe.stage == "p")
+        corners = jittered(faces.boxes[needing], draws, settings.options, rng, whole=settings.stage == "p")
         kinds, nearest = faces.classify(corners)
         kinds[nearest != np.repeat(needing, draws)] = NOTHING
         if limits is not None:
@@ -126,7 +134,7 @@ def _draw_around(
 
 
 def _draw_negatives(
-    faces: Faces, image_size: tuple[int, int], count: int, options: SampleOptions, rng: np.random.Generator
+    faces: AnnotatedFaces, image_size: tuple[int, int], count: int, options: SampleOptions, rng: np.random.Generator
 ) -> Chosen:
     found = np.empty((0, 4), np.float32)
     for _ in range(_ROUNDS):
@@ -144,7 +152,7 @@ def _negatives(corners: Floats) -> Chosen:
     return Chosen(corners, np.full(count, int(SampleKind.NEGATIVE), np.int64), np.full(count, -1, np.int64))
 
 
-def cut(stage: Stage, pixels: npt.NDArray[np.uint8], record: FaceRecord, chosen: Chosen) -> Batch:
+def cut(stage: Stage, pixels: npt.NDArray[np.uint8], record: FaceRecord, chosen: Chosen) -> SampleBatch:
     """Cut windows out of an image as the detector does, rounded to 8 bits, and attach their targets.
 
     Parameters
@@ -157,7 +165,7 @@ def cut(stage: Stage, pixels: npt.NDArray[np.uint8], record: FaceRecord, chosen:
 
     Returns
     -------
-    Batch
+    SampleBatch
     """
     size = SIZES[stage]
     crops, valid = crop_pad_resize(pixels, chosen.corners, size, num_threads=1)
@@ -168,7 +176,7 @@ def cut(stage: Stage, pixels: npt.NDArray[np.uint8], record: FaceRecord, chosen:
     boxes[boxed] = box_targets(stage, corners[boxed], record.boxes[faces[boxed]].astype(np.float64))
     marked = kinds == SampleKind.LANDMARK
     landmarks[marked] = landmark_targets(stage, corners[marked], record.points[faces[marked]].astype(np.float64))
-    return Batch(to_bytes(crops), kinds.astype(np.int8), boxes, landmarks, mirrors(stage, corners))
+    return SampleBatch(to_bytes(crops), kinds.astype(np.int8), boxes, landmarks, mirrors(stage, corners))
 
 
 def to_bytes(crops: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

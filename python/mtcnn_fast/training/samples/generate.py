@@ -21,13 +21,13 @@ from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.images import load_image
 from mtcnn_fast.training.samples import shards
-from mtcnn_fast.training.samples.allotment import Wanted, allot, level
-from mtcnn_fast.training.samples.cutting import Recipe, cut_record
+from mtcnn_fast.training.samples.allotment import Quota, allot, level
+from mtcnn_fast.training.samples.cutting import CutSettings, cut_record
 from mtcnn_fast.training.samples.geometry import SIZES, STAGES, Stage
-from mtcnn_fast.training.samples.options import SampleOptions
 from mtcnn_fast.training.samples.proposals import PREVIOUS, make_detector, propose, weights_hash
-from mtcnn_fast.training.samples.sample_set import Batch, SampleKind, SampleSet
-from mtcnn_fast.training.samples.windows import Faces
+from mtcnn_fast.training.samples.sample_options import SampleOptions
+from mtcnn_fast.training.samples.sample_set import SampleBatch, SampleKind, SampleSet
+from mtcnn_fast.training.samples.windows import AnnotatedFaces
 from mtcnn_fast.training.samples.workers import run
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _SHARD = 2048
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Unit:
+class ShardInput:
     """The images whose samples make one shard.
 
     Attributes
@@ -47,22 +47,22 @@ class Unit:
     first : int
         Place of the first image among all records.
     records : sequence of FaceRecord
-    wanted : sequence of Wanted
+    wanted : sequence of Quota
     """
 
     number: int
     first: int
     records: Sequence[FaceRecord]
-    wanted: Sequence[Wanted]
+    wanted: Sequence[Quota]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Kitchen:
-    """What every unit is worked on with.
+class ShardContext:
+    """What every shard_input is worked on with.
 
     Attributes
     ----------
-    recipe : Recipe
+    settings : CutSettings
     folder : Path
     plan : str
         Hash of the plan.
@@ -70,7 +70,7 @@ class Kitchen:
         For R-Net and O-Net.
     """
 
-    recipe: Recipe
+    settings: CutSettings
     folder: Path
     plan: str
     weights: Weights | None
@@ -139,13 +139,13 @@ def make_samples(
     if not faces:
         raise DataError("there are no records to make samples of")
     previous = _previous(stage, weights)
-    units = _divide(faces, options)
-    plan = _plan(stage, faces, previous, options, seed, len(units))
+    inputs = _divide(faces, options)
+    plan = _plan(stage, faces, previous, options, seed, len(inputs))
     folder = shards.begin_set(out, plan)
-    kitchen = Kitchen(Recipe(stage, options, seed), folder, shards.plan_hash(plan), previous)
+    context = ShardContext(CutSettings(stage, options, seed), folder, shards.plan_hash(plan), previous)
     if not shards.is_complete(folder):
-        _make(kitchen, units, workers, progress)
-        shards.finish_set(folder, plan, len(units))
+        _make(context, inputs, workers, progress)
+        shards.finish_set(folder, plan, len(inputs))
     samples = SampleSet.open(folder, verify=False)
     if not len(samples):
         raise DataError("the records give no samples: none has a face that is large enough, or background", folder)
@@ -160,11 +160,11 @@ def _previous(stage: Stage, weights: str | os.PathLike[str] | Weights | None) ->
     return weights if isinstance(weights, Weights) else load_first_networks(weights, PREVIOUS[stage])
 
 
-def _divide(records: Sequence[FaceRecord], options: SampleOptions) -> list[Unit]:
+def _divide(records: Sequence[FaceRecord], options: SampleOptions) -> list[ShardInput]:
     wanted = allot(records, options)
     size = max(1, min(len(records), _SHARD * len(records) // options.total))
     starts = range(0, len(records), size)
-    return [Unit(i, at, records[at : at + size], wanted[at : at + size]) for i, at in enumerate(starts)]
+    return [ShardInput(i, at, records[at : at + size], wanted[at : at + size]) for i, at in enumerate(starts)]
 
 
 def _plan(
@@ -196,94 +196,95 @@ def _plan(
     return content
 
 
-def _make(kitchen: Kitchen, units: list[Unit], workers: int, progress: bool) -> None:
-    if kitchen.recipe.stage != "p":
-        _run_missing("proposals", _proposer, kitchen, units, workers, progress)
-        units = _with_negatives(kitchen, units)
-    _run_missing("samples", _cutter, kitchen, units, workers, progress)
+def _make(context: ShardContext, inputs: list[ShardInput], workers: int, progress: bool) -> None:
+    if context.settings.stage != "p":
+        _run_missing("proposals", _proposer, context, inputs, workers, progress)
+        inputs = _with_negatives(context, inputs)
+    _run_missing("samples", _cutter, context, inputs, workers, progress)
 
 
 def _run_missing(
     kind: str,
-    make: Callable[[Kitchen], Callable[[Unit], int]],
-    kitchen: Kitchen,
-    units: list[Unit],
+    make: Callable[[ShardContext], Callable[[ShardInput], int]],
+    context: ShardContext,
+    inputs: list[ShardInput],
     workers: int,
     progress: bool,
 ) -> None:
     missing = [
-        unit
-        for unit in units
-        if not shards.is_whole(shards.shard_path(kitchen.folder, kind, unit.number), kitchen.plan)
+        shard_input
+        for shard_input in inputs
+        if not shards.is_whole(shards.shard_path(context.folder, kind, shard_input.number), context.plan)
     ]
-    done = run(functools.partial(make, kitchen), missing, workers)
+    done = run(functools.partial(make, context), missing, workers)
     # The bar counts images.
     images: Iterator[None] = (None for count in done for _ in range(count))
     if progress:
         from mtcnn_fast.progress import track
 
-        images = track(images, sum(len(unit.records) for unit in missing))
+        images = track(images, sum(len(shard_input.records) for shard_input in missing))
     for _ in images:
         pass
 
 
-def _proposer(kitchen: Kitchen) -> Callable[[Unit], int]:
-    stage, options = kitchen.recipe.stage, kitchen.recipe.options
-    assert kitchen.weights is not None
-    detector = make_detector(stage, kitchen.weights, options)
+def _proposer(context: ShardContext) -> Callable[[ShardInput], int]:
+    stage, options = context.settings.stage, context.settings.options
+    assert context.weights is not None
+    detector = make_detector(stage, context.weights, options)
 
-    def work(unit: Unit) -> int:
-        boxes = [propose(detector, stage, load_image(record.path)) for record in unit.records]
+    def work(shard_input: ShardInput) -> int:
+        boxes = [propose(detector, stage, load_image(record.path)) for record in shard_input.records]
         negatives = [
-            int(np.count_nonzero(Faces(record, options.min_face).classify(found)[0] == SampleKind.NEGATIVE))
-            for record, found in zip(unit.records, boxes, strict=True)
+            int(np.count_nonzero(AnnotatedFaces(record, options.min_face).classify(found)[0] == SampleKind.NEGATIVE))
+            for record, found in zip(shard_input.records, boxes, strict=True)
         ]
         arrays: dict[str, npt.NDArray[Any]] = {
             "boxes": np.concatenate(boxes),
             "counts": np.array([len(found) for found in boxes], np.int64),
             "negatives": np.array(negatives, np.int64),
         }
-        shards.write_shard(shards.shard_path(kitchen.folder, "proposals", unit.number), arrays, kitchen.plan)
-        return len(unit.records)
+        shards.write_shard(shards.shard_path(context.folder, "proposals", shard_input.number), arrays, context.plan)
+        return len(shard_input.records)
 
     return work
 
 
-def _cutter(kitchen: Kitchen) -> Callable[[Unit], int]:
-    def work(unit: Unit) -> int:
-        numbers = range(unit.first, unit.first + len(unit.records))
-        rows = zip(numbers, unit.records, unit.wanted, _proposals(kitchen, unit), strict=True)
-        samples = [cut_record(kitchen.recipe, *row) for row in rows]
-        arrays = {name: np.concatenate([getattr(batch, name) for batch in samples]) for name in Batch._fields}
-        shards.write_shard(shards.shard_path(kitchen.folder, "samples", unit.number), arrays, kitchen.plan)
-        return len(unit.records)
+def _cutter(context: ShardContext) -> Callable[[ShardInput], int]:
+    def work(shard_input: ShardInput) -> int:
+        numbers = range(shard_input.first, shard_input.first + len(shard_input.records))
+        rows = zip(numbers, shard_input.records, shard_input.wanted, _proposals(context, shard_input), strict=True)
+        samples = [cut_record(context.settings, *row) for row in rows]
+        arrays = {name: np.concatenate([getattr(batch, name) for batch in samples]) for name in SampleBatch._fields}
+        shards.write_shard(shards.shard_path(context.folder, "samples", shard_input.number), arrays, context.plan)
+        return len(shard_input.records)
 
     return work
 
 
-def _proposals(kitchen: Kitchen, unit: Unit) -> Iterator[Floats | None]:
-    if kitchen.recipe.stage == "p":
-        yield from [None] * len(unit.records)
+def _proposals(context: ShardContext, shard_input: ShardInput) -> Iterator[Floats | None]:
+    if context.settings.stage == "p":
+        yield from [None] * len(shard_input.records)
         return
-    arrays = shards.read_shard(shards.shard_path(kitchen.folder, "proposals", unit.number), kitchen.plan)
+    arrays = shards.read_shard(shards.shard_path(context.folder, "proposals", shard_input.number), context.plan)
     borders = np.cumsum(arrays["counts"])[:-1]
     # Copied out of the file: what follows may write.
     yield from (np.array(part) for part in np.split(arrays["boxes"], borders))
 
 
-def _with_negatives(kitchen: Kitchen, units: list[Unit]) -> list[Unit]:
+def _with_negatives(context: ShardContext, inputs: list[ShardInput]) -> list[ShardInput]:
     """Divide the negatives among the images anew, by how many the previous stages propose on each."""
     counts = []
-    for unit in units:
-        path = shards.shard_path(kitchen.folder, "proposals", unit.number)
-        found = np.array(shards.read_shard(path, kitchen.plan)["negatives"])
-        counts.append(np.where([record.complete for record in unit.records], found, 0))
-    taken = level(np.concatenate(counts), kitchen.recipe.options.targets()[SampleKind.NEGATIVE])
+    for shard_input in inputs:
+        path = shards.shard_path(context.folder, "proposals", shard_input.number)
+        found = np.array(shards.read_shard(path, context.plan)["negatives"])
+        counts.append(np.where([record.complete for record in shard_input.records], found, 0))
+    taken = level(np.concatenate(counts), context.settings.options.targets()[SampleKind.NEGATIVE])
     result = []
-    for unit in units:
-        share = taken[unit.first : unit.first + len(unit.records)]
+    for shard_input in inputs:
+        share = taken[shard_input.first : shard_input.first + len(shard_input.records)]
         wanted = [
-            dataclasses.replace(each, negatives=int(count)) for each, count in zip(unit.wanted, share, strict=True)
+            dataclasses.replace(each, negatives=int(count))
+            for each, count in zip(shard_input.wanted, share, strict=True)
         ]
-        result.append(dataclasses.replace(unit, wanted=wanted))
+        result.append(dataclasses.replace(shard_input, wanted=wanted))
     return result

@@ -9,7 +9,7 @@ import numpy as np
 
 from mtcnn_fast._types import Floats
 from mtcnn_fast.training.samples.geometry import Stage
-from mtcnn_fast.training.samples.options import SampleOptions
+from mtcnn_fast.training.samples.sample_options import SampleOptions
 
 if TYPE_CHECKING:
     import numpy.typing as npt

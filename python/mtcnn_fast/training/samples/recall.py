@@ -19,7 +19,7 @@ from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.images import load_image
 from mtcnn_fast.training.samples.proposals import cpu_device, traced_boxes
-from mtcnn_fast.training.samples.windows import Faces
+from mtcnn_fast.training.samples.windows import AnnotatedFaces
 from mtcnn_fast.training.samples.workers import run
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _finder(
 
 
 def _covered(detector: Detector, record: FaceRecord, smallest: float) -> _Found:
-    faces = Faces(record, smallest)
+    faces = AnnotatedFaces(record, smallest)
     truth = faces.boxes[faces.learnable]
     found = detector.detect(load_image(record.path), trace=True)
     result = {}

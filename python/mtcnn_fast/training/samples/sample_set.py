@@ -27,7 +27,7 @@ class SampleKind(enum.IntEnum):
     LANDMARK = 3
 
 
-class Batch(NamedTuple):
+class SampleBatch(NamedTuple):
     """Samples, a row each.
 
     Attributes
@@ -68,7 +68,7 @@ class SampleSet:
         Side of the windows in pixels: 12, 24 or 48.
     """
 
-    def __init__(self, images: Sequence[Pixels], rows: Batch, part_of: Indices, row_of: Indices) -> None:
+    def __init__(self, images: Sequence[Pixels], rows: SampleBatch, part_of: Indices, row_of: Indices) -> None:
         self.size = int(images[0].shape[1])
         self._images = list(images)
         # Everything but the images; `images` of it is empty.
@@ -85,7 +85,7 @@ class SampleSet:
         landmarks: npt.ArrayLike,
         mirror: npt.ArrayLike | None = None,
     ) -> SampleSet:
-        """Make a set of arrays in memory, of the shapes in `Batch`; without `mirror`, it is zero.
+        """Make a set of arrays in memory, of the shapes in `SampleBatch`; without `mirror`, it is zero.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class SampleSet:
         unknown = ~np.isin(names, [int(kind) for kind in SampleKind])
         if unknown.any():
             raise ConfigError(f"kinds must be of SampleKind (0 to 3), got {names[unknown][0]}")
-        rows = Batch(
+        rows = SampleBatch(
             pixels[:0],
             names,
             _checked("boxes", boxes, (count, 4), np.float32),
@@ -145,7 +145,9 @@ class SampleSet:
         for samples in sets:
             parts.append(samples._part_of + len(images))
             images += samples._images
-        rows = Batch(*(np.concatenate(arrays) for arrays in zip(*(samples._rows for samples in sets), strict=True)))
+        rows = SampleBatch(
+            *(np.concatenate(arrays) for arrays in zip(*(samples._rows for samples in sets), strict=True))
+        )
         return cls(images, rows, np.concatenate(parts), np.concatenate([samples._row_of for samples in sets]))
 
     def subset(self, indices: npt.ArrayLike) -> SampleSet:
@@ -177,7 +179,7 @@ class SampleSet:
         """Return the indices ``(m,)`` of the samples of a kind, ascending."""
         return np.flatnonzero(self.kinds == kind).astype(np.int64)
 
-    def take(self, indices: npt.ArrayLike) -> Batch:
+    def take(self, indices: npt.ArrayLike) -> SampleBatch:
         """Return copies of the samples at `indices` (m,), in that order; repeated indices are allowed.
 
         Raises
@@ -202,8 +204,8 @@ class SampleSet:
         return chosen.astype(np.int64)
 
 
-def _choose(rows: Batch, chosen: Indices, images: Pixels) -> Batch:
-    return Batch(images, rows.kinds[chosen], rows.boxes[chosen], rows.landmarks[chosen], rows.mirror[chosen])
+def _choose(rows: SampleBatch, chosen: Indices, images: Pixels) -> SampleBatch:
+    return SampleBatch(images, rows.kinds[chosen], rows.boxes[chosen], rows.landmarks[chosen], rows.mirror[chosen])
 
 
 def _checked(name: str, value: npt.ArrayLike, shape: tuple[int, ...], dtype: type[Any]) -> npt.NDArray[Any]:

@@ -15,7 +15,7 @@ from mtcnn_fast._types import Doubles, Floats, Indices
 from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.training.samples.geometry import extents
-from mtcnn_fast.training.samples.options import SampleOptions
+from mtcnn_fast.training.samples.sample_options import SampleOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind
 
 NEGATIVE_BELOW = 0.3
@@ -31,7 +31,7 @@ _MOST_IGNORED = 0.3
 _SMALLEST_NEGATIVE = 12
 
 
-class Faces:
+class AnnotatedFaces:
     """The annotated faces of an image as windows are compared with them.
 
     Parameters
@@ -144,7 +144,7 @@ def choose(corners: Floats, kinds: Indices, faces: Indices, wanted: dict[SampleK
     ----------
     corners : (M, 4) float32
     kinds : (M,) int64
-        From `Faces.classify`.
+        From `AnnotatedFaces.classify`.
     faces : (M,) int64
         The face that a window is nearest to.
     wanted : dict of SampleKind to (N,) int64

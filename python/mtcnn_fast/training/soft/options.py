@@ -7,8 +7,8 @@ from typing import Any
 
 from mtcnn_fast.checks import check_count, check_number, check_probabilities
 from mtcnn_fast.errors import ConfigError
-from mtcnn_fast.training.options import choice, numbers, share, whole_number
 from mtcnn_fast.training.soft.warp_options import WarpOptions
+from mtcnn_fast.training.train_options import choice, numbers, share, whole_number
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

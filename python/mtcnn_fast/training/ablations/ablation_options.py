@@ -13,8 +13,8 @@ from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.training.ablations.cascade_cnn import StageSamples
 from mtcnn_fast.training.ablations.runs import measured_on
 from mtcnn_fast.training.config import as_table, check_keys, make_options, read_toml
-from mtcnn_fast.training.options import TrainOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind, SampleSet
+from mtcnn_fast.training.train_options import TrainOptions
 from mtcnn_fast.weights.spec import NETWORKS
 
 #: Tables of budgets: of the two ablations of O-Net, and of what trains a network of every stage.
