@@ -29,7 +29,9 @@ NAMES = {
     "faces": ["Face", "Faces"],
     "images": ["Color", "Layout", "load_image", "split_batch"],
     "processors": ["usable_processors"],
+    "training": ["StageNetwork", "TrainOptions", "load_config", "train", "train_network"],
     "training.data": ["FaceRecord", "present", "read_celeba", "read_fddb", "read_widerface", "split"],
+    "training.samples": ["Batch", "SampleSet", "make_samples"],
 }
 
 

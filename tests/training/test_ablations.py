@@ -35,7 +35,7 @@ from mtcnn_fast.training.ablations.curves import gather, write_csv
 from mtcnn_fast.training.ablations.runs import measured_on
 from mtcnn_fast.training.ablations.two_onets import candidates, finish, look
 from mtcnn_fast.training.losses import Outputs
-from mtcnn_fast.training.samples import Batch, SampleKind, SampleSet, shards
+from mtcnn_fast.training.samples import SampleBatch, SampleKind, SampleSet, shards
 from mtcnn_fast.training.samples.geometry import box_targets, extents, mirrors
 from mtcnn_fast.training.stage_networks import StageNetwork
 from mtcnn_fast.training.train_options import TrainOptions
@@ -228,7 +228,7 @@ class TestCascadeTraining:
         for pattern in PATTERNS[::7]:
             faces = move(shown.astype(np.float32), np.repeat(pattern[None], 2, axis=0)).astype(np.float64)
             size = {"p": 12, "r": 24, "o": 48}[stage]
-            batch = Batch(
+            batch = SampleBatch(
                 np.zeros((2, size, size, 3), np.uint8),
                 np.ones(2, np.int8),
                 box_targets(stage, corners, faces),

@@ -32,13 +32,13 @@ __all__ = [
 
 _HOME = {
     "Result": "loop",
-    "StageNetwork": "networks",
-    "TrainOptions": "options",
+    "StageNetwork": "stage_networks",
+    "TrainOptions": "train_options",
     "TrainingConfig": "config",
     "evaluate_network": "metrics",
-    "initial_network": "networks",
+    "initial_network": "stage_networks",
     "load_config": "config",
-    "save_network": "networks",
+    "save_network": "stage_networks",
     "train": "trainer",
     "train_network": "loop",
 }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mtcnn_fast import ConfigError
 from mtcnn_fast.datasets import FaceRecord
-from mtcnn_fast.training.samples import AugmentOptions, Batch, SampleKind, augment
+from mtcnn_fast.training.samples import AugmentOptions, SampleBatch, SampleKind, augment
 from mtcnn_fast.training.samples.augment import DRAWS, draw, flip
 from mtcnn_fast.training.samples.cutting import cut
 from mtcnn_fast.training.samples.geometry import SIZES, Stage
@@ -22,7 +22,7 @@ from support.portrait import portrait
 STAGES: tuple[Stage, ...] = ("p", "r", "o")
 
 
-def samples(stage: Stage, pixels: np.ndarray, box: np.ndarray, points: np.ndarray, corners: np.ndarray) -> Batch:
+def samples(stage: Stage, pixels: np.ndarray, box: np.ndarray, points: np.ndarray, corners: np.ndarray) -> SampleBatch:
     """Cut a window as a sample of each kind."""
     record = FaceRecord(Path("a.jpg"), box[None].astype(np.float32), points[None].astype(np.float32))
     kinds = np.arange(4)
@@ -65,7 +65,7 @@ def test_a_mirrored_sample_is_a_sample_of_the_mirrored_image(
 def test_two_flips_are_none(stage: Stage) -> None:
     batch = samples(stage, portrait(), np.array([29, 20, 79, 84]), POINTS, np.array([24, 15, 90, 81]))
     twice = flip(flip(batch, np.ones(4, np.bool_)), np.ones(4, np.bool_))
-    for name in Batch._fields:
+    for name in SampleBatch._fields:
         assert np.allclose(getattr(twice, name), getattr(batch, name), atol=1e-6), name
 
 
@@ -81,10 +81,10 @@ def test_only_what_is_chosen_is_mirrored() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(batch, before, strict=True))
 
 
-def gray_batch(count: int, value: int = 128) -> Batch:
+def gray_batch(count: int, value: int = 128) -> SampleBatch:
     images = np.full((count, 12, 12, 3), value, np.uint8)
     kinds = np.full(count, SampleKind.NEGATIVE, np.int8)
-    return Batch(images, kinds, *(np.zeros((count, *shape), np.float32) for shape in ((4,), (5, 2), ())))
+    return SampleBatch(images, kinds, *(np.zeros((count, *shape), np.float32) for shape in ((4,), (5, 2), ())))
 
 
 def test_light_changes_within_its_limits() -> None:
@@ -123,7 +123,7 @@ def test_draws_belong_to_the_seed_and_a_part_to_the_whole() -> None:
     assert not np.array_equal(draw(10, [3, 7]), draw(10, [3, 8]))
     batch = gray_batch(10)
     whole = augment(batch, draw(10, [3, 7]))
-    part = augment(Batch(*(array[4:7] for array in batch)), draw(10, [3, 7])[4:7])
+    part = augment(SampleBatch(*(array[4:7] for array in batch)), draw(10, [3, 7])[4:7])
     assert np.array_equal(whole.images[4:7], part.images)
 
 

@@ -8,6 +8,9 @@ from mtcnn_fast.training.samples.recall import stage_recall
 from mtcnn_fast.training.samples.sample_options import SampleOptions
 from mtcnn_fast.training.samples.sample_set import SampleBatch, SampleKind, SampleSet
 
+#: Its earlier name.
+Batch = SampleBatch
+
 __all__ = [
     "AugmentOptions",
     "SampleBatch",
