@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from mtcnn_fast.checks import Choice, Count, Flag, Instance, Maybe, Number, check_settings, setting
 from mtcnn_fast.errors import ConfigError
@@ -15,6 +15,7 @@ from mtcnn_fast.training.datasets import DataOptions, DataSource
 from mtcnn_fast.training.options import ALPHA, TrainOptions
 from mtcnn_fast.training.samples.augment import AugmentOptions
 from mtcnn_fast.training.samples.options import SampleOptions
+from mtcnn_fast.training.soft.config import SoftConfig, ValidationSet, parse_soft, parse_validation
 from mtcnn_fast.weights.spec import BOX_CODINGS, NETWORKS, BoxCoding
 
 if sys.version_info >= (3, 11):
@@ -23,6 +24,8 @@ else:
     import tomli as tomllib
 
 Options = TypeVar("Options", TrainOptions, SampleOptions, AugmentOptions, DataSource)
+
+Recipe = Literal["paper", "soft"]
 
 #: Settings of a stage that are the same for all, and so are given once at the top.
 _SHARED = ("seed", "box_coding")
@@ -59,7 +62,12 @@ class TrainingConfig:
     landmarks : bool
         Whether P-Net and R-Net are trained for landmarks too.
     workers : int or None
-        Processes that make samples; None takes as many as there are processors.
+        Processes that make samples; None takes as many as there are processors, or one with ``soft``.
+    recipe : {"paper", "soft"}
+        How the networks are trained: as in Zhang et al. 2016, by `stages`; or on soft labels, by `soft`.
+    soft : SoftConfig or None
+    validation : ValidationSet or None
+        What the finished weights are compared on with the shipped ones.
     """
 
     data: DataOptions
@@ -69,6 +77,9 @@ class TrainingConfig:
     box_coding: BoxCoding = setting("corner", Choice(BOX_CODINGS))
     landmarks: bool = setting(True, Flag())
     workers: int | None = setting(None, Maybe(Count()))
+    recipe: Recipe = setting("paper", Choice(get_args(Recipe)))
+    soft: SoftConfig | None = None
+    validation: ValidationSet | None = None
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -127,11 +138,18 @@ def parse_config(
     check_keys("", table, top | {"train", "samples", *NETWORKS})
     common = {kind: as_table(kind, table.get(kind, {})) for kind in ("train", "samples")}
     stages = {name: _stage(name, common, as_table(name, table.get(name, {}))) for name in NETWORKS}
-    settings = {key: table[key] for key in top - {"data"} if key in table}
+    settings = {key: table[key] for key in top - {"data", "soft", "validation"} if key in table}
     init = settings.get("init", "random")
     if isinstance(init, str) and init not in ("random", "shipped"):
         settings["init"] = str(folder / init)
-    return TrainingConfig(_data(as_table("data", table.get("data", {})), folder, data), stages, **settings)
+    sources = _data(as_table("data", table.get("data", {})), folder, data)
+    if settings.get("recipe") == "soft":
+        settings["soft"] = parse_soft(as_table("soft", table.get("soft", {})), settings.get("seed", 0))
+    elif "soft" in table:
+        raise ConfigError("soft is for recipe = 'soft'")
+    if "validation" in table:
+        settings["validation"] = parse_validation(as_table("validation", table["validation"]), sources.root)
+    return TrainingConfig(sources, stages, **settings)
 
 
 def _stage(name: str, common: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> StageConfig:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -62,11 +63,23 @@ def train(
     Choice(STAGES)("stage", stage)
     names = NETWORKS if stage == "all" else (stage,)
     with joined_group(config.stage(names[0]).train.device) as group:
+        if config.recipe == "soft":
+            if group.size > 1:
+                raise ConfigError("recipe 'soft' trains in one process: start it without torchrun")
+            return _train_soft(config, Path(out), names, shown)
         run = _Cascade(config, Path(out), group, shown)
         results = {name: run.stage(name) for name in names}
         if names[-1] == NETWORKS[-1] and group.leads:
             run.measure_recall()
         return results
+
+
+def _train_soft(config: TrainingConfig, out: Path, names: Sequence[str], shown: bool) -> dict[str, dict[str, Any]]:
+    from mtcnn_fast.training.soft.pipeline import train_soft
+
+    out.mkdir(parents=True, exist_ok=True)
+    _keep_description(out, config)
+    return train_soft(config, out, names, shown=shown)
 
 
 class _Cascade:
@@ -185,7 +198,9 @@ def _keep_description(out: Path, config: TrainingConfig) -> None:
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise DataError(f"not JSON: {error}", path) from error
-        for key in ("seed", "init", "box_coding", "landmarks"):
+        # Runs of before there was a choice.
+        found.setdefault("recipe", "paper")
+        for key in ("recipe", "seed", "init", "box_coding", "landmarks"):
             if found.get(key) != described[key]:
                 raise ConfigError(
                     f"{str(out)!r} holds a run with {key} {found.get(key)!r}, now it is {described[key]!r}: "
