@@ -141,7 +141,7 @@ class ObjectiveOptions:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        check_rising("ramp", self.ramp)
+        check_rising("ramp", self.ramp, strictly=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -283,7 +283,7 @@ class PNetOptions:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        check_rising("ramp", self.ramp)
+        check_rising("ramp", self.ramp, strictly=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

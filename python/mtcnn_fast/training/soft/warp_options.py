@@ -45,7 +45,7 @@ class WarpOptions:
         check_rising("cover_side", self.cover_side)
 
 
-def check_rising(name: str, values: tuple[float, ...]) -> None:
-    """Raise `ConfigError` if numbers fall."""
-    if list(values) != sorted(values):
+def check_rising(name: str, values: tuple[float, ...], *, strictly: bool = False) -> None:
+    """Raise `ConfigError` if numbers fall, or with `strictly` if two are equal."""
+    if list(values) != sorted(set(values) if strictly else values):
         raise ConfigError(f"{name} must rise, got {values!r}")
