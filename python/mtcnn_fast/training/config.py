@@ -11,11 +11,12 @@ from typing import Any, Literal, TypeVar, get_args
 
 from mtcnn_fast.checks import Choice, Count, Flag, Instance, Maybe, Number, check_settings, setting
 from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.training.comparison import ValidationSet
 from mtcnn_fast.training.datasets import DataOptions, DataSource
 from mtcnn_fast.training.options import ALPHA, TrainOptions
 from mtcnn_fast.training.samples.augment import AugmentOptions
 from mtcnn_fast.training.samples.options import SampleOptions
-from mtcnn_fast.training.soft.config import SoftConfig, ValidationSet, parse_soft, parse_validation
+from mtcnn_fast.training.soft.config import SoftConfig, parse_soft
 from mtcnn_fast.weights.spec import BOX_CODINGS, NETWORKS, BoxCoding
 
 if sys.version_info >= (3, 11):
@@ -148,7 +149,7 @@ def parse_config(
     elif "soft" in table:
         raise ConfigError("soft is for recipe = 'soft'")
     if "validation" in table:
-        settings["validation"] = parse_validation(as_table("validation", table["validation"]), sources.root)
+        settings["validation"] = _validation(as_table("validation", table["validation"]), sources.root)
     return TrainingConfig(sources, stages, **settings)
 
 
@@ -179,6 +180,12 @@ def _data(table: Mapping[str, Any], folder: Path, root: str | os.PathLike[str] |
         raise ConfigError(f"data.root must be a folder, got {given!r}")
     held_out = Number(0, 1, open_high=True)("data.held_out", table.get("held_out", 0.1))
     return DataOptions(tuple(sources), Path(root) if root is not None else folder / given, held_out)
+
+
+def _validation(table: Mapping[str, Any], root: Path) -> ValidationSet:
+    if set(table) != {"annotation", "images"} or not all(isinstance(value, str) for value in table.values()):
+        raise ConfigError(f"validation must have the paths annotation and images and nothing else, got {dict(table)!r}")
+    return ValidationSet(root / table["annotation"], root / table["images"])
 
 
 def make_options(kind: type[Options], name: str, table: Mapping[str, Any]) -> Options:

@@ -1,10 +1,9 @@
-"""`SoftConfig`: what the tables ``[soft]`` and ``[validation]`` of a configuration say."""
+"""`SoftConfig`: what the table ``[soft]`` of a configuration says."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 from mtcnn_fast.checks import Choice, Instance, Tuple, check_settings, setting
@@ -69,22 +68,6 @@ class SoftConfig:
             raise ConfigError(f"proposers must name {' or '.join(PROPOSERS)} for each round, got ()")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ValidationSet:
-    """Images of WIDER FACE that the finished weights are compared on with the shipped ones.
-
-    Attributes
-    ----------
-    annotation : Path
-        The folder ``ground_truth`` of the official tools, or a text file.
-    images : Path
-        The folder with the events' folders. Annotated images that are not there are passed over.
-    """
-
-    annotation: Path
-    images: Path
-
-
 def parse_soft(table: Mapping[str, Any], seed: int) -> SoftConfig:
     """Make settings of the table ``[soft]``; `seed` is that of every network."""
     made: dict[str, Any] = {}
@@ -105,13 +88,6 @@ def parse_soft(table: Mapping[str, Any], seed: int) -> SoftConfig:
     for name, usual in networks.items():
         made[name] = _network(usual, f"soft.{name}", table.get(name, {}), seed)
     return SoftConfig(**made)
-
-
-def parse_validation(table: Mapping[str, Any], root: Path) -> ValidationSet:
-    """Make settings of the table ``[validation]``, whose paths are relative to that of the data."""
-    if set(table) != {"annotation", "images"} or not all(isinstance(value, str) for value in table.values()):
-        raise ConfigError(f"validation must have the paths annotation and images and nothing else, got {dict(table)!r}")
-    return ValidationSet(root / table["annotation"], root / table["images"])
 
 
 def _network(usual: Any, name: str, table: Any, seed: int) -> Any:
