@@ -75,9 +75,8 @@ def test_faces_get_the_landmarks_of_the_detections_that_cover_them(tmp_path: Pat
     (tmp_path / "event").mkdir()
     rows = (f"10 10 20 20 {POINTS} 0.99", f"60 60 20 20 {POINTS} 0.99", f"100 100 20 20 {POINTS} 0.5")
     write(tmp_path / "event" / "name.txt", "event/name.jpg", "3", *rows)
-    given = record(
-        (11, 11, 31, 31), (70, 70, 90, 90), (100, 100, 120, 120), (60, 60, 80, 80), ignored=[False] * 3 + [True]
-    )
+    boxes = ((11, 11, 31, 31), (70, 70, 90, 90), (100, 100, 120, 120), (60, 60, 80, 80))
+    given = record(*boxes, ignored=[False, False, False, True])
     (found,) = with_pseudo_landmarks([given], tmp_path)
     # The second overlaps too little, the third one's detection is uncertain, the fourth is ignored.
     assert found.has_landmarks.tolist() == [True, False, False, False]

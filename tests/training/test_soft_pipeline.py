@@ -74,7 +74,7 @@ def test_what_is_done_is_not_done_again(trained: tuple[Path, dict[str, dict[str,
 
 
 def test_a_network_needs_those_before_it(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="R-Net are needed|P-Net are needed"):
+    with pytest.raises(ConfigError, match="the weights of P-Net are needed"):
         train(small(), tmp_path, stage="r", shown=False)
 
 

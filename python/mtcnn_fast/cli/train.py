@@ -89,15 +89,16 @@ def _comparison(path: Path) -> list[str]:
     lines = [report["label"]]
     for name in ("trained", "shipped"):
         figures = report[name]
-        usual, whole = (
-            " / ".join(f"{value:.3f}" for value in figures[key].values())
-            for key in ("average_precision", "whole_curve")
-        )
+        usual, whole = (_joined(figures[key]) for key in ("average_precision", "whole_curve"))
         lines.append(
             f"{name}: average precision {usual}, {figures['false_positives']} false positives; "
             f"{whole} with 0.01 as O-Net's threshold"
         )
     return lines
+
+
+def _joined(figures: dict[str, float]) -> str:
+    return " / ".join(f"{value:.3f}" for value in figures.values())
 
 
 def _line(name: str, result: dict[str, object]) -> str:
