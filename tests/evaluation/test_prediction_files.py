@@ -130,7 +130,9 @@ class TestPublishedCurves:
         io = pytest.importorskip("scipy.io")
         assert "no DETECTOR/wider_pr_info" in str(problem(read_published_curves, tmp_path))
         assert "cannot be read" in str(problem(read_published_curve, tmp_path / "none.mat"))
-        assert "no published curve" in str(problem(read_published_curve, write(tmp_path / "a.mat", "x" * 200)))
+        # As a long text, as a short one, and as none at all.
+        for count in (200, 3, 0):
+            assert "no published curve" in str(problem(read_published_curve, write(tmp_path / "a.mat", "x" * count)))
         io.savemat(tmp_path / "b.mat", {"pr_cruve": np.zeros((3, 4)), "legend_name": "B"})
         assert "must be N x 2" in str(problem(read_published_curve, tmp_path / "b.mat"))
 

@@ -77,6 +77,28 @@ def train(
             for name, result in results.items():
                 typer.echo(_line(name, result))
             typer.echo(f"weights: {out / 'weights'}")
+            for line in _comparison(out / "comparison.json"):
+                typer.echo(line)
+
+
+def _comparison(path: Path) -> list[str]:
+    """Return what there is to say of the weights beside the shipped ones."""
+    if not path.exists():
+        return []
+    report = json.loads(path.read_text(encoding="utf-8"))
+    lines = [report["label"]]
+    for name in ("trained", "shipped"):
+        figures = report[name]
+        usual, whole = (_joined(figures[key]) for key in ("average_precision", "whole_curve"))
+        lines.append(
+            f"{name}: average precision {usual}, {figures['false_positives']} false positives; "
+            f"{whole} with 0.01 as O-Net's threshold"
+        )
+    return lines
+
+
+def _joined(figures: dict[str, float]) -> str:
+    return " / ".join(f"{value:.3f}" for value in figures.values())
 
 
 def _line(name: str, result: dict[str, object]) -> str:

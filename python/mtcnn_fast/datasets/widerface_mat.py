@@ -68,10 +68,35 @@ def load_variables(path: Path, *variables: str) -> dict[str, Any]:
     if not path.is_file():
         raise DataError("is missing", path)
     try:
-        content: dict[str, Any] = require("scipy.io", "reading the .mat annotation").loadmat(path)
-    except (OSError, ValueError, NotImplementedError) as error:
+        content = load_matlab(path, "reading the .mat annotation")
+    except (OSError, ValueError) as error:
         raise DataError(f"is no MATLAB file that can be read ({error})", path) from error
     for variable in variables:
         if variable not in content:
             raise DataError(f"has no variable {variable}", path)
+    return content
+
+
+def load_matlab(path: Path, purpose: str) -> dict[str, Any]:
+    """Read the variables of a MATLAB file of version 7.2 or older.
+
+    Parameters
+    ----------
+    path : Path
+    purpose : str
+        What scipy is needed for, as the subject of a sentence.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be read or is no such file.
+    MissingExtraError
+        If scipy is not installed.
+    """
+    io = require("scipy.io", purpose)
+    try:
+        content: dict[str, Any] = io.loadmat(path)
+    # scipy's own is an error of no other kind.
+    except (NotImplementedError, io.matlab.MatReadError) as error:
+        raise ValueError(str(error)) from error
     return content

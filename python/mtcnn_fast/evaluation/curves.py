@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mtcnn_fast._types import Doubles
+from mtcnn_fast.datasets.widerface_mat import load_matlab
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.optional import require
 
@@ -102,7 +102,7 @@ def _matlab_variables(path: Path) -> tuple[Doubles, str]:
             with require("h5py", "reading MATLAB 7.3 files").File(path, "r") as file:
                 legend = "".join(map(chr, np.asarray(file["legend_name"]).ravel()))
                 return np.asarray(file["pr_cruve"], np.float64), legend
-        content: dict[str, Any] = require("scipy.io", "reading MATLAB files").loadmat(path)
+        content = load_matlab(path, "reading MATLAB files")
         return np.asarray(content["pr_cruve"], np.float64), str(content["legend_name"].ravel()[0])
     except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
         raise DataError(f"is no published curve with pr_cruve and legend_name ({error})", path) from error

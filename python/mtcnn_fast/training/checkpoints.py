@@ -69,6 +69,23 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, run: dict[str, Any]) -
             old.unlink()
 
 
+def saved_step(folder: Path) -> int | None:
+    """Return the step of a folder's checkpoint; None where there is none.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    path = folder / _JSON
+    if not path.exists():
+        return None
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["step"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"the checkpoint is damaged: {error!r}", path) from error
+
+
 def load_checkpoint(folder: Path, run: dict[str, Any]) -> Checkpoint | None:
     """Read a folder's checkpoint; None where there is none.
 

@@ -7,13 +7,15 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from mtcnn_fast.checks import Choice, Count, Flag, Instance, Maybe, Number, check_settings, setting
 from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.training.comparison import ValidationSet
 from mtcnn_fast.training.data_sources import DataOptions, DataSource
 from mtcnn_fast.training.samples.augment import AugmentOptions
 from mtcnn_fast.training.samples.sample_options import SampleOptions
+from mtcnn_fast.training.soft.config import SoftConfig, parse_soft
 from mtcnn_fast.training.train_options import ALPHA, TrainOptions
 from mtcnn_fast.weights.spec import BOX_CODINGS, NETWORKS, BoxCoding
 
@@ -23,6 +25,8 @@ else:
     import tomli as tomllib
 
 Options = TypeVar("Options", TrainOptions, SampleOptions, AugmentOptions, DataSource)
+
+Recipe = Literal["paper", "soft"]
 
 #: Settings of a stage that are the same for all, and so are given once at the top.
 _SHARED = ("seed", "box_coding")
@@ -59,7 +63,12 @@ class TrainingConfig:
     landmarks : bool
         Whether P-Net and R-Net are trained for landmarks too.
     workers : int or None
-        Processes that make samples; None takes as many as there are processors.
+        Processes that make samples; None takes as many as there are processors, or one with ``soft``.
+    recipe : {"paper", "soft"}
+        How the networks are trained: as in Zhang et al. 2016, by `stages`; or on soft labels, by `soft`.
+    soft : SoftConfig or None
+    validation : ValidationSet or None
+        What the finished weights are compared on with the shipped ones.
     """
 
     data: DataOptions
@@ -69,6 +78,9 @@ class TrainingConfig:
     box_coding: BoxCoding = setting("corner", Choice(BOX_CODINGS))
     landmarks: bool = setting(True, Flag())
     workers: int | None = setting(None, Maybe(Count()))
+    recipe: Recipe = setting("paper", Choice(get_args(Recipe)))
+    soft: SoftConfig | None = None
+    validation: ValidationSet | None = None
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -127,11 +139,18 @@ def parse_config(
     check_keys("", table, top | {"train", "samples", *NETWORKS})
     common = {kind: as_table(kind, table.get(kind, {})) for kind in ("train", "samples")}
     stages = {name: _stage(name, common, as_table(name, table.get(name, {}))) for name in NETWORKS}
-    settings = {key: table[key] for key in top - {"data"} if key in table}
+    settings = {key: table[key] for key in top - {"data", "soft", "validation"} if key in table}
     init = settings.get("init", "random")
     if isinstance(init, str) and init not in ("random", "shipped"):
         settings["init"] = str(folder / init)
-    return TrainingConfig(_data(as_table("data", table.get("data", {})), folder, data), stages, **settings)
+    sources = _data(as_table("data", table.get("data", {})), folder, data)
+    if settings.get("recipe") == "soft":
+        settings["soft"] = parse_soft(as_table("soft", table.get("soft", {})), settings.get("seed", 0))
+    elif "soft" in table:
+        raise ConfigError("soft is for recipe = 'soft'")
+    if "validation" in table:
+        settings["validation"] = _validation(as_table("validation", table["validation"]), sources.root)
+    return TrainingConfig(sources, stages, **settings)
 
 
 def _stage(name: str, common: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> StageConfig:
@@ -161,6 +180,12 @@ def _data(table: Mapping[str, Any], folder: Path, root: str | os.PathLike[str] |
         raise ConfigError(f"data.root must be a folder, got {given!r}")
     held_out = Number(0, 1, open_high=True)("data.held_out", table.get("held_out", 0.1))
     return DataOptions(tuple(sources), Path(root) if root is not None else folder / given, held_out)
+
+
+def _validation(table: Mapping[str, Any], root: Path) -> ValidationSet:
+    if set(table) != {"annotation", "images"} or not all(isinstance(value, str) for value in table.values()):
+        raise ConfigError(f"validation must have the paths annotation and images and nothing else, got {dict(table)!r}")
+    return ValidationSet(root / table["annotation"], root / table["images"])
 
 
 def make_options(kind: type[Options], name: str, table: Mapping[str, Any]) -> Options:

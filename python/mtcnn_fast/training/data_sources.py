@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from mtcnn_fast import datasets as data
-from mtcnn_fast.checks import Choice, Count, Maybe
+from mtcnn_fast.checks import Choice, Count, Instance, Maybe
 from mtcnn_fast.datasets.drawn import draw_faces
 from mtcnn_fast.datasets.landmark_lists import FORMS, LandmarkForm
 from mtcnn_fast.datasets.records import FaceRecord, present
@@ -41,9 +41,9 @@ class DataSource:
         How many images to take, the first ones; None takes all. For ``drawn``: how many to draw.
     allow_missing : bool
         Leave out images that are not there, rather than refuse.
-    pseudo_landmarks : str
+    pseudo_landmarks : str or None
         Folder, relative to the root of the data, of landmarks that a detector put on these images; see
-        `mtcnn_fast.training.data.with_pseudo_landmarks`. Empty for none.
+        `mtcnn_fast.datasets.with_pseudo_landmarks`.
     form : {"box", "points", "mtfl"} or None
         What a row of a ``landmark_list`` holds; None takes ``box`` or ``points``, by the number of columns.
 
@@ -58,7 +58,7 @@ class DataSource:
     images: str = ""
     count: int | None = None
     allow_missing: bool = False
-    pseudo_landmarks: str = ""
+    pseudo_landmarks: str | None = None
     form: LandmarkForm | None = None
 
     def __post_init__(self) -> None:
@@ -70,8 +70,8 @@ class DataSource:
         Maybe(Count())("count", self.count)
         if self.format == DRAWN and self.count is None:
             raise ConfigError("count must say how many pictures to draw")
-        if not isinstance(self.pseudo_landmarks, str):
-            raise ConfigError(f"pseudo_landmarks must be a folder, got {self.pseudo_landmarks!r}")
+        if self.pseudo_landmarks is not None:
+            Instance(str, "a folder")("pseudo_landmarks", self.pseudo_landmarks)
         if self.form is not None:
             Choice(tuple(FORMS))("form", self.form)
             if self.format != "landmark_list":
@@ -101,7 +101,7 @@ class DataSource:
         found = READERS[self.format](annotation, root / self.images, **more)
         there = present(found) if self.allow_missing else found
         records = list(itertools.islice(there, self.count))
-        if self.pseudo_landmarks:
+        if self.pseudo_landmarks is not None:
             records = list(data.with_pseudo_landmarks(records, root / self.pseudo_landmarks))
         for record in records:
             if not record.path.is_file():

@@ -12,12 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from mtcnn_fast._types import Floats
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.files import written_whole
 from mtcnn_fast.nets.modules import ONet, PNet, RNet, initialise
 from mtcnn_fast.training.losses import Outputs
 from mtcnn_fast.weights import BoxCoding, Weights, load_weights
-from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION
+from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION, NETWORKS
 
 _MODULES: dict[str, type[PNet | RNet | ONet]] = {"p": PNet, "r": RNet, "o": ONet}
 _HEADS: dict[str, tuple[str, ...]] = {
@@ -125,12 +126,38 @@ def save_network(network: StageNetwork, path: str | os.PathLike[str], coding: Bo
     coding : {"corner", "rcnn"}
         How the network was trained to express boxes.
     """
+    tensors = {name: tensor.detach().cpu().float().numpy() for name, tensor in network.net.state_dict().items()}
+    _save_tensors(tensors, path, network.stage, coding, {})
+
+
+def save_weights(weights: Weights, folder: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write the weights of all networks as the detector reads them.
+
+    Parameters
+    ----------
+    weights : Weights
+    folder : Path
+    notes : mapping of str to str, optional
+        Further metadata, such as where the weights come from.
+    """
+    for stage in NETWORKS:
+        tensors: dict[str, Floats] = dict(getattr(weights, f"{stage}net"))
+        _save_tensors(tensors, folder / f"{stage}.safetensors", stage, weights.box_coding, notes or {})
+
+
+def _save_tensors(
+    tensors: dict[str, Floats],
+    path: str | os.PathLike[str],
+    stage: str,
+    coding: BoxCoding,
+    notes: Mapping[str, str],
+) -> None:
     from safetensors.numpy import save
 
     if coding not in BOX_CODINGS:
         raise ConfigError(f"box_coding must be one of {', '.join(BOX_CODINGS)}, got {coding!r}")
-    tensors = {name: tensor.detach().cpu().float().numpy() for name, tensor in network.net.state_dict().items()}
-    metadata = {"format_version": FORMAT_VERSION, "network": network.stage, "box_coding": coding}
+    metadata = {**notes, "format_version": FORMAT_VERSION, "network": stage, "box_coding": coding}
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     written_whole(path, _in_order(save(tensors, metadata)))
 

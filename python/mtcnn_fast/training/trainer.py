@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from mtcnn_fast.checks import Choice
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.files import write_json
+from mtcnn_fast.training.comparison import compare_weights
 from mtcnn_fast.training.config import TrainingConfig
 from mtcnn_fast.training.distributed import ProcessGroup, joined_group
 from mtcnn_fast.training.loop import Result, train_network
@@ -38,8 +40,10 @@ def train(
     config : TrainingConfig
     out : path-like or str
         The folder for everything: ``weights/`` with ``p``, ``r`` and ``o.safetensors``; for each network
-        ``p/result.json``, logs and checkpoint, and its samples in ``samples/p``; and after the last network
-        ``recall.json``, see `mtcnn_fast.training.samples.recall.stage_recall`.
+        ``p/result.json``, logs and checkpoint, and its samples in ``samples/p``; after the last network
+        ``recall.json``, see `mtcnn_fast.training.samples.recall.stage_recall`, and ``comparison.json``, see
+        `mtcnn_fast.training.comparison.compare_weights`. What ``recipe = "soft"`` writes is described in
+        `mtcnn_fast.training.soft.pipeline`.
     stage : {"p", "r", "o", "all"}
         A network needs those before it: trained in `out`, or given by ``config.init``.
     shown : bool
@@ -62,11 +66,34 @@ def train(
     Choice(STAGES)("stage", stage)
     names = NETWORKS if stage == "all" else (stage,)
     with joined_group(config.stage(names[0]).train.device) as group:
+        if config.recipe == "soft":
+            if group.size > 1:
+                raise ConfigError("recipe 'soft' trains in one process: start it without torchrun")
+            results = _train_soft(config, Path(out), names, shown)
+            _compare(config, Path(out), names)
+            return results
         run = _Cascade(config, Path(out), group, shown)
         results = {name: run.stage(name) for name in names}
         if names[-1] == NETWORKS[-1] and group.leads:
             run.measure_recall()
+            _compare(config, Path(out), names)
         return results
+
+
+def _compare(config: TrainingConfig, out: Path, names: Sequence[str]) -> None:
+    """Write down how the finished weights compare on the validation images, if the configuration names any."""
+    path = out / "comparison.json"
+    if config.validation is None or names[-1] != NETWORKS[-1] or path.exists():
+        return
+    write_json(path, compare_weights(config.validation, out / "weights"))
+
+
+def _train_soft(config: TrainingConfig, out: Path, names: Sequence[str], shown: bool) -> dict[str, dict[str, Any]]:
+    from mtcnn_fast.training.soft.pipeline import train_soft
+
+    out.mkdir(parents=True, exist_ok=True)
+    _keep_description(out, config)
+    return train_soft(config, out, names, shown=shown)
 
 
 class _Cascade:
@@ -185,7 +212,9 @@ def _keep_description(out: Path, config: TrainingConfig) -> None:
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise DataError(f"not JSON: {error}", path) from error
-        for key in ("seed", "init", "box_coding", "landmarks"):
+        # Runs of before there was a choice.
+        found.setdefault("recipe", "paper")
+        for key in ("recipe", "seed", "init", "box_coding", "landmarks"):
             if found.get(key) != described[key]:
                 raise ConfigError(
                     f"{str(out)!r} holds a run with {key} {found.get(key)!r}, now it is {described[key]!r}: "

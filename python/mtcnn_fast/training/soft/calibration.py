@@ -18,6 +18,7 @@ from mtcnn_fast.images import load_image
 from mtcnn_fast.training.samples.geometry import Stage
 from mtcnn_fast.training.samples.proposals import cpu_device
 from mtcnn_fast.training.samples.workers import run
+from mtcnn_fast.training.soft.options import CalibrationOptions
 from mtcnn_fast.weights import Weights
 
 if TYPE_CHECKING:
@@ -34,28 +35,11 @@ _CHUNK = 8
 _FOUND = 0.5
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Targets:
-    """What a stage's threshold is to let through; None takes what the reference weights do.
-
-    Attributes
-    ----------
-    proposals, candidates : float or None
-        Windows an image after P-Net, and after R-Net.
-    false_positives : float or None
-        Detections an image that overlap no annotated face by half.
-    """
-
-    proposals: float | None = None
-    candidates: float | None = None
-    false_positives: float | None = None
-
-
 def calibrate(
     weights: Weights,
     reference: Weights,
     records: Sequence[FaceRecord],
-    targets: Targets | None = None,
+    options: CalibrationOptions | None = None,
     *,
     workers: int = 1,
 ) -> tuple[Weights, dict[str, dict[str, float]]]:
@@ -66,7 +50,7 @@ def calibrate(
     weights, reference : Weights
     records : sequence of FaceRecord
         Images that were not trained on and whose faces are all annotated.
-    targets : Targets, optional
+    options : CalibrationOptions, optional
     workers : int
         Processes.
 
@@ -77,7 +61,7 @@ def calibrate(
     report : dict of str to dict
         For each network the ``wanted`` number an image, the ``threshold`` that gives it, and the ``shift``.
     """
-    wanted = targets or Targets()
+    wanted = options or CalibrationOptions()
     numbers: dict[Stage, float | None] = {
         "p": wanted.proposals,
         "r": wanted.candidates,

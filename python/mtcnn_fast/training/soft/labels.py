@@ -41,6 +41,14 @@ class Labels(NamedTuple):
         """Return the labels of some windows, by their indices."""
         return Labels(self.overlap[chosen], self.face[chosen], self.certain[chosen])
 
+    def followed_by(self, other: Labels) -> Labels:
+        """Return these labels, then those of other windows of the same image."""
+        return Labels(
+            np.concatenate([self.overlap, other.overlap]),
+            np.concatenate([self.face, other.face]),
+            np.concatenate([self.certain, other.certain]),
+        )
+
 
 def label_windows(record: FaceRecord, corners: Floats, min_face: float) -> Labels:
     """Label windows of an image.

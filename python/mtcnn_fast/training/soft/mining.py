@@ -47,6 +47,7 @@ class _Job:
     folder: Path
     weights: Weights
     options: MiningOptions
+    stages: tuple[Stage, ...]
     plan: str
     seed: int
 
@@ -57,6 +58,7 @@ def mine(
     folder: Path,
     options: MiningOptions,
     *,
+    stages: Sequence[Stage] = ("r", "o"),
     seed: int = 0,
     workers: int = 1,
     progress: bool = False,
@@ -72,6 +74,8 @@ def mine(
     folder : Path
         For this pass alone. What was interrupted goes on; what is complete is left as it is.
     options : MiningOptions
+    stages : sequence of {"r", "o"}
+        Whose windows are wanted.
     seed : int
     workers : int
         Processes. The result does not depend on it.
@@ -89,13 +93,14 @@ def mine(
         **record_plan(records),
         "weights": dict(weights.sha256),
         "options": dataclasses.asdict(options),
+        "stages": list(stages),
         "seed": seed,
     }
     plan = json.loads(json.dumps(plan))
     shards.begin_set(folder, plan)
     if (folder / _DONE).exists():
         return
-    job = _Job(folder, weights, options, shards.plan_hash(plan), seed)
+    job = _Job(folder, weights, options, tuple(stages), shards.plan_hash(plan), seed)
     chunks = [(at, records[at : at + _CHUNK]) for at in range(0, len(records), _CHUNK)]
     missing = [chunk for chunk in chunks if not _is_there(job, chunk[0] // _CHUNK)]
     done = run(functools.partial(_miner, job), missing, workers)
@@ -125,7 +130,7 @@ def _path(job: _Job, stage: str, number: int) -> Path:
 
 
 def _is_there(job: _Job, number: int) -> bool:
-    return all(shards.is_whole(_path(job, stage, number), job.plan) for stage in _STEPS)
+    return all(shards.is_whole(_path(job, stage, number), job.plan) for stage in job.stages)
 
 
 def _miner(job: _Job) -> Callable[[tuple[int, Sequence[FaceRecord]]], int]:
@@ -137,7 +142,7 @@ def _miner(job: _Job) -> Callable[[tuple[int, Sequence[FaceRecord]]], int]:
             cpu_device(),
             weights=job.weights,
             min_face_size=size,
-            thresholds=(options.thresholds[0], options.thresholds[1], _NEVER),
+            thresholds=(options.thresholds[0], options.thresholds[1] if "o" in job.stages else _NEVER, _NEVER),
             # Processes are what runs side by side.
             num_threads=1,
         )
@@ -146,7 +151,7 @@ def _miner(job: _Job) -> Callable[[tuple[int, Sequence[FaceRecord]]], int]:
 
     def work(task: tuple[int, Sequence[FaceRecord]]) -> int:
         first, records = task
-        found: dict[Stage, list[Windows]] = {stage: [] for stage in _STEPS}
+        found: dict[Stage, list[Windows]] = {stage: [] for stage in job.stages}
         for number, record in enumerate(records, first):
             for stage, windows in _of_image(job, detectors[number % len(detectors)], number, record).items():
                 found[stage].append(windows)
@@ -163,7 +168,8 @@ def _of_image(job: _Job, detector: Detector, number: int, record: FaceRecord) ->
     pixels = load_image(record.path)
     steps = {step.step: step for step in cast("list[StageTrace]", detector.detect(pixels, trace=True).trace)}
     result = {}
-    for stage, step in _STEPS.items():
+    for stage in job.stages:
+        step = _STEPS[stage]
         boxes, scores = np.empty((0, 4), np.float32), np.empty(0, np.float32)
         if step in steps:
             boxes, scores = steps[step].boxes, steps[step].scores
@@ -198,11 +204,10 @@ def _chosen(
         chosen.append(far[:most])
     picked = np.concatenate(chosen)
     drawn, drawn_labels = _around_faces(options, record, rng)
-    parts = (labels.take(picked), drawn_labels)
     return (
         np.concatenate([boxes[picked], drawn]),
         np.concatenate([scores[picked], np.full(len(drawn), -1, np.float32)]),
-        Labels(*(np.concatenate(column) for column in zip(*parts, strict=True))),
+        labels.take(picked).followed_by(drawn_labels),
     )
 
 

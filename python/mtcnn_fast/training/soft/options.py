@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Literal, get_args
 
-from mtcnn_fast.checks import check_count, check_number, check_probabilities
+from mtcnn_fast.checks import Choice, Count, Instance, Maybe, Number, Tuple, check_settings, setting
 from mtcnn_fast.errors import ConfigError
-from mtcnn_fast.training.soft.warp_options import WarpOptions
-from mtcnn_fast.training.train_options import choice, numbers, share, whole_number
+from mtcnn_fast.training.soft.warp_options import WarpOptions, check_rising
+from mtcnn_fast.training.train_options import SHARE
+
+LabelOf = Literal["window", "box"]
+SoftSchedule = Literal["cosine", "trapezoid"]
+SoftAmp = Literal["bfloat16", "off"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,39 +46,59 @@ class MiningOptions:
         If a value is of the wrong type or out of range; it names the setting, the value and what is accepted.
     """
 
-    thresholds: tuple[float, ...] = (0.5, 0.15)
-    min_face_sizes: tuple[float, ...] = (20.0, 20.0, 12.0)
-    min_face: float = 9.0
-    most_near: int = 120
-    most_drawn: int = 60
-    most_background: tuple[int, ...] = (250, 60)
-    drawn_windows: tuple[int, ...] = (1, 4)
-    scale_jitter: tuple[float, ...] = (0.8, 1.25)
-    shift_jitter: float = 0.2
-    min_drawn_overlap: float = 0.4
+    thresholds: tuple[float, ...] = setting((0.5, 0.15), Tuple(Number(0, 1), 2))
+    min_face_sizes: tuple[float, ...] = setting((20.0, 20.0, 12.0), Tuple(Number(1)))
+    min_face: float = setting(9.0, Number(0))
+    most_near: int = setting(120, Count())
+    most_drawn: int = setting(60, Count())
+    most_background: tuple[int, ...] = setting((250, 60), Tuple(Count(), 2))
+    drawn_windows: tuple[int, ...] = setting((1, 4), Tuple(Count(), 2))
+    scale_jitter: tuple[float, ...] = setting((0.8, 1.25), Tuple(Number(0.25, 4), 2))
+    shift_jitter: float = setting(0.2, Number(0, 1))
+    min_drawn_overlap: float = setting(0.4, Number(0, 1))
 
     def __post_init__(self) -> None:
-        put = object.__setattr__
-        put(self, "thresholds", check_probabilities("thresholds", self.thresholds, 2))
-        if not isinstance(self.min_face_sizes, (list, tuple)) or not self.min_face_sizes:
-            raise ConfigError(f"min_face_sizes must be one or more numbers, got {self.min_face_sizes!r}")
-        sizes = tuple(check_number("min_face_sizes", size, low=1.0) for size in self.min_face_sizes)
-        put(self, "min_face_sizes", sizes)
-        for name in ("most_near", "most_drawn"):
-            put(self, name, check_count(name, getattr(self, name)))
-        for name in ("most_background", "drawn_windows"):
-            put(self, name, _counts(name, getattr(self, name), 2))
-        for name in ("min_face", "shift_jitter", "min_drawn_overlap"):
-            put(self, name, check_number(name, getattr(self, name), low=0.0))
-        put(self, "scale_jitter", tuple(check_number("scale_jitter", each, low=0.0) for each in self.scale_jitter))
-        if len(self.scale_jitter) != 2 or not 0 < self.scale_jitter[0] <= self.scale_jitter[1]:
-            raise ConfigError(f"scale_jitter must be two rising numbers above 0, got {self.scale_jitter!r}")
+        check_settings(self)
+        if not self.min_face_sizes:
+            raise ConfigError("min_face_sizes must have a number, got ()")
+        check_rising("scale_jitter", self.scale_jitter)
 
 
-def _counts(name: str, values: Any, count: int) -> tuple[int, ...]:
-    if not isinstance(values, (list, tuple)) or len(values) != count:
-        raise ConfigError(f"{name} must be {count} whole numbers of at least 1, got {values!r}")
-    return tuple(check_count(f"{name}[{i}]", value) for i, value in enumerate(values))
+@dataclasses.dataclass(frozen=True, slots=True)
+class TileOptions:
+    """Settings of `mtcnn_fast.training.soft.tiles.cut_tiles`, validated on construction and immutable afterwards.
+
+    Attributes
+    ----------
+    side : int
+        Of a tile in pixels: even, at least 24.
+    per_image : int
+        Tiles of an image: half of them around faces, the others anywhere.
+    min_face : float
+        Longer side in pixels of the image of the smallest face to learn from.
+    min_face_size, factor : float
+        Of the pyramid, as of `mtcnn_fast.DetectorConfig`.
+    scale_jitter : tuple of 2 float
+        Least and greatest factor of a pyramid's scales.
+
+    Raises
+    ------
+    ConfigError
+        If a value is of the wrong type or out of range; it names the setting, the value and what is accepted.
+    """
+
+    side: int = setting(96, Count(24))
+    per_image: int = setting(12, Count())
+    min_face: float = setting(9.0, Number(1))
+    min_face_size: float = setting(20.0, Number(1))
+    factor: float = setting(0.709, Number(0, 1, open_low=True, open_high=True))
+    scale_jitter: tuple[float, ...] = setting((0.75, 1.5), Tuple(Number(0.25, 4), 2))
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.side % 2:
+            raise ConfigError(f"side must be even, got {self.side!r}")
+        check_rising("scale_jitter", self.scale_jitter)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,25 +128,20 @@ class ObjectiveOptions:
         If a value is of the wrong type or out of range; it names the setting, the value and what is accepted.
     """
 
-    label_of: str = "box"
-    ramp: tuple[float, ...] = (0.4, 0.55)
-    weights: tuple[float, ...] = (1.0, 3.0)
-    point_weights: tuple[float, ...] = (1.0, 0.5)
-    smooth: float = 0.5
-    box_beta: float = 0.05
-    point_beta: float = 0.02
-    face_from: float = 0.2
-    box_from: float = 0.35
-    points_from: float = 0.4
+    label_of: LabelOf = setting("box", Choice(get_args(LabelOf)))
+    ramp: tuple[float, ...] = setting((0.4, 0.55), Tuple(Number(0, 1), 2))
+    weights: tuple[float, ...] = setting((1.0, 3.0), Tuple(Number(0), 2))
+    point_weights: tuple[float, ...] = setting((1.0, 0.5), Tuple(Number(0), 2))
+    smooth: float = setting(0.5, Number(0))
+    box_beta: float = setting(0.05, Number(0, open_low=True))
+    point_beta: float = setting(0.02, Number(0, open_low=True))
+    face_from: float = setting(0.2, Number(0, 1))
+    box_from: float = setting(0.35, Number(0, 1))
+    points_from: float = setting(0.4, Number(0, 1))
 
     def __post_init__(self) -> None:
-        choice("label_of", self.label_of, ("window", "box"))
-        for name in ("ramp", "weights", "point_weights"):
-            object.__setattr__(self, name, numbers(name, getattr(self, name), 2))
-        if not self.ramp[0] < self.ramp[1] <= 1:
-            raise ConfigError(f"ramp must be two rising numbers from 0 to 1, got {self.ramp!r}")
-        for name in ("smooth", "box_beta", "point_beta", "face_from", "box_from", "points_from"):
-            object.__setattr__(self, name, check_number(name, getattr(self, name), low=0.0))
+        check_settings(self)
+        check_rising("ramp", self.ramp, strictly=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,17 +164,14 @@ class BalanceOptions:
         If a value is of the wrong type or out of range; it names the setting, the value and what is accepted.
     """
 
-    size: float = 0.6
-    image: float = 0.3
-    face: float = 0.0
-    least_error: float = 0.1
-    landmark_share: float = 0.15
+    size: float = setting(0.6, Number(0))
+    image: float = setting(0.3, Number(0))
+    face: float = setting(0.0, Number(0))
+    least_error: float = setting(0.1, Number(0))
+    landmark_share: float = setting(0.15, Number(0, 1, open_high=True))
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, check_number(field.name, getattr(self, field.name), low=0.0))
-        if self.landmark_share >= 1:
-            raise ConfigError(f"landmark_share must be at least 0 and below 1, got {self.landmark_share!r}")
+        check_settings(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -197,86 +213,26 @@ class SoftOptions:
         If a value is of the wrong type or out of range; it names the setting, the value and what is accepted.
     """
 
-    steps: int = 30_000
-    batch_size: int = 192
-    learning_rate: float = 0.002
-    weight_decay: float = 1e-4
-    warmup: int = 500
-    schedule: str = "cosine"
-    decay: float = 0.25
-    average: float = 0.998
-    dropout: float = 0.05
-    clip: float = 5.0
-    seed: int = 0
-    amp: str = "bfloat16"
-    validate_every: int = 1000
-    log_every: int = 100
-    objective: ObjectiveOptions = dataclasses.field(default_factory=ObjectiveOptions)
-    balance: BalanceOptions = dataclasses.field(default_factory=BalanceOptions)
-    warp: WarpOptions = dataclasses.field(default_factory=WarpOptions)
+    steps: int = setting(30_000, Count())
+    batch_size: int = setting(192, Count())
+    learning_rate: float = setting(0.002, Number(0))
+    weight_decay: float = setting(1e-4, Number(0))
+    warmup: int = setting(500, Count(0))
+    schedule: SoftSchedule = setting("cosine", Choice(get_args(SoftSchedule)))
+    decay: float = setting(0.25, SHARE)
+    average: float = setting(0.998, Number(0, 1, open_high=True))
+    dropout: float = setting(0.05, Number(0, 1, open_high=True))
+    clip: float = setting(5.0, Number(0, open_low=True))
+    seed: int = setting(0, Count(0))
+    amp: SoftAmp = setting("bfloat16", Choice(get_args(SoftAmp)))
+    validate_every: int = setting(1000, Count())
+    log_every: int = setting(100, Count())
+    objective: ObjectiveOptions = setting(ObjectiveOptions, Instance(ObjectiveOptions))
+    balance: BalanceOptions = setting(BalanceOptions, Instance(BalanceOptions))
+    warp: WarpOptions = setting(WarpOptions, Instance(WarpOptions))
 
     def __post_init__(self) -> None:
-        put = object.__setattr__
-        for name in ("steps", "batch_size", "validate_every", "log_every"):
-            put(self, name, check_count(name, getattr(self, name)))
-        for name in ("warmup", "seed"):
-            put(self, name, whole_number(name, getattr(self, name)))
-        for name in ("learning_rate", "weight_decay", "average", "dropout", "clip"):
-            put(self, name, check_number(name, getattr(self, name), low=0.0))
-        put(self, "decay", share("decay", self.decay))
-        choice("schedule", self.schedule, ("cosine", "trapezoid"))
-        choice("amp", self.amp, ("bfloat16", "off"))
-        for name in ("average", "dropout"):
-            if getattr(self, name) >= 1:
-                raise ConfigError(f"{name} must be at least 0 and below 1, got {getattr(self, name)!r}")
-        for name, kind in (("objective", ObjectiveOptions), ("balance", BalanceOptions), ("warp", WarpOptions)):
-            if not isinstance(getattr(self, name), kind):
-                raise ConfigError(f"{name} must be {kind.__name__}, got {getattr(self, name)!r}")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class TileOptions:
-    """Settings of `mtcnn_fast.training.soft.tiles.cut_tiles`, validated on construction and immutable afterwards.
-
-    Attributes
-    ----------
-    side : int
-        Of a tile in pixels: even, at least 24.
-    per_image : int
-        Tiles of an image: half of them around faces, the others anywhere.
-    min_face : float
-        Longer side in pixels of the image of the smallest face to learn from.
-    min_face_size, factor : float
-        Of the pyramid, as of `mtcnn_fast.DetectorConfig`.
-    scale_jitter : tuple of 2 float
-        Least and greatest factor of a pyramid's scales.
-
-    Raises
-    ------
-    ConfigError
-        If a value is of the wrong type or out of range; it names the setting, the value and what is accepted.
-    """
-
-    side: int = 96
-    per_image: int = 12
-    min_face: float = 9.0
-    min_face_size: float = 20.0
-    factor: float = 0.709
-    scale_jitter: tuple[float, ...] = (0.75, 1.5)
-
-    def __post_init__(self) -> None:
-        for name in ("side", "per_image"):
-            object.__setattr__(self, name, check_count(name, getattr(self, name)))
-        if self.side % 2 or self.side < 24:
-            raise ConfigError(f"side must be even and at least 24, got {self.side!r}")
-        for name in ("min_face", "min_face_size"):
-            object.__setattr__(self, name, check_number(name, getattr(self, name), low=1.0))
-        if not 0 < check_number("factor", self.factor) < 1:
-            raise ConfigError(f"factor must be between 0 and 1, got {self.factor!r}")
-        jitter = numbers("scale_jitter", self.scale_jitter, 2)
-        if not 0 < jitter[0] <= jitter[1]:
-            raise ConfigError(f"scale_jitter must be two rising numbers above 0, got {self.scale_jitter!r}")
-        object.__setattr__(self, "scale_jitter", jitter)
+        check_settings(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -304,43 +260,52 @@ class PNetOptions:
         If a value is of the wrong type or out of range; it names the setting, the value and what is accepted.
     """
 
-    steps: int = 10_000
-    batch_size: int = 32
-    learning_rate: float = 0.004
-    weight_decay: float = 1e-5
-    warmup: int = 300
-    schedule: str = "cosine"
-    decay: float = 0.3
-    average: float = 0.998
-    clip: float = 5.0
-    seed: int = 0
-    amp: str = "bfloat16"
-    validate_every: int = 1000
-    log_every: int = 100
-    ramp: tuple[float, ...] = (0.3, 0.65)
-    focus: float = 2.0
-    box_weight: float = 0.5
-    box_from: float = 0.35
-    box_beta: float = 0.05
-    smooth: float = 0.5
-    warp: WarpOptions = dataclasses.field(default_factory=WarpOptions)
+    steps: int = setting(10_000, Count())
+    batch_size: int = setting(32, Count())
+    learning_rate: float = setting(0.004, Number(0))
+    weight_decay: float = setting(1e-5, Number(0))
+    warmup: int = setting(300, Count(0))
+    schedule: SoftSchedule = setting("cosine", Choice(get_args(SoftSchedule)))
+    decay: float = setting(0.3, SHARE)
+    average: float = setting(0.998, Number(0, 1, open_high=True))
+    clip: float = setting(5.0, Number(0, open_low=True))
+    seed: int = setting(0, Count(0))
+    amp: SoftAmp = setting("bfloat16", Choice(get_args(SoftAmp)))
+    validate_every: int = setting(1000, Count())
+    log_every: int = setting(100, Count())
+    ramp: tuple[float, ...] = setting((0.3, 0.65), Tuple(Number(0, 1), 2))
+    focus: float = setting(2.0, Number(0))
+    box_weight: float = setting(0.5, Number(0))
+    box_from: float = setting(0.35, Number(0, 1))
+    box_beta: float = setting(0.05, Number(0, open_low=True))
+    smooth: float = setting(0.5, Number(0))
+    warp: WarpOptions = setting(WarpOptions, Instance(WarpOptions))
 
     def __post_init__(self) -> None:
-        put = object.__setattr__
-        for name in ("steps", "batch_size", "validate_every", "log_every"):
-            put(self, name, check_count(name, getattr(self, name)))
-        for name in ("warmup", "seed"):
-            put(self, name, whole_number(name, getattr(self, name)))
-        reals = ("learning_rate", "weight_decay", "average", "clip", "focus")
-        for name in (*reals, "box_weight", "box_from", "box_beta", "smooth"):
-            put(self, name, check_number(name, getattr(self, name), low=0.0))
-        put(self, "decay", share("decay", self.decay))
-        choice("schedule", self.schedule, ("cosine", "trapezoid"))
-        choice("amp", self.amp, ("bfloat16", "off"))
-        if self.average >= 1:
-            raise ConfigError(f"average must be at least 0 and below 1, got {self.average!r}")
-        put(self, "ramp", numbers("ramp", self.ramp, 2))
-        if not self.ramp[0] < self.ramp[1] <= 1:
-            raise ConfigError(f"ramp must be two rising numbers from 0 to 1, got {self.ramp!r}")
-        if not isinstance(self.warp, WarpOptions):
-            raise ConfigError(f"warp must be WarpOptions, got {self.warp!r}")
+        check_settings(self)
+        check_rising("ramp", self.ramp, strictly=True)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CalibrationOptions:
+    """What the default thresholds are to let through; None takes what they do with the shipped weights.
+
+    Attributes
+    ----------
+    proposals, candidates : float or None
+        Windows an image after P-Net, and after R-Net.
+    false_positives : float or None
+        Detections an image that overlap no annotated face by half.
+
+    Raises
+    ------
+    ConfigError
+        If a value is not a number of at least 0.
+    """
+
+    proposals: float | None = setting(None, Maybe(Number(0)))
+    candidates: float | None = setting(None, Maybe(Number(0)))
+    false_positives: float | None = setting(None, Maybe(Number(0)))
+
+    def __post_init__(self) -> None:
+        check_settings(self)

@@ -178,10 +178,13 @@ class SoftRun(Generic[Batch]):
         checkpoints.save_checkpoint(self.out, checkpoint, self._run_description())
 
     def _restore(self) -> None:
-        found = None if self.out is None else checkpoints.load_checkpoint(self.out, self._run_description())
+        if self.out is None:
+            return
+        # The description depends on the step.
+        self.step = checkpoints.saved_step(self.out) or 0
+        found = checkpoints.load_checkpoint(self.out, self._run_description())
         if found is None:
             return
-        self.step = found.step
         self.net.load_state_dict(checkpoints.without_prefix("network", found.tensors))
         self.average.load_state_dict(checkpoints.without_prefix("average", found.tensors))
         checkpoints.load_optimizer(self.optimizer, checkpoints.without_prefix("optimizer", found.tensors))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from mtcnn_fast.checks import check_number
+from mtcnn_fast.checks import Number, Tuple, check_settings, setting
 from mtcnn_fast.errors import ConfigError
 
 
@@ -29,23 +29,23 @@ class WarpOptions:
         If a value is out of range.
     """
 
-    flip: float = 0.5
-    warp: float = 0.5
-    cover: float = 0.1
-    rotation: float = 6.0
-    zoom: float = 0.08
-    shift: float = 0.035
-    contrast: float = 0.2
-    color: float = 0.06
-    brightness: float = 0.05
-    cover_side: tuple[float, ...] = (0.15, 0.45)
+    flip: float = setting(0.5, Number(0, 1))
+    warp: float = setting(0.5, Number(0, 1))
+    cover: float = setting(0.1, Number(0, 1))
+    rotation: float = setting(6.0, Number(0))
+    zoom: float = setting(0.08, Number(0))
+    shift: float = setting(0.035, Number(0))
+    contrast: float = setting(0.2, Number(0))
+    color: float = setting(0.06, Number(0))
+    brightness: float = setting(0.05, Number(0))
+    cover_side: tuple[float, ...] = setting((0.15, 0.45), Tuple(Number(0, 1), 2))
 
     def __post_init__(self) -> None:
-        for name in ("flip", "warp", "cover", "rotation", "zoom", "shift", "contrast", "color", "brightness"):
-            value = check_number(name, getattr(self, name), low=0.0)
-            if name in ("flip", "warp", "cover") and value > 1:
-                raise ConfigError(f"{name} must be from 0 to 1, got {value!r}")
-        sides = tuple(check_number("cover_side", side, low=0.0) for side in self.cover_side)
-        if len(sides) != 2 or not sides[0] <= sides[1] <= 1:
-            raise ConfigError(f"cover_side must be two rising numbers from 0 to 1, got {self.cover_side!r}")
-        object.__setattr__(self, "cover_side", sides)
+        check_settings(self)
+        check_rising("cover_side", self.cover_side)
+
+
+def check_rising(name: str, values: tuple[float, ...], *, strictly: bool = False) -> None:
+    """Raise `ConfigError` if numbers fall, or with `strictly` if two are equal."""
+    if list(values) != sorted(set(values) if strictly else values):
+        raise ConfigError(f"{name} must rise, got {values!r}")

@@ -1,0 +1,267 @@
+"""Training by the soft-label recipe: forward pass, losses, loops."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mtcnn_fast.errors import ConfigError, TrainingError
+from mtcnn_fast.nets.modules import ONet, PNet, RNet
+from mtcnn_fast.training.losses import Outputs
+from mtcnn_fast.training.soft import loop
+from mtcnn_fast.training.soft.augmentation import WindowBatch
+from mtcnn_fast.training.soft.forward import features, heads, initialise
+from mtcnn_fast.training.soft.loop import REFRESH, train_windows
+from mtcnn_fast.training.soft.metrics import average_precision, evaluate_windows
+from mtcnn_fast.training.soft.objective import Losses, decoded, losses, paired_iou, soft_labels
+from mtcnn_fast.training.soft.options import BalanceOptions, ObjectiveOptions, SoftOptions
+from mtcnn_fast.training.soft.run import learning_rate
+from mtcnn_fast.training.soft.window_set import Windows, WindowSet
+
+SIZES = {PNet: 20, RNet: 24, ONet: 48}
+
+
+def squares(count: int, seed: int = 0, size: int = 24) -> WindowSet:
+    """Windows of which half show a bright square, the face."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 100, (count, size, size, 3)).astype(np.uint8)
+    face = np.arange(count) % 2 == 0
+    low = rng.uniform(0, 0.25, (count, 2))
+    box = np.concatenate([low, low + rng.uniform(0.6, 0.75, (count, 1))], axis=1)
+    for place, (x1, y1, x2, y2) in enumerate(np.rint(box * size).astype(int)):
+        if face[place]:
+            images[place, y1:y2, x1:x2] = 220
+    overlap = np.where(face, (box[:, 2] - box[:, 0]) ** 2, 0)
+    columns = (
+        np.tile(np.array([1, 1, size, size], np.float32), (count, 1)),
+        np.where(face[:, None], np.rint(box * size), np.nan).astype(np.float32),
+        np.full((count, 5, 2), np.nan, np.float32),
+        overlap.astype(np.float32),
+        np.zeros(count, np.float32),
+        np.arange(count, dtype=np.int64),
+        np.where(face, 0, -1).astype(np.int64),
+    )
+    return WindowSet([images], Windows(images[:0], *columns))
+
+
+OPTIONS = SoftOptions(
+    steps=2 * REFRESH + 20,
+    batch_size=24,
+    warmup=10,
+    average=0.9,
+    validate_every=REFRESH,
+    amp="off",
+    balance=BalanceOptions(size=0, image=0),
+    objective=ObjectiveOptions(ramp=(0.2, 0.45), label_of="window"),
+)
+
+
+@pytest.mark.parametrize("kind", [PNet, RNet, ONet])
+@pytest.mark.parametrize("negative", [False, True])
+def test_the_fast_forward_pass_is_the_networks_own(kind: type[PNet | RNet | ONet], negative: bool) -> None:
+    net = kind()
+    initialise(net, 3)
+    with torch.no_grad():
+        for name, value in net.named_parameters():
+            if name.startswith("prelu"):
+                value.uniform_(-0.4 if negative else 0, 0.5)
+    images = torch.randn(5, 3, SIZES[kind], SIZES[kind])
+    expected = net.features(images)
+    torch.testing.assert_close(features(net, images), expected, rtol=1e-4, atol=1e-5)
+    coarse = features(net, images.bfloat16())
+    assert coarse.dtype == torch.float32
+    torch.testing.assert_close(coarse, expected, rtol=0.1, atol=0.1)
+
+
+def test_gradients_of_the_fast_forward_pass_are_the_networks_own() -> None:
+    net, images = RNet(), torch.randn(4, 3, 24, 24)
+    initialise(net, 0)
+    found = []
+    for output in (net.features(images), features(net, images)):
+        net.zero_grad()
+        output.square().sum().backward()
+        found.append([value.grad.clone() for value in net.parameters() if value.grad is not None])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+
+
+def batch(overlap: list[float], **changes: torch.Tensor) -> WindowBatch:
+    count = len(overlap)
+    values = {
+        "images": torch.zeros(count, 3, 24, 24),
+        "boxes": torch.zeros(count, 4),
+        "landmarks": torch.full((count, 10), math.nan),
+        "overlap": torch.tensor(overlap),
+        "widths": torch.full((count, 2), 50.0),
+    }
+    return WindowBatch(**{**values, **changes})
+
+
+def outputs(count: int, score: float = 0.0) -> Outputs:
+    logits = torch.tensor([[0.0, score]]).repeat(count, 1).requires_grad_()
+    return Outputs(logits, torch.zeros(count, 4, requires_grad=True), torch.zeros(count, 10, requires_grad=True))
+
+
+def test_paired_iou_and_decoding() -> None:
+    one = torch.tensor([[0.0, 0, 2, 2], [0, 0, 1, 1]])
+    other = torch.tensor([[1.0, 1, 3, 3], [2, 2, 3, 3]])
+    assert paired_iou(one, other).tolist() == pytest.approx([1 / 7, 0])
+    # Of a window of 50 pixels, the last one is counted from 1: offsets of 0 stand for its corners.
+    assert decoded(torch.zeros(1, 4), torch.tensor([[50.0, 25.0]]))[0].tolist() == pytest.approx([0, 0, 0.98, 0.96])
+
+
+def test_labels_rise_along_the_ramp() -> None:
+    overlap = torch.tensor([0.1, 0.5, 0.5])
+    regressed = torch.tensor([0.9, 0.46, 0.9])
+    of_window = soft_labels(overlap, regressed, ObjectiveOptions(label_of="window", ramp=(0.4, 0.6)))
+    assert of_window.tolist() == pytest.approx([0, 0.5, 0.5])
+    of_box = soft_labels(overlap, regressed, ObjectiveOptions(label_of="box", ramp=(0.4, 0.6)))
+    # A window of background stays background, wherever its box may lie.
+    assert of_box.tolist() == pytest.approx([0, 0.3, 1])
+
+
+def test_what_is_not_known_of_a_window_costs_nothing() -> None:
+    points = torch.full((2, 10), 0.5)
+    made = outputs(2, score=3.0)
+    found = losses(made, batch([-1.0, -1.0], landmarks=points), ObjectiveOptions())
+    assert found.detection == 0
+    assert found.box == 0
+    assert found.error.tolist() == [0, 0]
+    assert found.landmark > 0
+    found.total.backward()
+    assert made.logits.grad is not None
+    assert (made.logits.grad == 0).all()
+
+
+def test_landmarks_made_by_hand_weigh_more_than_pseudo_labels() -> None:
+    points = torch.full((1, 10), 0.5)
+    options = ObjectiveOptions(point_weights=(1, 0.25))
+    by_hand = losses(outputs(1), batch([-1.0], landmarks=points), options).landmark
+    pseudo = losses(outputs(1), batch([0.8], landmarks=points), options).landmark
+    far = losses(outputs(1), batch([0.3], landmarks=points), options).landmark
+    assert pseudo.item() == pytest.approx(by_hand.item() / 4)
+    assert far == 0
+
+
+def test_average_precision_of_known_orders() -> None:
+    right = np.array([True, False, True])
+    assert average_precision(np.array([3.0, 2, 1]), right, 2) == pytest.approx((1 + 2 / 3) / 2)
+    assert average_precision(np.array([3.0, 1, 2]), right, 2) == pytest.approx(1)
+    # One more that was never proposed.
+    assert average_precision(np.array([3.0, 1, 2]), right, 4) == pytest.approx(0.5)
+
+
+def test_learning_rate_of_both_schedules() -> None:
+    cosine = dataclasses.replace(OPTIONS, steps=100, warmup=10, learning_rate=1.0, schedule="cosine")
+    level = dataclasses.replace(cosine, schedule="trapezoid", decay=0.5)
+    assert learning_rate(cosine, 4) == pytest.approx(0.5)
+    assert learning_rate(cosine, 50) == pytest.approx(0.5)
+    assert learning_rate(level, 49) == pytest.approx(1)
+    assert learning_rate(level, 75) == pytest.approx(0.5)
+
+
+def test_it_learns() -> None:
+    net = RNet()
+    initialise(net, 0)
+    held_out = squares(200, seed=1)
+    before = evaluate_windows(net, held_out, OPTIONS.objective, torch.float32)
+    result = train_windows(net, squares(400), held_out, OPTIONS, None, shown=False)
+    assert result.history[0]["loss"] == pytest.approx(before["loss"], rel=1e-4)
+    after = result.history[-1]
+    assert after["loss"] < 0.6 * before["loss"]
+    assert after["ap"] > 0.9
+    assert after["box_iou"] > 0.8
+
+
+def trained(options: SoftOptions, out: Path, held_out: WindowSet | None = None) -> dict[str, torch.Tensor]:
+    """The weights that a training of R-Net on one processor ends with."""
+    torch.set_num_threads(1)
+    net = RNet()
+    initialise(net, 0)
+    train_windows(net, squares(200), held_out, options, out, shown=False)
+    return net.state_dict()
+
+
+def interrupt_after(steps: int, patch: pytest.MonkeyPatch) -> None:
+    """Make trainings end like one that is killed in a step."""
+    real, calls = loop.losses, 0
+
+    def interrupted(outputs: Outputs, batch: WindowBatch, options: ObjectiveOptions) -> Losses:
+        nonlocal calls
+        calls += 1
+        if calls > steps:
+            raise KeyboardInterrupt
+        return real(outputs, batch, options)
+
+    patch.setattr(loop, "losses", interrupted)
+
+
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_out = squares(40, seed=1)
+    whole = trained(OPTIONS, tmp_path / "whole", held_out)
+    with monkeypatch.context() as patch:
+        interrupt_after(REFRESH + 7, patch)
+        with pytest.raises(KeyboardInterrupt):
+            trained(OPTIONS, tmp_path / "parts", held_out)
+    again = trained(OPTIONS, tmp_path / "parts", held_out)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    rows = [(tmp_path / folder / "validation.csv").read_text() for folder in ("whole", "parts")]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_trapezoid_can_be_made_longer_until_it_falls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    short = dataclasses.replace(OPTIONS, schedule="trapezoid", decay=share, steps=2 * REFRESH)
+    with monkeypatch.context() as patch:
+        interrupt_after(REFRESH + 7, patch)
+        with pytest.raises(KeyboardInterrupt):
+            trained(short, tmp_path / "run")
+    longer = dataclasses.replace(short, steps=3 * REFRESH, decay=0.4)
+    if share == 0.9:
+        # It had begun to fall, and can only end as it was to end.
+        with pytest.raises(ConfigError, match="steps was 100"):
+            trained(longer, tmp_path / "run")
+        longer = short
+    again, at_once = trained(longer, tmp_path / "run"), trained(longer, tmp_path / "at once")
+    assert all(torch.equal(again[name], at_once[name]) for name in again)
+    with pytest.raises(ConfigError, match="other settings"):
+        trained(dataclasses.replace(longer, learning_rate=0.1), tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_is_an_error() -> None:
+    net = RNet()
+    with torch.no_grad():
+        net.dense5_1.bias.fill_(math.inf)
+    with pytest.raises(TrainingError, match="R-Net: the loss of minibatch 0"):
+        train_windows(net, squares(40), None, OPTIONS, None, name="R-Net", shown=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 0}, "steps"),
+        ({"schedule": "step"}, "schedule"),
+        ({"average": 1.0}, "average"),
+        ({"amp": "float16"}, "amp"),
+        ({"objective": {}}, "objective"),
+        ({"decay": 0.0}, "decay"),
+    ],
+)
+def test_settings_are_checked(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SoftOptions(**settings)  # type: ignore[arg-type]
+
+
+def test_outputs_have_the_shape_of_the_networks() -> None:
+    wanted = {PNet: [(2, 2, 5, 5), (2, 4, 5, 5)], RNet: [(2, 2), (2, 4)], ONet: [(2, 2), (2, 4), (2, 10)]}
+    for kind, shapes in wanted.items():
+        net = kind()
+        found = heads(net, features(net, torch.zeros(2, 3, SIZES[kind], SIZES[kind])))
+        assert [tuple(value.shape) for value in found if value is not None] == shapes
