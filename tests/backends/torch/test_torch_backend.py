@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import pickle
+import re
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -256,6 +258,7 @@ def test_message_names_a_device_that_is_not_there_or_too_old(monkeypatch):
     module = types.SimpleNamespace(status=lambda: {"devices": 2, "problem": ""}, devices=lambda: devices)
     monkeypatch.setattr(torch_devices, "cuda_module", lambda: (module, ""))
     monkeypatch.setattr(torch_devices, "_cpu_only", lambda: False)
+    monkeypatch.setattr(torch_devices, "torch_device_problem", lambda index: None)
     assert torch_devices.cuda_problem(1) is None
     assert (
         torch_devices.cuda_problem(0) == "device 0 cannot run the kernels: its compute capability 7.0 is older than any"
@@ -273,3 +276,44 @@ def test_message_without_torch(monkeypatch):
 
 def test_build_of_torch_is_known_without_importing_it():
     assert torch_devices._cpu_only() == (torch.version.cuda is None)
+
+
+@pytest.mark.parametrize(
+    ("available", "count", "capability", "built", "message"),
+    [
+        (False, 0, None, [], r"finds no usable device: torch.cuda.is_available\(\) is False \(driver too old\)"),
+        (True, 1, (9, 0), ["sm_90"], "torch finds no device 1; it finds 1"),
+        (
+            True,
+            2,
+            (7, 0),
+            ["sm_75", "sm_90", "compute_90"],
+            r"capability 7.0, .* \(sm_75, sm_90, compute_90\)",
+        ),
+        (True, 2, (8, 0), ["sm_86", "sm_90a"], "compute capability 8.0"),
+        (True, 2, (8, 9), ["sm_86"], None),
+        (True, 2, (12, 0), ["sm_80", "compute_90"], None),
+        (True, 2, (9, 0), ["sm_90a"], None),
+        (True, 2, (9, 0), [], None),
+    ],
+)
+def test_message_says_why_torch_cannot_use_a_device(monkeypatch, available, count, capability, built, message):
+    def is_available():
+        if not available:
+            warnings.warn("driver too old\nmore", UserWarning, stacklevel=1)
+        return available
+
+    module = types.SimpleNamespace(
+        status=lambda: {"devices": 2, "problem": ""}, devices=lambda: [{"problem": ""}, {"problem": ""}]
+    )
+    monkeypatch.setattr(torch_devices, "cuda_module", lambda: (module, ""))
+    monkeypatch.setattr(torch_devices, "_cpu_only", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: capability)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built)
+    problem = torch_devices.cuda_problem(1)
+    if message is None:
+        assert problem is None
+    else:
+        assert re.search(message, problem)

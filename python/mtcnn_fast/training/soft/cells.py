@@ -49,7 +49,7 @@ def label_cells(faces: Tensor, usable: Tensor, scale: Tensor, side: int) -> Cell
     Cells
     """
     count = (side - CELL) // STRIDE + 1
-    start = torch.arange(count, dtype=torch.float32) * STRIDE
+    start = torch.arange(count, dtype=torch.float32, device=faces.device) * STRIDE
     low_x, low_y, high_x, high_y = (faces[:, :, None, i] for i in range(4))
     # Separable: shared widths (n, k, columns) and heights (n, k, rows).
     wide = (torch.minimum(high_x, start + CELL) - torch.maximum(low_x, start)).clamp(min=0).nan_to_num(0)

@@ -105,7 +105,7 @@ def pnet_loss(logits: Tensor, boxes: Tensor, cells: Cells, options: PNetOptions)
 
 
 def _decoded(offsets: Tensor) -> Tensor:
-    return offsets + torch.tensor([0.0, 0.0, 1.0, 1.0])
+    return offsets + torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=offsets.dtype, device=offsets.device)
 
 
 def evaluate_pnet(net: Net, tiles: Tiles, options: PNetOptions, dtype: torch.dtype) -> dict[str, float]:
