@@ -17,6 +17,7 @@ from support.data import PHOTO
 torch = pytest.importorskip("torch", reason="the torch backend needs torch")
 
 from mtcnn_fast.backends.torch.backend import TorchBackend  # noqa: E402
+from mtcnn_fast.backends.torch.cascade import Cascade  # noqa: E402
 from mtcnn_fast.backends.torch.cuda_steps import CudaOps  # noqa: E402
 from mtcnn_fast.backends.torch.plan import make_plan  # noqa: E402
 from mtcnn_fast.backends.torch.steps import Capacities  # noqa: E402
@@ -193,14 +194,14 @@ def test_profile_and_trace_go_without_a_recording(make, images):
 def test_recordings_go_when_memory_runs_out(make, images, monkeypatch):
     backend = make(graphs=3)
     backend.detect(images[3:])
-    detect = backend._cascade.detect
+    detect = Cascade.detect
 
-    def short_of_memory(batch, room, observer):
+    def short_of_memory(cascade, batch, *arguments):
         if len(batch.plan.sizes) > 1:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return detect(batch, room, observer)
+        return detect(cascade, batch, *arguments)
 
-    monkeypatch.setattr(backend._cascade, "detect", short_of_memory)
+    monkeypatch.setattr(Cascade, "detect", short_of_memory)
     assert [len(faces) for faces in backend.detect(images[2:])] == [0, 0]
     assert [key[0] for key in backend._graphs._recordings] == [(40, 50), (5, 5)]
 

@@ -76,7 +76,23 @@ def test_other_devices_are_refused_with_those_accepted(device: Any) -> None:
         Detector(device)
 
 
-def test_all_backends_are_told() -> None:
+def test_everything_about_devices_follows_from_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(backends.BACKENDS) == NAMES
+    for name, entry in backends.BACKENDS.items():
+        assert entry.name == name in backends.DEVICES
+        assert backends.batch_size(name) == entry.batch_size
+        assert (f"{name}:N" in backends.DEVICES) == entry.numbered
+        assert backends.parse_device(name) == (name, 0)
+    ranks = [entry.rank for entry in backends.BACKENDS.values() if entry.rank is not None]
+    assert sorted(ranks) == list(range(len(ranks)))
+    # What ranks first and works is what "auto" takes.
+    for name in ("torch:cpu", "numpy"):
+        first = backends.Entry(name, lambda index: None, backends.BACKENDS["numpy"].make, rank=-1)
+        monkeypatch.setitem(backends.BACKENDS, name, first)
+        assert Detector().backend == "numpy"
+
+
+def test_all_backends_are_listed() -> None:
     found = available_backends()
     assert list(found) == NAMES
     assert found["numpy"] is None

@@ -10,6 +10,7 @@ from mtcnn_fast.backends import available_backends
 from mtcnn_fast.evaluation.explain import draw_step, fates_at, summary, verdict
 from mtcnn_fast.faces.trace import REASONS, STEPS, Dropped, StageTrace
 from support.portrait import QUICK, portrait
+from support.variants import parameters
 
 
 def boxes(*rows):
@@ -20,8 +21,8 @@ def traced(*steps):
     return Faces(np.empty((0, 4)), np.empty(0), np.empty((0, 5, 2)), (100, 100), trace=list(steps))
 
 
-#: The backends that tell what they drop.
-DEVICES = [name for name in ("numpy", "cpu") if not available_backends()[name]]
+#: The backends that can be used here: each tells what it drops.
+DEVICES = parameters(name for name, problem in available_backends().items() if not problem)
 
 
 @pytest.fixture(scope="module", params=DEVICES)

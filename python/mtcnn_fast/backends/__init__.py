@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mtcnn_fast._native import HOW_TO_GET, find_native, warn_slow
+from mtcnn_fast.config import PRECISIONS, Precision
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError
 
 if TYPE_CHECKING:
@@ -13,19 +16,114 @@ if TYPE_CHECKING:
     from mtcnn_fast.config import DetectorConfig
     from mtcnn_fast.weights import Weights
 
-__all__ = ["DEVICES", "available_backends", "batch_size", "create_backend", "parse_device"]
+__all__ = ["BACKENDS", "DEVICES", "Entry", "available_backends", "batch_size", "create_backend", "parse_device"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A row of the table of backends.
+
+    Attributes
+    ----------
+    name : str
+        The device string without a number.
+    problem : callable
+        Gets the number of the device, and returns why it cannot be used here and how to get it, or None if it can.
+    make : callable
+        Gets the settings, the weights and the number of the device, and returns the backend.
+    rank : int or None
+        Place in the order in which ``auto`` tries the backends, from 0 on; None where it must be asked for by name.
+    precisions : tuple of str
+        What the networks can compute in.
+    batch_size : int
+        Images that are worth giving to it at once. More keep it busy; fewer bring each result sooner.
+    numbered : bool
+        Whether there may be several such devices, ``name:0`` and so on.
+    """
+
+    name: str
+    problem: Callable[[int], str | None]
+    make: Callable[[DetectorConfig, Weights, int], Backend]
+    rank: int | None
+    precisions: tuple[Precision, ...] = ("float32",)
+    batch_size: int = 8
+    numbered: bool = False
+
+
+def _native_problem() -> str:
+    """Say why the native engine cannot be used, or return an empty string if it can."""
+    module, problem = find_native()
+    if module is not None and not hasattr(module, "Engine"):
+        return "the native module mtcnn_fast._cpu has no detection engine in this build"
+    return problem
+
+
+def _cpu_problem(index: int) -> str | None:
+    problem = _native_problem()
+    return f"{problem}; to get it, {HOW_TO_GET}" if problem else None
+
+
+def _torch_problem(index: int) -> str | None:
+    from mtcnn_fast.backends.torch.devices import torch_problem
+
+    return torch_problem()
+
+
+def _cuda_problem(index: int) -> str | None:
+    from mtcnn_fast.backends.torch.devices import cuda_problem
+
+    return cuda_problem(index)
+
+
+def _make_numpy(config: DetectorConfig, weights: Weights, index: int) -> Backend:
+    from mtcnn_fast.backends.numpy.backend import NumpyBackend
+
+    return NumpyBackend(config, weights)
+
+
+def _make_cpu(config: DetectorConfig, weights: Weights, index: int) -> Backend:
+    from mtcnn_fast.backends.native import NativeBackend
+
+    return NativeBackend(config, weights)
+
+
+def _make_torch(config: DetectorConfig, weights: Weights, index: int) -> Backend:
+    from mtcnn_fast.backends.torch.backend import TorchBackend
+
+    return TorchBackend(config, weights, "torch:cpu")
+
+
+def _make_cuda(config: DetectorConfig, weights: Weights, index: int) -> Backend:
+    from mtcnn_fast.backends.torch.backend import TorchBackend
+
+    return TorchBackend(config, weights, f"cuda:{index}")
+
+
+#: Every backend, by the device string that selects it. What is said of devices anywhere follows from this table.
+BACKENDS: dict[str, Entry] = {
+    entry.name: entry
+    for entry in (
+        Entry("numpy", lambda index: None, _make_numpy, rank=2, batch_size=1),
+        Entry("cpu", _cpu_problem, _make_cpu, rank=1),
+        Entry("torch:cpu", _torch_problem, _make_torch, rank=None, precisions=PRECISIONS),
+        Entry("cuda", _cuda_problem, _make_cuda, rank=0, precisions=PRECISIONS, numbered=True),
+    )
+}
 
 #: The accepted device strings, for messages and help.
-DEVICES = ("auto", "numpy", "cpu", "torch:cpu", "cuda", "cuda:N")
+DEVICES = ("auto", *BACKENDS, *(f"{entry.name}:N" for entry in BACKENDS.values() if entry.numbered))
 
-#: What "auto" tries, best first.
-_PREFERENCE = ("cuda", "cpu", "numpy")
-
-#: Images that are worth giving to a backend at once. More keep it busy; fewer bring each result sooner.
-_BATCH_SIZES = {"numpy": 1}
-_BATCH_SIZE = 8
-
-_DEVICE = re.compile(r"(auto|numpy|cpu|torch:cpu|cuda)|cuda:(0|[1-9][0-9]{0,3})")
+_DEVICE = re.compile(
+    "|".join(
+        [
+            "(?P<name>auto)",
+            *(
+                f"(?P<name{i}>{re.escape(entry.name)})" + (f"(?::(?P<index{i}>0|[1-9][0-9]{{0,3}}))?" * entry.numbered)
+                for i, entry in enumerate(BACKENDS.values())
+            ),
+        ]
+    )
+)
 
 
 def parse_device(device: object) -> tuple[str, int]:
@@ -34,7 +132,7 @@ def parse_device(device: object) -> tuple[str, int]:
     Parameters
     ----------
     device : str
-        ``auto``, ``numpy``, ``cpu``, ``torch:cpu``, ``cuda`` (the same as ``cuda:0``) or ``cuda:N``.
+        One of `DEVICES`; ``cuda`` is the same as ``cuda:0``.
 
     Returns
     -------
@@ -52,19 +150,19 @@ def parse_device(device: object) -> tuple[str, int]:
     if match is None:
         kind = "" if isinstance(device, str) else f" ({type(device).__name__})"
         raise ConfigError(f"device must be one of {', '.join(DEVICES)} (N counts from 0), got {device!r}{kind}")
-    return match[1] or "cuda", int(match[2] or 0)
+    name, *index = [part for part in match.groups() if part is not None]
+    return name, int(index[0]) if index else 0
 
 
 def available_backends() -> dict[str, str | None]:
-    """Tell which backends can be used here.
+    """Return which backends can be used here.
 
     Returns
     -------
     dict
-        For each of ``numpy``, ``cpu``, ``torch:cpu`` and ``cuda``: ``None`` if it can be used, else why it cannot and
-        how to get it.
+        For each name of `BACKENDS`: ``None`` if it can be used, else why it cannot and how to get it.
     """
-    return {name: _problem(name) for name in ("numpy", "cpu", "torch:cpu", "cuda")}
+    return {name: entry.problem(0) for name, entry in BACKENDS.items()}
 
 
 def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Backend:
@@ -73,7 +171,7 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
     Parameters
     ----------
     device : str
-        See `parse_device`. ``auto`` takes the best that can be used: cuda, else cpu, else numpy.
+        See `parse_device`. ``auto`` takes the first, by rank, that can be used here.
     config : DetectorConfig
         Settings of the detection.
     weights : Weights
@@ -92,52 +190,30 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
     """
     kind, index = parse_device(device)
     if kind == "auto":
-        kind = next(name for name in _PREFERENCE if _problem(name) is None)
-        if kind == "numpy":
-            warn_slow(_native_problem())
-    problem = _problem(kind, index)
+        kind = _best()
+    entry = BACKENDS[kind]
+    problem = entry.problem(index)
     if problem is not None:
         raise BackendUnavailableError(f"device {device!r} is not available: {problem}")
-    if kind in ("numpy", "cpu") and config.precision != "float32":
+    if config.precision not in entry.precisions:
+        accepted = " or ".join(map(repr, entry.precisions))
+        others = [name for name, other in BACKENDS.items() if config.precision in other.precisions]
         raise ConfigError(
-            f"precision must be 'float32' on the backend {kind!r}, got {config.precision!r}; the devices torch:cpu and "
-            "cuda have others"
+            f"precision must be {accepted} on the backend {kind!r}, got {config.precision!r}; the devices "
+            f"{' and '.join(others)} have others"
         )
-    if kind == "numpy":
-        from mtcnn_fast.backends.numpy.backend import NumpyBackend
+    return entry.make(config, weights, index)
 
-        return NumpyBackend(config, weights)
-    if kind == "cpu":
-        from mtcnn_fast.backends.native import NativeBackend
 
-        return NativeBackend(config, weights)
-    from mtcnn_fast.backends.torch.backend import TorchBackend
-
-    return TorchBackend(config, weights, f"cuda:{index}" if kind == "cuda" else kind)
+def _best() -> str:
+    """Return the backend that ``auto`` takes, and warn where it is the slowest for a reason that can be mended."""
+    ranked = sorted((entry.rank, name) for name, entry in BACKENDS.items() if entry.rank is not None)
+    name = next(name for _, name in ranked if BACKENDS[name].problem(0) is None)
+    if name == "numpy":
+        warn_slow(_native_problem())
+    return name
 
 
 def batch_size(backend: str) -> int:
     """Return how many images the backend of this name gets at once where the caller does not say."""
-    return _BATCH_SIZES.get(backend, _BATCH_SIZE)
-
-
-def _problem(kind: str, index: int = 0) -> str | None:
-    """Say why a kind of device cannot be used here, or return None if it can."""
-    if kind == "numpy":
-        return None
-    if kind == "cpu":
-        problem = _native_problem()
-        return f"{problem}; to get it, {HOW_TO_GET}" if problem else None
-    from mtcnn_fast.backends.torch.devices import cuda_problem, torch_problem
-
-    if kind == "torch:cpu":
-        return torch_problem()
-    return cuda_problem(index)
-
-
-def _native_problem() -> str:
-    """Say why the native engine cannot be used, or return an empty string if it can."""
-    module, problem = find_native()
-    if module is not None and not hasattr(module, "Engine"):
-        return "the native module mtcnn_fast._cpu has no detection engine in this build"
-    return problem
+    return BACKENDS[parse_device(backend)[0]].batch_size

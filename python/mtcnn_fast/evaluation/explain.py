@@ -57,7 +57,7 @@ def steps_of(faces: Faces) -> list[StageTrace]:
     Raises
     ------
     BackendError
-        If the detection was not traced, or by a backend that does not record what it drops.
+        If the detection was not traced.
     """
     if not isinstance(faces.trace, list):
         raise BackendError("the faces have no trace; detect with trace=True")

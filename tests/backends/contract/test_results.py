@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from mtcnn_fast.faces.trace import STAGES, STEPS
+from mtcnn_fast.backends.numpy.backend import NumpyBackend
+from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.faces.trace import REASONS, STAGES, STEPS, StageTrace
 
 pytestmark = pytest.mark.contract
 
@@ -112,9 +116,35 @@ def test_a_trace_does_not_change_the_faces(make_backend, crowd):
     (faces,) = backend.detect([crowd], trace=True)
     assert faces == plain
     assert plain.trace is None
-    if faces.trace is not None:
-        assert [step.step for step in faces.trace] == list(STEPS)
-        assert {tuple(box) for box in faces.boxes.tolist()} <= {tuple(box) for box in faces.trace[-1].boxes.tolist()}
+    assert [step.step for step in faces.trace] == list(STEPS)
+    np.testing.assert_array_equal(faces.trace[-1].boxes, faces.boxes)
+    np.testing.assert_array_equal(faces.trace[-1].scores, faces.scores)
+
+
+@pytest.mark.parametrize("settings", [{}, {"max_faces": 2}, {"border": "clip", "thresholds": (0.3, 0.3, 0.3)}], ids=str)
+def test_traces_say_what_the_specification_says(make_backend, crowd, photo, weights, settings):
+    """Kept and dropped candidates of each step, and the reasons; scores may round differently, and few candidates."""
+    small = np.ascontiguousarray(photo[40:200, 150:300])
+    images = [crowd, np.zeros((40, 40, 3), np.uint8), small]
+    reference = NumpyBackend(DetectorConfig(**settings), weights)
+    for ours, expected in zip(
+        make_backend(**settings).detect(images, trace=True), reference.detect(images, trace=True), strict=True
+    ):
+        steps = {step.step: step for step in expected.trace}
+        for step in ours.trace:
+            same = steps.pop(step.step, StageTrace(step.step, step.boxes[:0], step.scores[:0]))
+            allowed = 2 + len(same.boxes) // 50
+            assert abs(len(step.boxes) - len(same.boxes)) <= allowed
+            counts, wanted = Counter(step.dropped.reasons), Counter(same.dropped.reasons)
+            assert set(counts) <= set(REASONS)
+            for reason in REASONS:
+                assert abs(counts[reason] - wanted[reason]) <= allowed + wanted[reason] // 50
+            dropped = step.dropped
+            assert len(dropped.boxes) == len(dropped.scores) == len(dropped.reasons) == len(dropped.by)
+            better = np.isfinite(dropped.by).all(axis=1)
+            assert better.tolist() == [reason == "overlap" for reason in dropped.reasons]
+        # A step that nothing reached may be left out.
+        assert all(not len(step.boxes) for step in steps.values())
 
 
 def test_warmup_and_name(make_backend, backend_name, photo):

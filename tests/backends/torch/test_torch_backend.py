@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import pickle
+import re
 import types
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mtcnn_fast.backends import create_backend, torch_devices
+from mtcnn_fast.backends import create_backend
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.detector import Detector
 from mtcnn_fast.errors import BackendError, BackendUnavailableError, ConfigError, ImageError
@@ -21,7 +23,9 @@ from support.golden import load_golden, read_image
 
 torch = pytest.importorskip("torch", reason="the torch backend needs torch")
 
+from mtcnn_fast.backends.torch import devices as torch_devices  # noqa: E402
 from mtcnn_fast.backends.torch.backend import TorchBackend  # noqa: E402
+from mtcnn_fast.backends.torch.cascade import Cascade  # noqa: E402
 from mtcnn_fast.nets import TOLERANCES  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -104,34 +108,72 @@ def test_the_detector_has_the_parts_too(backend, face):
         detector.propose(face)
 
 
-def test_memory_that_runs_out_splits_the_batch(face, monkeypatch, caplog):
+#: What torch, its libraries, numpy and our kernels say of a batch that is too large.
+SIZE_ERRORS = [
+    torch.cuda.OutOfMemoryError("CUDA out of memory"),
+    MemoryError("Unable to allocate 40 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
+    RuntimeError("Expected canUse32BitIndexMath(input) to be true, but got false"),
+    ValueError("levels have too many cells"),
+]
+
+
+@pytest.fixture
+def limited(monkeypatch):
+    """Make the cascade fail on more than some images; return the sizes of the batches that it was given."""
+
+    def limit(method, most, error):
+        run, sizes = getattr(Cascade, method), []
+
+        def limited_run(cascade, batch, *arguments):
+            sizes.append(len(batch.plan.sizes))
+            if len(batch.plan.sizes) > most:
+                raise error
+            return run(cascade, batch, *arguments)
+
+        monkeypatch.setattr(Cascade, method, limited_run)
+        return sizes
+
+    return limit
+
+
+@pytest.mark.parametrize("error", SIZE_ERRORS, ids=str)
+def test_memory_that_runs_out_splits_the_batch(backend, face, limited, caplog, error):
     caplog.set_level("INFO", logger="mtcnn_fast")
-    backend = TorchBackend(DetectorConfig(), load_weights(None))
-    detect = backend._cascade.detect
-    sizes = []
-
-    def short_of_memory(batch, room, observer):
-        sizes.append(len(batch.plan.sizes))
-        if len(batch.plan.sizes) > 1:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return detect(batch, room, observer)
-
-    monkeypatch.setattr(backend._cascade, "detect", short_of_memory)
+    sizes = limited("detect", 1, error)
     blank = np.zeros_like(face)
     assert [len(faces) for faces in backend.detect([face, blank, face])] == [1, 0, 1]
     assert sizes == [3, 1, 2, 1, 1]
     assert any("out of memory with 3 images, trying halves" in message for message in caplog.messages)
 
 
-def test_memory_too_small_for_one_image_is_an_error(face, monkeypatch):
-    backend = TorchBackend(DetectorConfig(), load_weights(None))
+def test_parts_of_the_cascade_are_split_too(backend, face, limited):
+    proposals = backend.propose([face, face])
+    found = backend.refine([face, face], [boxes for boxes, _ in proposals])
+    sizes = limited("propose", 1, SIZE_ERRORS[0])
+    assert [len(boxes) for boxes, _ in backend.propose([face, face])] == [len(boxes) for boxes, _ in proposals]
+    assert sizes == [2, 1, 1]
+    sizes = limited("refine", 1, SIZE_ERRORS[0])
+    assert backend.refine([face, face], [boxes for boxes, _ in proposals]) == found
+    assert sizes == [2, 1, 1]
+    limited("refine", 0, SIZE_ERRORS[0])
+    with pytest.raises(BackendError, match="memory does not hold one image of 120x120 with 2 boxes"):
+        backend.refine([face], [np.zeros((2, 4))])
 
-    def no_memory(batch, room, observer):
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(backend._cascade, "detect", no_memory)
+def test_memory_too_small_for_one_image_is_an_error(backend, face, limited):
+    limited("detect", 0, SIZE_ERRORS[0])
     with pytest.raises(BackendError, match="torch:cpu: the device's memory does not hold one image of 120x120"):
         backend.detect([face, face])
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(backend, face, limited):
+    sizes = limited("detect", 0, RuntimeError("CUDA error: an illegal memory access was encountered"))
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        backend.detect([face, face])
+    assert sizes == [2]
 
 
 def test_pickled_backend_detects_the_same(backend, face):
@@ -216,6 +258,7 @@ def test_message_names_a_device_that_is_not_there_or_too_old(monkeypatch):
     module = types.SimpleNamespace(status=lambda: {"devices": 2, "problem": ""}, devices=lambda: devices)
     monkeypatch.setattr(torch_devices, "cuda_module", lambda: (module, ""))
     monkeypatch.setattr(torch_devices, "_cpu_only", lambda: False)
+    monkeypatch.setattr(torch_devices, "torch_device_problem", lambda index: None)
     assert torch_devices.cuda_problem(1) is None
     assert (
         torch_devices.cuda_problem(0) == "device 0 cannot run the kernels: its compute capability 7.0 is older than any"
@@ -233,3 +276,44 @@ def test_message_without_torch(monkeypatch):
 
 def test_build_of_torch_is_known_without_importing_it():
     assert torch_devices._cpu_only() == (torch.version.cuda is None)
+
+
+@pytest.mark.parametrize(
+    ("available", "count", "capability", "built", "message"),
+    [
+        (False, 0, None, [], r"finds no usable device: torch.cuda.is_available\(\) is False \(driver too old\)"),
+        (True, 1, (9, 0), ["sm_90"], "torch finds no device 1; it finds 1"),
+        (
+            True,
+            2,
+            (7, 0),
+            ["sm_75", "sm_90", "compute_90"],
+            r"capability 7.0, .* \(sm_75, sm_90, compute_90\)",
+        ),
+        (True, 2, (8, 0), ["sm_86", "sm_90a"], "compute capability 8.0"),
+        (True, 2, (8, 9), ["sm_86"], None),
+        (True, 2, (12, 0), ["sm_80", "compute_90"], None),
+        (True, 2, (9, 0), ["sm_90a"], None),
+        (True, 2, (9, 0), [], None),
+    ],
+)
+def test_message_says_why_torch_cannot_use_a_device(monkeypatch, available, count, capability, built, message):
+    def is_available():
+        if not available:
+            warnings.warn("driver too old\nmore", UserWarning, stacklevel=1)
+        return available
+
+    module = types.SimpleNamespace(
+        status=lambda: {"devices": 2, "problem": ""}, devices=lambda: [{"problem": ""}, {"problem": ""}]
+    )
+    monkeypatch.setattr(torch_devices, "cuda_module", lambda: (module, ""))
+    monkeypatch.setattr(torch_devices, "_cpu_only", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: capability)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built)
+    problem = torch_devices.cuda_problem(1)
+    if message is None:
+        assert problem is None
+    else:
+        assert re.search(message, problem)

@@ -106,7 +106,7 @@ class NumpyBackend:
 
     def _refine(self, integral: npt.NDArray[Any], boxes: Floats, record: Recorder) -> Floats:
         """Section 3: the boxes ``(N, 4)`` that R-Net takes for faces, regressed and square."""
-        scores, offsets = self._look("rnet", integral, boxes, record)
+        scores, offsets = self._run_on_crops("rnet", integral, boxes, record)
         with record.time("refinement"):
             accepted = scores > np.float32(self._config.thresholds[1])
             record.drop(boxes, scores, ~accepted, "threshold")
@@ -118,7 +118,7 @@ class NumpyBackend:
 
     def _output(self, integral: npt.NDArray[Any], boxes: Floats, record: Recorder) -> tuple[Floats, Floats, Floats]:
         """Section 4: boxes ``(N, 4)``, scores ``(N,)`` and landmarks ``(N, 5, 2)`` of what O-Net takes for faces."""
-        scores, offsets, points = self._look("onet", integral, boxes, record)
+        scores, offsets, points = self._run_on_crops("onet", integral, boxes, record)
         with record.time("output"):
             accepted = scores > np.float32(self._config.thresholds[2])
             record.drop(boxes, scores, ~accepted, "threshold")
@@ -138,8 +138,10 @@ class NumpyBackend:
             record.candidates("output", boxes, scores)
             return boxes, scores, landmarks
 
-    def _look(self, name: str, integral: npt.NDArray[Any], boxes: Floats, record: Recorder) -> tuple[Floats, ...]:
-        """Crop the boxes and run R-Net or O-Net on them: its outputs, one row a box."""
+    def _run_on_crops(
+        self, name: str, integral: npt.NDArray[Any], boxes: Floats, record: Recorder
+    ) -> tuple[Floats, ...]:
+        """Crop the boxes, run R-Net or O-Net on the crops and return its outputs, one row for each box."""
         network, size = (self._rnet, _RNET_BATCH) if name == "rnet" else (self._onet, _ONET_BATCH)
         results = []
         for first in range(0, len(boxes), size):

@@ -16,15 +16,17 @@ from torch import Tensor
 
 from mtcnn_fast._types import Floats, Image
 from mtcnn_fast.backends.recorder import Recorder
-from mtcnn_fast.backends.torch.cascade import BatchSizes, Cascade, Observer, empty_candidates
+from mtcnn_fast.backends.torch.cascade import BatchSizes, Cascade, empty_candidates
 from mtcnn_fast.backends.torch.cpu_steps import CpuOps
 from mtcnn_fast.backends.torch.cuda_steps import CudaOps
 from mtcnn_fast.backends.torch.devices import cuda_module, cuda_problem
 from mtcnn_fast.backends.torch.graphs import GraphRecorder, Graphs, record_graph
+from mtcnn_fast.backends.torch.memory import run_in_parts
+from mtcnn_fast.backends.torch.observer import Observer
 from mtcnn_fast.backends.torch.plan import Plan, make_plan
 from mtcnn_fast.backends.torch.steps import Candidates, Capacities, FacesTensor
 from mtcnn_fast.config import DetectorConfig
-from mtcnn_fast.errors import BackendError, BackendUnavailableError, ConfigError, ImageError
+from mtcnn_fast.errors import BackendUnavailableError, ConfigError, ImageError
 from mtcnn_fast.faces import Faces
 from mtcnn_fast.nets.networks import DTYPES, load_networks
 from mtcnn_fast.nets.script import script_network
@@ -37,6 +39,7 @@ _LOGGER = logging.getLogger("mtcnn_fast")
 _CPU_SIZES = BatchSizes(pnet=1, rnet=32, onet=8)
 _CUDA_SIZES = BatchSizes(pnet=None, rnet=512, onet=128)
 
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
@@ -155,7 +158,7 @@ class TorchBackend:
         BackendError
             If one image alone does not fit.
         """
-        return self._split(images, lambda part: self._detect(part, profile, trace))
+        return self._in_parts(images, lambda part: self._detect(part, profile, trace))
 
     def detect_tensor(self, images: Tensor | Sequence[Tensor]) -> FacesTensor:
         """Detect faces in images that are on the device, and leave the result there, without waiting for it.
@@ -188,7 +191,7 @@ class TorchBackend:
 
     def propose(self, images: Sequence[Image]) -> list[tuple[Floats, Floats]]:
         """Return P-Net's proposals for each image, regressed and square: boxes ``(N, 4)`` and scores ``(N,)``."""
-        return self._split(images, self._propose)
+        return self._in_parts(images, self._propose)
 
     def refine(self, images: Sequence[Image], boxes: Sequence[npt.ArrayLike]) -> list[Faces]:
         """Find the faces in given boxes, by R-Net and O-Net alone: for boxes that come from a tracker, say.
@@ -202,10 +205,12 @@ class TorchBackend:
         parts = [np.array(part, np.float32).reshape(-1, 4) for part in boxes]
         if len(parts) != len(images):
             raise ImageError(f"boxes must have one entry for each of the {len(images)} images, got {len(parts)}")
-        if not images:
-            return []
+        return self._in_parts(list(zip(images, parts, strict=True)), self._refine)
+
+    def _refine(self, items: Sequence[tuple[Image, Floats]]) -> list[Faces]:
+        images, boxes = [image for image, _ in items], [part for _, part in items]
         plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
-        candidates = empty_candidates(parts, self._device)
+        candidates = empty_candidates(boxes, self._device)
         most = max(1, len(candidates.boxes))
         room = dataclasses.replace(self._room(plan), rnet=most, onet=most, faces=most)
         with self._undisturbed():
@@ -234,7 +239,7 @@ class TorchBackend:
         plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
         while True:
             record = Recorder(tracing=False) if profile else None
-            observer = Observer(record, keep_steps=trace, synchronise=self._synchronise)
+            observer = Observer(record, traced_images=len(images) if trace else 0, synchronise=self._synchronise)
             with self._undisturbed():
                 if self._graphs is None or profile or trace:
                     tables = _download(self._cascade.detect(self._ops.upload(images, plan), self._room(plan), observer))
@@ -250,8 +255,7 @@ class TorchBackend:
         timings = None
         if record is not None:
             timings = {stage: seconds / len(images) for stage, seconds in record.timings.items()}
-        traces = observer.traces(len(images)) if trace else [None] * len(images)
-        return self._faces(tables, plan, timings, traces)
+        return self._faces(tables, plan, timings, observer.traces)
 
     def _faces(
         self, tables: _Tables, plan: Plan, timings: dict[str, float] | None = None, traces: Sequence[Any] | None = None
@@ -282,26 +286,14 @@ class TorchBackend:
         boxes, scores = found.boxes[:count].cpu().numpy(), found.scores[:count].cpu().numpy()
         return [(boxes[index == image], scores[index == image]) for image in range(len(images))]
 
-    def _split(self, images: Sequence[Image], run: Callable[[Sequence[Image]], list[_Result]]) -> list[_Result]:
-        """Run a batch, in halves where it does not fit the device's memory."""
-        if not images:
-            return []
-        try:
-            return run(images)
-        except torch.cuda.OutOfMemoryError as error:
-            if len(images) == 1:
-                height, width = images[0].shape[:2]
-                raise BackendError(
-                    f"{self.name}: the device's memory does not hold one image of {width}x{height}; a larger "
-                    f"min_face_size or another device needs less ({error})"
-                ) from error
+    def _in_parts(self, items: Sequence[_Item], run: Callable[[Sequence[_Item]], list[_Result]]) -> list[_Result]:
+        return run_in_parts(items, run, device=self.name, describe=_describe, make_room=self._give_memory_back)
+
+    def _give_memory_back(self) -> None:
         if self._graphs is not None:
             self._graphs.clear()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-        half = len(images) // 2
-        _LOGGER.info("%s: out of memory with %d images, trying halves", self.name, len(images))
-        return [*self._split(images[:half], run), *self._split(images[half:], run)]
 
     def _synchronise(self) -> None:
         if self._device.type == "cuda":
@@ -327,6 +319,13 @@ class _Tables:
     landmarks: Floats
     counts: npt.NDArray[np.int32]
     overflow: int
+
+
+def _describe(item: Any) -> str:
+    """Describe an image, or an image and the boxes in it."""
+    image, boxes = item if isinstance(item, tuple) else (item, None)
+    size = f"image of {image.shape[1]}x{image.shape[0]}"
+    return size if boxes is None else f"{size} with {len(boxes)} boxes"
 
 
 def _download(faces: FacesTensor) -> _Tables:

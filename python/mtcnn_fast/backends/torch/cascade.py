@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from mtcnn_fast._types import Floats
-from mtcnn_fast.backends.recorder import Recorder
+from mtcnn_fast.backends.torch.observer import Observer
 from mtcnn_fast.backends.torch.steps import Batch, Candidates, Capacities, DeviceOps, FacesTensor
 from mtcnn_fast.config import DetectorConfig
-from mtcnn_fast.faces.trace import StageTrace
 from mtcnn_fast.nets.script import run_script
 
 
@@ -29,68 +27,6 @@ class BatchSizes:
     pnet: int | None
     rnet: int
     onet: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Step:
-    """Candidates after a step of the cascade, still on the device."""
-
-    name: str
-    candidates: Candidates
-    valid: Tensor | None
-
-
-class Observer:
-    """Collects times and candidates of one run; by default neither.
-
-    Parameters
-    ----------
-    record : Recorder or None
-        Gets the times.
-    keep_steps : bool
-        Whether to remember the candidates.
-    synchronise : callable
-        Waits for the device, so that times are those of the work and not of its queueing.
-    """
-
-    def __init__(
-        self,
-        record: Recorder | None = None,
-        *,
-        keep_steps: bool = False,
-        synchronise: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._record, self._keep_steps, self._synchronise = record, keep_steps, synchronise
-        self.steps: list[Step] = []
-
-    @contextlib.contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        """Time a block as one of `mtcnn_fast.faces.trace.STAGES`."""
-        if self._record is None:
-            yield
-            return
-        with self._record.time(stage):
-            yield
-            self._synchronise()
-
-    def candidates(self, name: str, candidates: Candidates, valid: Tensor | None = None) -> None:
-        """Remember the candidates of a step, without those that are not valid."""
-        if self._keep_steps:
-            copy = dataclasses.replace(candidates, boxes=candidates.boxes.clone(), scores=candidates.scores.clone())
-            self.steps.append(Step(name, copy, valid))
-
-    def traces(self, images: int) -> list[list[StageTrace]]:
-        """Return the steps of each image."""
-        traces: list[list[StageTrace]] = [[] for _ in range(images)]
-        for step in self.steps:
-            count = int(step.candidates.count)
-            index = step.candidates.images[:count].cpu().numpy()
-            keep = np.ones(count, np.bool_) if step.valid is None else step.valid[:count].cpu().numpy()
-            boxes, scores = (part[:count].cpu().numpy() for part in (step.candidates.boxes, step.candidates.scores))
-            for image, trace in enumerate(traces):
-                mine = keep & (index == image)
-                trace.append(StageTrace(step.name, boxes[mine], scores[mine]))
-        return traces
 
 
 class Cascade:
@@ -140,30 +76,36 @@ class Cascade:
             found = self._ops.propose(batch, maps, self._config.thresholds[0], room.proposals)
             assert found.segments is not None
             kept = self._ops.suppress(found, found.segments, len(batch.plan.levels), limits[0], "iou")
+            observer.suppressed(found, found.segments, limits[0])
             found = self._ops.gather(batch, found, kept, room.proposals, None, False)
-            observer.candidates("pnet", found)
+            observer.kept("pnet", found)
             kept = self._ops.suppress(found, found.images, len(batch.plan.sizes), limits[1], "iou")
+            observer.suppressed(found, found.images, limits[1])
             return self._ops.gather(batch, found, kept, room.rnet, 0, True)
 
     def refine(self, batch: Batch, candidates: Candidates, room: Capacities, observer: Observer) -> FacesTensor:
         """Return the faces among square candidates, by R-Net and O-Net (sections 3 and 4)."""
         limits, thresholds, images = self._config.nms_thresholds, self._config.thresholds, len(batch.plan.sizes)
-        seen, valid, _ = self._look("rnet", batch, candidates, observer)
-        observer.candidates("proposals", candidates, valid)
+        seen, valid, _ = self._run_on_crops("rnet", batch, candidates, observer)
+        observer.kept("proposals", candidates, valid)
         with observer.time("refinement"):
+            observer.below_threshold(seen, valid, thresholds[1])
             passed = self._ops.filter(batch, seen, None, valid, thresholds[1], room.rnet)
-            observer.candidates("rnet", passed)
+            observer.kept("rnet", passed)
             kept = self._ops.suppress(passed, passed.images, images, limits[2], "iou")
+            observer.suppressed(passed, passed.images, limits[2])
             candidates = self._ops.gather(batch, passed, kept, room.onet, 1, True)
-        seen, valid, points = self._look("onet", batch, candidates, observer)
-        observer.candidates("refinement", candidates, valid)
+        seen, valid, points = self._run_on_crops("onet", batch, candidates, observer)
+        observer.kept("refinement", candidates, valid)
         with observer.time("output"):
+            observer.below_threshold(seen, valid, thresholds[2])
             passed = self._ops.filter(batch, seen, points, valid, thresholds[2], room.onet)
-            observer.candidates("onet", passed)
+            observer.kept("onet", passed)
             passed = self._ops.gather(batch, passed, None, room.onet, 1, False)
             kept = self._ops.suppress(passed, passed.images, images, limits[3], "iomin")
+            observer.suppressed(passed, passed.images, limits[3], "iomin")
             faces = self._ops.gather(batch, passed, kept, room.onet, None, False)
-            observer.candidates("output", faces, torch.isfinite(faces.boxes).all(1))
+            observer.result(faces, self._config.max_faces)
             return self._ops.pack(batch, faces, room.faces)
 
     def _run(self, name: str, batch: Tensor) -> tuple[Tensor, ...]:
@@ -175,10 +117,20 @@ class Cascade:
         scores, offsets = (torch.cat(part) if len(part) > 1 else part[0] for part in zip(*parts, strict=True))
         return scores, offsets
 
-    def _look(
+    def _run_on_crops(
         self, name: str, batch: Batch, candidates: Candidates, observer: Observer
     ) -> tuple[Candidates, Tensor, Tensor | None]:
-        """Crop candidates and run R-Net or O-Net: them with its scores and offsets, which are valid, and its points."""
+        """Crop candidates and run R-Net or O-Net on the crops.
+
+        Returns
+        -------
+        candidates : Candidates
+            With the network's scores and offsets.
+        valid : (n,) bool
+            Which of them have an area, a pixel inside the image and finite corners.
+        points : (n, 10) float32 or None
+            O-Net's landmarks, in units of the box.
+        """
         side, size = (24, self._sizes.rnet) if name == "rnet" else (48, self._sizes.onet)
         length = int(candidates.count) if self._download_counts else len(candidates.boxes)
         crops_valid, outputs = [], []

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import torch
 
 from mtcnn_fast._types import Image
-from mtcnn_fast.backends.torch.cascade import Cascade, Observer
+from mtcnn_fast.backends.torch.cascade import Cascade
 from mtcnn_fast.backends.torch.cuda_steps import CudaBatch, CudaOps
+from mtcnn_fast.backends.torch.observer import Observer
 from mtcnn_fast.backends.torch.plan import Plan
 from mtcnn_fast.backends.torch.steps import Capacities, FacesTensor
 
