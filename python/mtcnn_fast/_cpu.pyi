@@ -1,9 +1,24 @@
-"""Native code for the CPU. Private: `mtcnn_fast.ops` and the backends check what they pass."""
+"""Native code for the CPU. Private: `mtcnn_fast.ops` and the backends check what they pass.
+
+Every name here exists in the module and has a test that compares it with an implementation that is not native.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+#: Threads that a call may use at most, sides of a crop and of a level in pixels, and sides of an image that `Engine`
+#: takes: float32 holds each whole number up to there.
+MAX_THREADS: int
+MAX_CROP: int
+MAX_LEVEL: int
+MAX_SIDE: int
+
+#: Stages that are timed, steps that are traced, and reasons to drop a candidate; `Engine.detect` gives their indices.
+STAGES: tuple[str, ...]
+STEPS: tuple[str, ...]
+REASONS: tuple[str, ...]
 
 def available_threads() -> int: ...
 def resize_pyramid(

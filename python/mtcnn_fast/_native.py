@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
-import logging
 import os
 from types import ModuleType
-
-_LOGGER = logging.getLogger("mtcnn_fast")
 
 HOW_TO_GET = (
     "install a wheel of mtcnn-fast made for this platform, or build it from source where there is a C++20 compiler"
@@ -45,6 +42,18 @@ def warn_slow(problem: str) -> None:
 
     text = f"{problem}, so the slower numpy backend is used; to change that, {HOW_TO_GET}"
     logging.getLogger("mtcnn_fast").warning(text)
+
+
+def available_threads() -> int:
+    """Return how many threads this process may run at once.
+
+    The native module counts the processors of the affinity mask, or fewer where control groups allow less time than
+    they have. It remembers the groups' limit for a second. Without the module, control groups are not looked at.
+    """
+    module = find_native()[0]
+    if module is not None:
+        return int(module.available_threads())
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def native_isas() -> list[str]:

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from mtcnn_fast._native import find_native
 from mtcnn_fast.backends import numpy_ops
+from support.native_names import compares
 
 if find_native()[0] is None:
     pytest.skip(find_native()[1], allow_module_level=True)
@@ -31,6 +32,7 @@ def check_resize(image: np.ndarray, sizes: list[tuple[int, int]], num_threads: i
         assert np.array_equal(level, numpy_ops.resize(integral, height, width))
 
 
+@compares("_cpu.resize_pyramid")
 @given(
     st.integers(1, 90),
     st.integers(1, 90),
@@ -68,6 +70,7 @@ coordinates = st.one_of(
 )
 
 
+@compares("_cpu.crop_pad_resize")
 @given(
     st.integers(1, 40),
     st.integers(1, 40),
@@ -114,6 +117,7 @@ def candidates(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return boxes, scores, segments
 
 
+@compares("_cpu.batched_nms")
 @given(candidates(), st.sampled_from([0.0, 1e-30, 0.3, 0.5, 0.7, 1.0]))
 @example((np.zeros((3, 4), np.float32), np.ones(3, np.float32), np.zeros(3, np.int64)), 0.5)
 def test_nms(given_candidates: tuple[np.ndarray, np.ndarray, np.ndarray], threshold: float) -> None:

@@ -1,6 +1,5 @@
-// The Python module `mtcnn_fast._cpu`: checks arguments, allocates results and lets go of the GIL.
+// Registers the operations of mtcnn_fast.ops.
 #include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -9,19 +8,22 @@
 #include <utility>
 #include <vector>
 
-#include "cpp/cpu_count.h"
+#include "common/released_gil.h"
 #include "cpp/crop.h"
-#include "cpp/engine_module.h"
-#include "cpp/module_arrays.h"
 #include "cpp/nms.h"
+#include "cpp/python/arguments.h"
+#include "cpp/python/register.h"
 #include "cpp/resize.h"
 
 namespace mtcnn_fast {
 namespace {
 
-constexpr py::ssize_t kMaxSize = 1 << 30;
-py::list py_resize_pyramid(const py::array& image, const std::vector<std::pair<py::ssize_t, py::ssize_t>>& sizes,
-                           py::ssize_t num_threads) {
+// Pixels a side of a level, also more than the boxes that are suppressed at once; and of a crop.
+constexpr py::ssize_t kMaxSize = py::ssize_t{1} << 30;
+constexpr py::ssize_t kMaxCrop = 4096;
+
+py::list resize_to_sizes(const py::array& image, const std::vector<std::pair<py::ssize_t, py::ssize_t>>& sizes,
+                         py::ssize_t num_threads) {
     const ImageView view = image_view(image);
     require_threads(num_threads);
     for (const auto& [height, width] : sizes) {
@@ -36,17 +38,17 @@ py::list py_resize_pyramid(const py::array& image, const std::vector<std::pair<p
         arrays.append(std::move(array));
     }
     {
-        const py::gil_scoped_release released;
-        resize_pyramid(view, levels, static_cast<int>(num_threads), check_signals);
+        ReleasedGil released;
+        resize_pyramid(view, levels, static_cast<int>(num_threads), [&] { released.check_signals(); });
     }
     return arrays;
 }
 
-py::tuple py_crop_pad_resize(const py::array& image, const py::array& boxes, py::ssize_t size, bool zero_border,
-                             py::ssize_t num_threads) {
+py::tuple crop_boxes(const py::array& image, const py::array& boxes, py::ssize_t size, bool zero_border,
+                     py::ssize_t num_threads) {
     const ImageView view = image_view(image);
     const auto* const corners = elements<float>("boxes", "(N, 4) float32", boxes, {-1, 4});
-    require(size >= 1 && size <= 4096, "size must be from 1 to 4096", size);
+    require(size >= 1 && size <= kMaxCrop, "size must be from 1 to 4096", size);
     require_threads(num_threads);
     const py::ssize_t n = boxes.shape(0);
     py::array_t<float> crops({n, py::ssize_t{3}, size, size});
@@ -54,16 +56,16 @@ py::tuple py_crop_pad_resize(const py::array& image, const py::array& boxes, py:
     float* const out = crops.mutable_data();
     bool* const flags = valid.mutable_data();
     {
-        const py::gil_scoped_release released;
+        ReleasedGil released;
         crop_pad_resize(view, reinterpret_cast<const Box*>(corners), n, size,
                         zero_border ? Border::kZero : Border::kClip, out, flags, static_cast<int>(num_threads),
-                        check_signals);
+                        [&] { released.check_signals(); });
     }
     return py::make_tuple(std::move(crops), std::move(valid));
 }
 
-py::array_t<std::int64_t> py_batched_nms(const py::array& boxes, const py::array& scores, const py::array& segments,
-                                         double threshold, bool iomin) {
+py::array_t<std::int64_t> suppress_in_segments(const py::array& boxes, const py::array& scores,
+                                               const py::array& segments, double threshold, bool iomin) {
     const auto* const corners = elements<float>("boxes", "(N, 4) float32", boxes, {-1, 4});
     const py::ssize_t n = boxes.shape(0);
     const auto* const values = elements<float>("scores", "(N,) float32, N as in boxes", scores, {n});
@@ -72,7 +74,7 @@ py::array_t<std::int64_t> py_batched_nms(const py::array& boxes, const py::array
     if (!(threshold >= 0.0)) throw py::value_error("threshold must be at least 0, got " + std::to_string(threshold));
     std::vector<std::int32_t> keep;
     {
-        const py::gil_scoped_release released;
+        const ReleasedGil released;
         NmsScratch scratch;
         batched_nms(reinterpret_cast<const Box*>(corners), values, numbers, static_cast<std::int32_t>(n),
                     static_cast<float>(threshold), iomin ? Overlap::kIoMin : Overlap::kIou, keep, scratch);
@@ -83,17 +85,15 @@ py::array_t<std::int64_t> py_batched_nms(const py::array& boxes, const py::array
 }
 
 }  // namespace
-}  // namespace mtcnn_fast
 
-PYBIND11_MODULE(_cpu, m) {
-    namespace py = pybind11;
-    using namespace mtcnn_fast;
-    m.doc() = "Native code of mtcnn_fast for the CPU. Private: see mtcnn_fast.ops.";
-    m.def("resize_pyramid", &py_resize_pyramid, py::arg("image"), py::arg("sizes"), py::arg("num_threads") = 1);
-    m.def("crop_pad_resize", &py_crop_pad_resize, py::arg("image"), py::arg("boxes"), py::arg("size"),
-          py::arg("zero_border"), py::arg("num_threads") = 1);
-    m.def("available_threads", &available_threads);
-    m.def("batched_nms", &py_batched_nms, py::arg("boxes"), py::arg("scores"), py::arg("segments"),
+void register_ops(py::module_& m) {
+    m.def("resize_pyramid", &resize_to_sizes, py::arg("image"), py::arg("sizes"), py::arg("num_threads") = 1);
+    m.def("crop_pad_resize", &crop_boxes, py::arg("image"), py::arg("boxes"), py::arg("size"), py::arg("zero_border"),
+          py::arg("num_threads") = 1);
+    m.def("batched_nms", &suppress_in_segments, py::arg("boxes"), py::arg("scores"), py::arg("segments"),
           py::arg("threshold"), py::arg("iomin"));
-    bind_engine(m);
+    m.attr("MAX_CROP") = kMaxCrop;
+    m.attr("MAX_LEVEL") = kMaxSize;
 }
+
+}  // namespace mtcnn_fast
