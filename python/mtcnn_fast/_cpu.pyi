@@ -22,7 +22,7 @@ REASONS: tuple[str, ...]
 
 def available_threads() -> int: ...
 def resize_pyramid(
-    image: npt.NDArray[np.uint8], sizes: Sequence[tuple[int, int]], num_threads: int = 1
+    image: npt.NDArray[np.uint8], sizes: Sequence[tuple[int, int]], num_threads: int = 1, isa: str = ""
 ) -> list[npt.NDArray[np.float32]]: ...
 def crop_pad_resize(
     image: npt.NDArray[np.uint8],
@@ -30,6 +30,7 @@ def crop_pad_resize(
     size: int,
     zero_border: bool,
     num_threads: int = 1,
+    isa: str = "",
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]: ...
 def batched_nms(
     boxes: npt.NDArray[np.float32],

@@ -227,7 +227,7 @@ def test_ctrl_c_ends_a_long_batch(tmp_path, record_property, threads):
 
 
 def test_images_are_refused_unless_plain(isa):
-    """The backend gets what the door lets through; the module itself checks all that memory depends on."""
+    """The module itself checks everything that memory accesses depend on."""
     from support.variants import engine
 
     detect = engine(isa)._engine.detect
@@ -235,13 +235,13 @@ def test_images_are_refused_unless_plain(isa):
     for bad in (image[:, ::2], image[::-1], image[..., ::-1], image.transpose(1, 0, 2)):
         with pytest.raises(ValueError, match="not C-contiguous"):
             detect([image, bad], 1, False, False)
-    for bad, said in [
+    for bad, message in [
         (image.astype(np.float32), "float32"),
         (image[..., :2].copy(), r"\(40, 60, 2\)"),
         (image[..., 0].copy(), r"\(40, 60\)"),
         (image[:0], r"\(0, 60, 3\)"),
     ]:
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             detect([bad], 1, False, False)
     assert detect([], 2, False, False) == []
 

@@ -17,6 +17,8 @@ if find_native()[0] is None:
 
 from mtcnn_fast import _cpu
 
+#: The best, and each by name.
+ISAS = ("", *_cpu.available_isas())
 threads = st.integers(1, 3)
 
 
@@ -26,10 +28,12 @@ def random_image(height: int, width: int, seed: int) -> np.ndarray:
 
 def check_resize(image: np.ndarray, sizes: list[tuple[int, int]], num_threads: int) -> None:
     integral = numpy_ops.integral_image(image)
-    levels = _cpu.resize_pyramid(image, sizes, num_threads)
-    assert len(levels) == len(sizes)
-    for (height, width), level in zip(sizes, levels, strict=True):
-        assert np.array_equal(level, numpy_ops.resize(integral, height, width))
+    expected = [numpy_ops.resize(integral, height, width) for height, width in sizes]
+    for isa in ISAS:
+        levels = _cpu.resize_pyramid(image, sizes, num_threads, isa)
+        assert len(levels) == len(sizes)
+        for level, reference in zip(levels, expected, strict=True):
+            assert np.array_equal(level, reference)
 
 
 @compares("_cpu.resize_pyramid")
@@ -54,6 +58,7 @@ def test_resize(height: int, width: int, sizes: list[tuple[int, int]], num_threa
         (3, 5000, [(1, 1), (2, 7), (3, 19)]),
         (20, 20000, [(13, 12500), (1, 1)]),
         (2903, 2903, [(1, 1), (1, 2)]),  # a sum of more than 31 bits, in white
+        (4105, 4105, [(1, 1), (1, 2)]),  # and of more than 32
     ],
 )
 @pytest.mark.parametrize("white", [False, True])
@@ -82,9 +87,10 @@ coordinates = st.one_of(
 def test_crops(height: int, width: int, boxes: np.ndarray, size: int, zero: bool, num_threads: int) -> None:
     image = random_image(height, width, 3)
     expected, expected_valid = numpy_ops.crop(numpy_ops.integral_image(image), boxes, size, "zero" if zero else "clip")
-    crops, valid = _cpu.crop_pad_resize(image, boxes, size, zero, num_threads)
-    assert np.array_equal(valid, expected_valid)
-    assert np.array_equal(crops, expected)
+    for isa in ISAS:
+        crops, valid = _cpu.crop_pad_resize(image, boxes, size, zero, num_threads, isa)
+        assert np.array_equal(valid, expected_valid)
+        assert np.array_equal(crops, expected)
 
 
 def check_nms(boxes: np.ndarray, scores: np.ndarray, segments: np.ndarray, threshold: float) -> None:
@@ -160,6 +166,9 @@ def test_nms_of_100000_boxes() -> None:
         (lambda i, b, s: _cpu.resize_pyramid(i, [(1, 0)]), "each width in sizes must be from 1 to .* got 0"),
         (lambda i, b, s: _cpu.resize_pyramid(i, [(-1, 1)]), "each height in sizes must be from 1 to .* got -1"),
         (lambda i, b, s: _cpu.resize_pyramid(i, [(1, 1)], 0), "num_threads must be from 1 to 1024, got 0"),
+        (lambda i, b, s: _cpu.resize_pyramid(i, [(1, 1)], 1, "mmx"), "instruction set must be one .* got 'mmx'"),
+        (lambda i, b, s: _cpu.crop_pad_resize(i, b, 24, True, 1, "mmx"), "instruction set must be one .* got 'mmx'"),
+        (lambda i, b, s: _cpu.resize_pyramid(i, [(1, 1)], 1025), "num_threads must be from 1 to 1024, got 1025"),
         (lambda i, b, s: _cpu.crop_pad_resize(i, b[:, :3], 24, True), r"boxes must be .* got \(2, 3\) float32"),
         (lambda i, b, s: _cpu.crop_pad_resize(i, b, 0, True), "size must be from 1 to 4096, got 0"),
         (lambda i, b, s: _cpu.batched_nms(b, b[0], s, 0.5, True), r"scores must be .* got \(4,\) float32"),

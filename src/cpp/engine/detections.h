@@ -1,4 +1,4 @@
-// What a detection returns: faces, and if asked, times and the fate of every candidate.
+// Results of a detection: faces and, on request, times and the fate of every candidate.
 #pragma once
 
 #include <array>

@@ -12,7 +12,6 @@
 
 #include "common/released_gil.h"
 #include "cpp/cpu_count.h"
-#include "cpp/engine/algorithms.h"
 #include "cpp/engine/cascade.h"
 #include "cpp/engine/isa.h"
 #include "cpp/engine/network_weights.h"
@@ -65,12 +64,12 @@ class Engine {
            const std::string& isa, bool direct)
         : settings_(settings),
           weights_(tensor_map(pnet), tensor_map(rnet), tensor_map(onet)),
-          cascade_(weights_, engine::select_kernels(isa),
-                   direct ? engine::kDirectAlgorithms : engine::kFastAlgorithms) {}
+          isa_(engine::select_isa(isa)),
+          cascade_(weights_, *isa_.kernels, direct ? engine::Algorithm::kDirect : engine::Algorithm::kFast) {}
 
-    std::string isa() const { return cascade_.kernels().name; }
+    std::string isa() const { return isa_.name; }
 
-    // `num_threads` may be 0, for as many as there are processors.
+    // `num_threads` of 0 means one thread for each processor.
     py::list detect(const py::list& images, py::ssize_t num_threads, bool profile, bool trace) {
         require(num_threads >= 0 && num_threads <= kMaxThreads, "num_threads must be from 0 to 1024", num_threads);
         std::vector<ImageView> views;
@@ -116,6 +115,7 @@ class Engine {
 
     const CascadeSettings settings_;
     const engine::NetworkWeights weights_;
+    const engine::Isa isa_;
     Cascade cascade_;
 };
 

@@ -1,4 +1,4 @@
-// Registers what tells of this machine's processors.
+// Registers the number of processors and their instruction sets.
 #include <pybind11/stl.h>
 
 #include <string>
@@ -12,9 +12,9 @@
 namespace mtcnn_fast {
 namespace {
 
-std::vector<std::string> available_isas() {
+std::vector<std::string> isa_names() {
     std::vector<std::string> names;
-    for (const engine::KernelTable* const kernels : engine::available_kernels()) names.emplace_back(kernels->name);
+    for (const engine::Isa& isa : engine::available_isas()) names.emplace_back(isa.name);
     return names;
 }
 
@@ -22,7 +22,7 @@ std::vector<std::string> available_isas() {
 
 void register_processors(py::module_& m) {
     m.def("available_threads", &available_threads);
-    m.def("available_isas", &available_isas);
+    m.def("available_isas", &isa_names);
     m.attr("MAX_THREADS") = kMaxThreads;
 }
 
