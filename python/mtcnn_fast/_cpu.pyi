@@ -1,13 +1,28 @@
-"""Native code for the CPU. Private: `mtcnn_fast.ops` and the backends check what they pass."""
+"""Native code for the CPU. Private: `mtcnn_fast.ops` and the backends check what they pass.
+
+Every name here exists in the module and has a test that compares it with an implementation that is not native.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+#: Threads that a call may use at most, sides of a crop and of a level in pixels, and sides of an image that `Engine`
+#: takes: float32 holds each whole number up to there.
+MAX_THREADS: int
+MAX_CROP: int
+MAX_LEVEL: int
+MAX_SIDE: int
+
+#: Stages that are timed, steps that are traced, and reasons to drop a candidate; `Engine.detect` gives their indices.
+STAGES: tuple[str, ...]
+STEPS: tuple[str, ...]
+REASONS: tuple[str, ...]
+
 def available_threads() -> int: ...
 def resize_pyramid(
-    image: npt.NDArray[np.uint8], sizes: Sequence[tuple[int, int]], num_threads: int = 1
+    image: npt.NDArray[np.uint8], sizes: Sequence[tuple[int, int]], num_threads: int = 1, isa: str = ""
 ) -> list[npt.NDArray[np.float32]]: ...
 def crop_pad_resize(
     image: npt.NDArray[np.uint8],
@@ -15,6 +30,7 @@ def crop_pad_resize(
     size: int,
     zero_border: bool,
     num_threads: int = 1,
+    isa: str = "",
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]: ...
 def batched_nms(
     boxes: npt.NDArray[np.float32],

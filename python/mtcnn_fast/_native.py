@@ -68,7 +68,7 @@ def checked_threads(value: int | None) -> int:
         return THREADS("num_threads", value)
     if native is None:
         return 1
-    return threads_from_environment() or min(int(native.available_threads()), MAX_THREADS)
+    return threads_from_environment() or min(usable_processors(), MAX_THREADS)
 
 
 def threads_from_environment() -> int | None:
@@ -86,7 +86,14 @@ def threads_from_environment() -> int | None:
 
 
 def usable_processors() -> int:
-    """Return how many processors this process may use, where the system can tell; else how many there are."""
+    """Return how many processors this process may use at once.
+
+    The native module counts the processors of the affinity mask, or fewer where control groups allow less time than
+    they have. It remembers the groups' limit for a second. Without the module, control groups are not looked at.
+    """
+    module = find_native()[0]
+    if module is not None:
+        return int(module.available_threads())
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

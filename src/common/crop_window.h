@@ -45,12 +45,17 @@ MF_HD Span crop_span(float first, float last, int64_t n, Border border) {
     return {begin, end, inside_begin, inside_end};
 }
 
+// All `n` pixels of an axis.
+MF_HD Span whole_span(int64_t n) { return {0, n, 0, n}; }
+
 struct CropWindow {
     Span x;
     Span y;
 
     MF_HD bool valid() const { return x.valid() && y.valid(); }
 };
+
+MF_HD CropWindow whole_window(int64_t height, int64_t width) { return {whole_span(width), whole_span(height)}; }
 
 MF_HD CropWindow crop_window(const Box& box, int64_t height, int64_t width, Border border) {
     return {crop_span(box.x1, box.x2, width, border), crop_span(box.y1, box.y2, height, border)};

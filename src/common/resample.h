@@ -30,6 +30,36 @@ MF_HD Bin area_bin(int64_t i, int64_t n_in, int64_t n_out) {
     return {i * n_in / n_out, ((i + 1) * n_in + n_out - 1) / n_out};
 }
 
+// Walks over all bins of `n_in` pixels resampled to `n_out`, from bin `first` on: what area_bin says, without a
+// division for each.
+class BinWalk {
+  public:
+    MF_HD BinWalk(int64_t n_in, int64_t n_out, int64_t first = 0)
+        : step_(n_in / n_out),
+          rest_(n_in % n_out),
+          n_out_(n_out),
+          at_(first * n_in / n_out),
+          remainder_(first * n_in % n_out) {}
+
+    MF_HD Bin next() {
+        const int64_t begin = at_;
+        at_ += step_;
+        remainder_ += rest_;
+        if (remainder_ >= n_out_) {
+            remainder_ -= n_out_;
+            ++at_;
+        }
+        return {begin, at_ + (remainder_ > 0)};
+    }
+
+  private:
+    int64_t step_;
+    int64_t rest_;
+    int64_t n_out_;
+    int64_t at_;         // floor(i * n_in / n_out) for the next bin i
+    int64_t remainder_;  // i * n_in % n_out
+};
+
 // 1 / area as the float32 quotient of 1 and float32(area): below 2**24 the correctly rounded one.
 MF_HD float inverse_area(int64_t area) { return 1.0f / static_cast<float>(area); }
 

@@ -1,11 +1,13 @@
 #include "cpp/cpu_count.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #ifdef __linux__
@@ -84,10 +86,27 @@ int cgroup_limit(const fs::path& membership, const fs::path& root) {
     return limit;
 }
 
+RememberedCount::RememberedCount(Read read, Clock clock) : read_(std::move(read)), clock_(std::move(clock)) {}
+
+int RememberedCount::get() {
+    const std::int64_t now = clock_();
+    // Threads that meet an expired count each read it anew: no lock is taken, which a forked child could find locked.
+    if (now < expires_.load(std::memory_order_acquire)) return count_.load(std::memory_order_relaxed);
+    const int count = read_();
+    count_.store(count, std::memory_order_relaxed);
+    expires_.store(now + kRememberedNanoseconds, std::memory_order_release);
+    return count;
+}
+
 int available_threads() {
+    static RememberedCount group_limit([] { return cgroup_limit("/proc/self/cgroup", "/sys/fs/cgroup"); },
+                                       [] {
+                                           const auto now = std::chrono::steady_clock::now().time_since_epoch();
+                                           return std::chrono::nanoseconds(now).count();
+                                       });
     int count = affinity_count();
     if (count <= 0) count = static_cast<int>(std::thread::hardware_concurrency());
-    const int limit = cgroup_limit("/proc/self/cgroup", "/sys/fs/cgroup");
+    const int limit = group_limit.get();
     if (limit > 0) count = std::min(count, limit);
     return std::max(count, 1);
 }

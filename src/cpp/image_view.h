@@ -14,4 +14,15 @@ struct ImageView {
     std::int64_t width;
 };
 
+// Three planes of float32, rows `pitch` and planes `plane` elements apart.
+struct PlanesView {
+    float* data;
+    std::ptrdiff_t plane;
+    std::ptrdiff_t pitch;
+};
+
+// Pixels a side that the resampler takes: corners of boxes reach no further (common/crop_window.h), and offsets within
+// a row of sums fit 32 bits.
+inline constexpr std::int64_t kMaxImageSide = std::int64_t{1} << 28;
+
 }  // namespace mtcnn_fast

@@ -17,7 +17,7 @@ struct NmsScratch {
         std::int32_t next;
     };
     // Kept boxes of about one size, in square cells of that size. Cell (i, j) of the plane is held in cell
-    // (i % side, j % side): boxes that only share a cell are compared in vain, but none is missed.
+    // (i % side, j % side): some boxes of a cell are far apart and compared for nothing, but no pair is missed.
     struct Level {
         std::vector<Kept> kept;
         std::vector<std::int32_t> cells;

@@ -65,7 +65,7 @@ class ThreadPool {
     std::mutex mutex_;
     std::condition_variable work_available_;
     std::condition_variable job_done_;
-    std::vector<Job*> jobs_;  // oldest first; with room ahead, so that a run allocates nothing
+    std::vector<Job*> jobs_;  // oldest first; with capacity reserved, so that a run allocates nothing
     std::vector<std::thread> workers_;
     std::atomic<std::uint64_t> announced_ = 0;  // changes when there may be work to join
     int busy_ = 0;

@@ -1,4 +1,4 @@
-// The little that these tests need of a framework.
+// Checks for these tests, which need no framework.
 #pragma once
 
 #include <cstdio>

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "cpp/engine/crop_stage.h"
 #include "cpp/engine/network_weights.h"
 #include "cpp/image_view.h"
 
@@ -22,7 +23,7 @@
 
 namespace mtcnn_fast {
 
-// Of many similar cases, every so many-th is enough under an emulator or the address sanitizer.
+// Of many similar cases, one in kEvery is enough under an emulator or the address sanitizer.
 #if defined(MTCNN_FAST_EMULATED)
 inline constexpr int kEvery = 9;
 #elif defined(__SANITIZE_ADDRESS__)
@@ -59,20 +60,8 @@ class RandomNetworks {
         layer(pnet, "conv3", {32, 16, 3, 3}, "prelu3");
         head(pnet, "conv4_1", {2, 32, 1, 1}, 1.0f);
         head(pnet, "conv4_2", {4, 32, 1, 1}, 0.05f);
-        layer(rnet, "conv1", {28, 3, 3, 3}, "prelu1");
-        layer(rnet, "conv2", {48, 28, 3, 3}, "prelu2");
-        layer(rnet, "conv3", {64, 48, 2, 2}, "prelu3");
-        layer(rnet, "dense4", {128, 576}, "prelu4");
-        head(rnet, "dense5_1", {2, 128}, 1.0f);
-        head(rnet, "dense5_2", {4, 128}, 0.05f);
-        layer(onet, "conv1", {32, 3, 3, 3}, "prelu1");
-        layer(onet, "conv2", {64, 32, 3, 3}, "prelu2");
-        layer(onet, "conv3", {64, 64, 3, 3}, "prelu3");
-        layer(onet, "conv4", {128, 64, 2, 2}, "prelu4");
-        layer(onet, "dense5", {256, 1152}, "prelu5");
-        head(onet, "dense6_1", {2, 256}, 1.0f);
-        head(onet, "dense6_2", {4, 256}, 0.05f);
-        head(onet, "dense6_3", {10, 256}, 0.2f);
+        crop_net(rnet, engine::kRNetStage);
+        crop_net(onet, engine::kONetStage);
     }
 
     // The elements of a tensor, to be changed.
@@ -106,6 +95,23 @@ class RandomNetworks {
     void layer(engine::TensorMap& net, const std::string& name, const Shape& shape, const std::string& prelu) {
         head(net, name, shape, 1.0f);
         tensor(net, prelu + ".weight", {shape[0]}, -0.3f, 1.2f);
+    }
+
+    // The tensors that a description asks for.
+    void crop_net(engine::TensorMap& net, const engine::CropStage& stage) {
+        const auto number = [](const char* kind, std::size_t i) { return kind + std::to_string(i); };
+        const auto count = [](int n) { return static_cast<std::size_t>(n); };
+        for (std::size_t i = 0; i < stage.convolutions; ++i) {
+            const engine::Convolution& one = stage.convolution[i];
+            layer(net, number("conv", i + 1),
+                  {count(one.outputs), count(one.inputs), count(one.kernel), count(one.kernel)},
+                  number("prelu", i + 1));
+        }
+        const std::size_t n = stage.convolutions, hidden = count(stage.hidden);
+        layer(net, number("dense", n + 1), {hidden, 9 * count(stage.last().outputs)}, number("prelu", n + 1));
+        head(net, number("dense", n + 2) + "_1", {2, hidden}, 1.0f);
+        head(net, number("dense", n + 2) + "_2", {4, hidden}, 0.05f);
+        if (stage.landmarks > 0) head(net, number("dense", n + 2) + "_3", {count(stage.landmarks), hidden}, 0.2f);
     }
 
     Random random_;

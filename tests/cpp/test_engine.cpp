@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "check.h"
-#include "cpp/engine/algorithms.h"
 #include "cpp/engine/cascade.h"
 #include "cpp/engine/isa.h"
 #include "cpp/thread_pool.h"
@@ -38,7 +37,7 @@ float upper_third(std::vector<float> values) {
 // Thresholds that about a third of an image's candidates pass, at each stage: random networks have scores of any size.
 std::array<float, 3> a_third_passes() {
     const NetworkWeights weights = kNetworks.pack();
-    Cascade cascade(weights, *available_kernels().back(), kDirectAlgorithms);
+    Cascade cascade(weights, *available_isas().back().kernels, Algorithm::kDirect);
     const RandomImage image(70, 61, 93);
     CascadeSettings settings;
     settings.min_face_size = 12;
@@ -71,7 +70,7 @@ bool same(const Detections& a, const Detections& b) {
     return same_bits(a.boxes, b.boxes) && same_bits(a.scores, b.scores) && same_bits(a.landmarks, b.landmarks);
 }
 
-// The thread sanitizer slows the kernels most, and what threads share does not depend on them.
+// The thread sanitizer slows the kernels most; data that threads share does not depend on them.
 #if defined(__SANITIZE_THREAD__)
 constexpr bool kEveryKernel = false;
 #else
@@ -82,9 +81,9 @@ constexpr bool kEveryKernel = true;
 template <class Test>
 void with_cascades(Test test) {
     const NetworkWeights weights = kNetworks.pack();
-    for (const KernelTable* const kernels : available_kernels()) {
-        for (const Algorithms& algorithms : {kFastAlgorithms, kDirectAlgorithms}) {
-            Cascade cascade(weights, *kernels, algorithms);
+    for (const Isa& isa : available_isas()) {
+        for (Algorithm algorithm : {Algorithm::kFast, Algorithm::kDirect}) {
+            Cascade cascade(weights, *isa.kernels, algorithm);
             test(cascade);
             if (!kEveryKernel) return;
         }
@@ -225,15 +224,34 @@ void what_is_wrong_is_named() {
     networks.onet["dense5.weight"].shape = shape;
     networks.pnet.erase("prelu2.weight");
     CHECK(refusal([&] { networks.pack(); }).find("'prelu2.weight' is missing") != std::string::npos);
-    CHECK(refusal([] { select_kernels("mmx"); }).find("'mmx'") != std::string::npos);
-    for (const KernelTable* const kernels : available_kernels()) CHECK(&select_kernels(kernels->name) == kernels);
-    CHECK(&select_kernels("") == available_kernels().front());
+    CHECK(refusal([] { select_isa("mmx"); }).find("'mmx'") != std::string::npos);
+    for (const Isa& isa : available_isas()) CHECK(select_isa(isa.name).kernels == isa.kernels);
+    CHECK(select_isa("").kernels == available_isas().front().kernels);
 }
+
+// A description that the kernels cannot run does not compile: no size is taken for another.
+constexpr CropStage with_size(CropStage stage, int size) {
+    stage.size = size;
+    return stage;
+}
+constexpr CropStage wider(CropStage stage, int numerator, int denominator) {
+    for (std::size_t i = 0; i < stage.convolutions; ++i) {
+        Convolution& layer = stage.convolution[i];
+        if (i > 0) layer.inputs = layer.inputs * numerator / denominator;
+        layer.outputs = layer.outputs * numerator / denominator;
+    }
+    stage.hidden = stage.hidden * numerator / denominator;
+    return stage;
+}
+static_assert(!is_runnable(with_size(kRNetStage, 25)) && !is_runnable(with_size(kRNetStage, 48)));
+static_assert(!is_runnable(with_size(kONetStage, 24)) && !is_runnable(with_size(kONetStage, 56)));
+static_assert(is_runnable(wider(kONetStage, 3, 2)) && is_runnable(wider(kONetStage, 2, 1)));
+static_assert(!is_runnable(wider(kONetStage, 9, 8)));
 
 }  // namespace
 
 int main() {
-    for (const KernelTable* const kernels : available_kernels()) std::printf("instruction set: %s\n", kernels->name);
+    for (const Isa& isa : available_isas()) std::printf("instruction set: %s\n", isa.name);
     RUN(what_is_wrong_is_named);
     RUN(threads_and_batches_change_nothing);
     RUN(only_the_pixels_of_an_image_are_read);

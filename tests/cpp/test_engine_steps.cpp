@@ -7,7 +7,6 @@
 
 #include "check.h"
 #include "cpp/crop.h"
-#include "cpp/engine/algorithms.h"
 #include "cpp/engine/cascade.h"
 #include "cpp/engine/isa.h"
 #include "cpp/engine/pyramid_level.h"
@@ -18,7 +17,7 @@
 namespace {
 
 using namespace mtcnn_fast;
-using engine::available_kernels;
+using engine::available_isas;
 using engine::Candidates;
 using engine::CascadeSettings;
 using engine::Detections;
@@ -36,8 +35,8 @@ CascadeSettings everything(double min_face_size) {
 }
 
 Detections detect(const engine::NetworkWeights& weights, const engine::KernelTable& kernels,
-                  const engine::Algorithms& algorithms, const ImageView& image, const CascadeSettings& settings) {
-    engine::Cascade cascade(weights, kernels, algorithms);
+                  engine::Algorithm algorithm, const ImageView& image, const CascadeSettings& settings) {
+    engine::Cascade cascade(weights, kernels, algorithm);
     const engine::Runner runner = [](std::int64_t n, const engine::Task& task) {
         for (std::int64_t i = 0; i < n; ++i) task(i, 0);
     };
@@ -46,9 +45,9 @@ Detections detect(const engine::NetworkWeights& weights, const engine::KernelTab
 
 template <class Test>
 void with_algorithms(Test test) {
-    for (const engine::KernelTable* const kernels : available_kernels()) {
-        test(*kernels, engine::kFastAlgorithms);
-        test(*kernels, engine::kDirectAlgorithms);
+    for (const engine::Isa& isa : available_isas()) {
+        test(*isa.kernels, engine::Algorithm::kFast);
+        test(*isa.kernels, engine::Algorithm::kDirect);
     }
 }
 
@@ -81,7 +80,8 @@ Levels cells_of_all_levels(const RandomNetworks& networks, const ImageView& imag
         std::vector<float> planes(3 * height * width);
         const PlanesView out{planes.data(), static_cast<std::ptrdiff_t>(height * width),
                              static_cast<std::ptrdiff_t>(width)};
-        resize_pyramid(image, {{static_cast<std::int64_t>(height), static_cast<std::int64_t>(width), out}}, 1);
+        resize_pyramid(image, {{static_cast<std::int32_t>(height), static_cast<std::int32_t>(width), out}},
+                       *available_isas().back().kernels, 1);
         const auto net = reference::pnet(networks.pnet, reference::planes(planes.data(), height, width));
         std::vector<Cell>& cells = levels.emplace_back();
         for (std::size_t y = 0; y < net.logits.height; ++y)
@@ -136,7 +136,8 @@ void check_pnet(const Levels& levels, const CascadeSettings& settings, const Det
 reference::Maps crop(const ImageView& image, const Box& box, std::size_t size, Border border) {
     std::vector<float> planes(3 * size * size);
     CropScratch scratch;
-    CHECK(crop_pad_resize(image, box, static_cast<std::int64_t>(size), border, planes.data(), scratch));
+    CHECK(crop_pad_resize(image, box, static_cast<std::int32_t>(size), border, *available_isas().back().kernels,
+                          planes.data(), scratch));
     return reference::planes(planes.data(), size, size);
 }
 
@@ -192,8 +193,8 @@ void every_step_is_as_defined() {
             CascadeSettings settings = everything(min_face_size);
             settings.border = border;
             const Levels levels = cells_of_all_levels(networks, image.view(), settings);
-            with_algorithms([&](const engine::KernelTable& kernels, const engine::Algorithms& algorithms) {
-                const Detections found = detect(weights, kernels, algorithms, image.view(), settings);
+            with_algorithms([&](const engine::KernelTable& kernels, engine::Algorithm algorithm) {
+                const Detections found = detect(weights, kernels, algorithm, image.view(), settings);
                 check_pnet(levels, settings, found);
                 check_rnet(networks, image.view(), settings, found, kEvery == 1 ? 9 : 3);
                 check_onet(networks, image.view(), settings, found, kEvery == 1 ? 3 : 1);
@@ -214,8 +215,8 @@ void pnet_is_as_defined_on_every_size() {
     for (const auto& [height, width] : sizes) {
         const RandomImage image(height, width, static_cast<std::uint64_t>(height + 1000 * width));
         const Levels levels = cells_of_all_levels(networks, image.view(), settings);
-        with_algorithms([&](const engine::KernelTable& kernels, const engine::Algorithms& algorithms) {
-            check_pnet(levels, settings, detect(weights, kernels, algorithms, image.view(), settings));
+        with_algorithms([&](const engine::KernelTable& kernels, engine::Algorithm algorithm) {
+            check_pnet(levels, settings, detect(weights, kernels, algorithm, image.view(), settings));
         });
     }
 }
@@ -230,8 +231,8 @@ void sums_are_exact_at_the_limit_of_16_bits() {
         RandomImage image(side, side, 8);
         std::memset(image.pixels(), 255, static_cast<std::size_t>(side * side * 3 / 2));
         const Levels levels = cells_of_all_levels(networks, image.view(), settings);
-        with_algorithms([&](const engine::KernelTable& kernels, const engine::Algorithms& algorithms) {
-            const Detections found = detect(weights, kernels, algorithms, image.view(), settings);
+        with_algorithms([&](const engine::KernelTable& kernels, engine::Algorithm algorithm) {
+            const Detections found = detect(weights, kernels, algorithm, image.view(), settings);
             CHECK(!found.trace[engine::kAfterPNet].boxes.empty());
             check_pnet(levels, settings, found);
         });
@@ -248,8 +249,8 @@ void crops_far_larger_than_the_image() {
         const engine::NetworkWeights weights = networks.pack();
         const RandomImage image(29, 37, 4);
         const CascadeSettings settings = everything(20);
-        with_algorithms([&](const engine::KernelTable& kernels, const engine::Algorithms& algorithms) {
-            const Detections found = detect(weights, kernels, algorithms, image.view(), settings);
+        with_algorithms([&](const engine::KernelTable& kernels, engine::Algorithm algorithm) {
+            const Detections found = detect(weights, kernels, algorithm, image.view(), settings);
             const Box& box = found.trace[engine::kAfterProposals].boxes.at(0);
             CHECK(box.x1 < 0 && box.x2 - box.x1 > reach * 20);
             check_rnet(networks, image.view(), settings, found, 5);

@@ -9,6 +9,7 @@
 #include "check.h"
 #include "common/resample.h"
 #include "cpp/crop.h"
+#include "cpp/engine/isa.h"
 #include "cpp/nms.h"
 #include "cpp/resize.h"
 
@@ -61,21 +62,41 @@ std::vector<float> resample(const Image& image, const CropWindow& window, std::i
     return out;
 }
 
-void check_resize(std::int64_t in_height, std::int64_t in_width, std::int64_t height, std::int64_t width) {
+// On every instruction set.
+void check_resize(std::int64_t in_height, std::int64_t in_width, std::int32_t height, std::int32_t width) {
     const Image image(in_height, in_width);
-    std::vector<float> out(3 * height * width);
-    resize_pyramid(image.view, {{height, width, {out.data(), height * width, width}}},
-                   1 + static_cast<int>(integer(0, 2)));
-    const CropWindow all{{0, in_width, 0, in_width}, {0, in_height, 0, in_height}};
-    CHECK(out == resample(image, all, height, width));
+    const auto expected = resample(image, whole_window(in_height, in_width), height, width);
+    for (const engine::Isa& isa : engine::available_isas()) {
+        std::vector<float> out(expected.size());
+        resize_pyramid(image.view, {{height, width, {out.data(), std::ptrdiff_t{height} * width, width}}}, *isa.kernels,
+                       1 + static_cast<int>(integer(0, 2)));
+        CHECK(out == expected);
+    }
+}
+
+void bins_are_walked_in_order() {
+    for (int i = 0; i < 300; ++i) {
+        const std::int64_t n_in = integer(1, i % 3 == 0 ? std::int64_t{1} << 30 : 200), n_out = integer(1, 90);
+        const std::int64_t first = integer(0, n_out - 1);
+        BinWalk walk(n_in, n_out, first);
+        for (std::int64_t k = first; k < n_out; ++k) {
+            const Bin bin = walk.next(), expected = area_bin(k, n_in, n_out);
+            CHECK(bin.begin == expected.begin && bin.end == expected.end);
+        }
+    }
 }
 
 void resizes_like_the_definition() {
-    for (int i = 0; i < 200; ++i) check_resize(integer(1, 80), integer(1, 80), integer(1, 90), integer(1, 90));
+    for (int i = 0; i < 200; ++i) {
+        check_resize(integer(1, 80), integer(1, 80), static_cast<std::int32_t>(integer(1, 90)),
+                     static_cast<std::int32_t>(integer(1, 90)));
+    }
     check_resize(257, 2, 1, 1);  // the last height that 16 bits hold
     check_resize(258, 2, 1, 1);  // and the first that they do not
     check_resize(600, 40, 2, 3);
     check_resize(3000, 3000, 1, 1);  // a sum beyond 31 bits
+    check_resize(4105, 4105, 1, 1);  // an area whose sum may be beyond 32 bits
+    check_resize(33, 620000, 1, 1);
     check_resize(2, 40, 2, 40);
     check_resize(1, 1, 7, 5);
 }
@@ -89,23 +110,28 @@ void crops_like_the_definition() {
         const float x = real(-30, 50);
         const float y = real(-30, 50);
         const Box box{x, y, x + real(-3, 60), y + real(-3, 60)};
-        const std::int64_t size = integer(1, 30);
+        const auto size = static_cast<std::int32_t>(integer(1, 30));
         for (const Border border : {Border::kZero, Border::kClip}) {
-            std::vector<float> out(3 * size * size, nan);
             const CropWindow window = crop_window(box, image.view.height, image.view.width, border);
-            const bool valid = crop_pad_resize(image.view, box, size, border, out.data(), scratch);
-            CHECK(valid == window.valid());
-            CHECK(out == (valid ? resample(image, window, size, size) : std::vector<float>(out.size(), 0.0f)));
+            const std::vector<float> expected =
+                window.valid() ? resample(image, window, size, size) : std::vector<float>(3 * size * size, 0.0f);
+            for (const engine::Isa& isa : engine::available_isas()) {
+                std::vector<float> out(expected.size(), nan);
+                CHECK(crop_pad_resize(image.view, box, size, border, *isa.kernels, out.data(), scratch) ==
+                      window.valid());
+                CHECK(out == expected);
+            }
         }
     }
     const Image image(5, 6);
+    const engine::KernelTable& kernels = *engine::available_isas().front().kernels;
     float out[3];
     for (const Box& box : {Box{nan, 1, 2, 3}, Box{1, 1, inf, 3}, Box{-inf, 1, 2, 3}, Box{7, 1, 9, 3}, Box{3, 1, 2, 3},
                            Box{1e30f, 1e30f, 1e38f, 1e38f}, Box{-9, 1, 0.9f, 3}}) {
-        CHECK(!crop_pad_resize(image.view, box, 1, Border::kZero, out, scratch));
+        CHECK(!crop_pad_resize(image.view, box, 1, Border::kZero, kernels, out, scratch));
     }
     // Nearly all of it is outside: the mean is black.
-    CHECK(crop_pad_resize(image.view, Box{-1e30f, -1e30f, 1e30f, 1e30f}, 1, Border::kZero, out, scratch));
+    CHECK(crop_pad_resize(image.view, Box{-1e30f, -1e30f, 1e30f, 1e30f}, 1, Border::kZero, kernels, out, scratch));
     CHECK(out[0] == -0.99609375f && out[1] == out[0] && out[2] == out[0]);
 }
 
@@ -176,6 +202,7 @@ void appends_to_what_was_kept() {
 }  // namespace
 
 int main() {
+    RUN(bins_are_walked_in_order);
     RUN(resizes_like_the_definition);
     RUN(crops_like_the_definition);
     RUN(suppresses_like_the_definition);

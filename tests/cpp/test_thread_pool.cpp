@@ -1,11 +1,9 @@
-// The thread pool and the count of processors; built under the thread sanitizer, and the others, in CI.
+// The thread pool; built under the thread sanitizer, and the others, in CI.
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -13,7 +11,6 @@
 #include <vector>
 
 #include "check.h"
-#include "cpp/cpu_count.h"
 #include "cpp/thread_pool.h"
 
 namespace {
@@ -178,41 +175,6 @@ void a_forked_child_gets_its_own_pool() {
     CHECK(&parent == &ThreadPool::shared());
 }
 
-void write(const std::filesystem::path& path, const std::string& text) {
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path) << text;
-}
-
-void control_groups_limit_the_count() {
-    const auto root = std::filesystem::temp_directory_path() / ("mtcnn_fast_" + std::to_string(getpid()));
-    const auto limit = [&](const std::string& membership) {
-        write(root / "membership", membership);
-        return cgroup_limit(root / "membership", root / "sys");
-    };
-    CHECK(limit("0::/a/b\n") == 0);
-    write(root / "sys/a/b/cpu.max", "max 100000\n");
-    CHECK(limit("0::/a/b\n") == 0);
-    write(root / "sys/a/cpu.max", "250000 100000\n");
-    CHECK(limit("0::/a/b\n") == 3);
-    write(root / "sys/cpu.max", "50000 100000\n");
-    CHECK(limit("0::/a/b\n") == 1);
-    CHECK(limit("0::/elsewhere\n") == 1);
-    std::filesystem::remove_all(root / "sys");
-    write(root / "sys/cpu/c/cpu.cfs_quota_us", "-1\n");
-    write(root / "sys/cpu/c/cpu.cfs_period_us", "100000\n");
-    CHECK(limit("3:memory:/c\n4:cpu,cpuacct:/c\n") == 0);
-    write(root / "sys/cpu/cpu.cfs_quota_us", "400000\n");
-    write(root / "sys/cpu/cpu.cfs_period_us", "100000\n");
-    CHECK(limit("3:memory:/c\n4:cpu,cpuacct:/c\n") == 4);
-    CHECK(limit("3:memory:/c\n4:cpuset:/c\n") == 0);
-    CHECK(limit("nonsense\n") == 0);
-    CHECK(cgroup_limit(root / "missing", root / "sys") == 0);
-    std::filesystem::remove_all(root);
-    const unsigned processors = std::thread::hardware_concurrency();
-    CHECK(available_threads() >= 1);
-    CHECK(processors == 0 || available_threads() <= static_cast<int>(processors));
-}
-
 }  // namespace
 
 int main() {
@@ -226,5 +188,4 @@ int main() {
     RUN(many_callers_share_the_workers);
     RUN(runs_may_nest);
     RUN(a_forked_child_gets_its_own_pool);
-    RUN(control_groups_limit_the_count);
 }

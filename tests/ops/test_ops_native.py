@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from mtcnn_fast._native import find_native
 from mtcnn_fast.backends.numpy import steps as numpy_steps
+from support.native_names import compares
 
 if find_native()[0] is None:
     pytest.skip(find_native()[1], allow_module_level=True)
@@ -18,6 +19,8 @@ from mtcnn_fast import _cpu
 
 pytestmark = pytest.mark.property
 
+#: The best, and each by name.
+ISAS = ("", *_cpu.available_isas())
 threads = st.integers(1, 3)
 
 
@@ -27,12 +30,15 @@ def random_image(height: int, width: int, seed: int) -> np.ndarray:
 
 def check_resize(image: np.ndarray, sizes: list[tuple[int, int]], num_threads: int) -> None:
     integral = numpy_steps.integral_image(image)
-    levels = _cpu.resize_pyramid(image, sizes, num_threads)
-    assert len(levels) == len(sizes)
-    for (height, width), level in zip(sizes, levels, strict=True):
-        assert np.array_equal(level, numpy_steps.resize(integral, height, width))
+    expected = [numpy_steps.resize(integral, height, width) for height, width in sizes]
+    for isa in ISAS:
+        levels = _cpu.resize_pyramid(image, sizes, num_threads, isa)
+        assert len(levels) == len(sizes)
+        for level, reference in zip(levels, expected, strict=True):
+            assert np.array_equal(level, reference)
 
 
+@compares("_cpu.resize_pyramid")
 @given(
     st.integers(1, 90),
     st.integers(1, 90),
@@ -54,6 +60,7 @@ def test_resize(height: int, width: int, sizes: list[tuple[int, int]], num_threa
         (3, 5000, [(1, 1), (2, 7), (3, 19)]),
         (20, 20000, [(13, 12500), (1, 1)]),
         (2903, 2903, [(1, 1), (1, 2)]),  # a sum of more than 31 bits, in white
+        (4105, 4105, [(1, 1), (1, 2)]),  # and of more than 32
     ],
 )
 @pytest.mark.parametrize("white", [False, True])
@@ -70,6 +77,7 @@ coordinates = st.one_of(
 )
 
 
+@compares("_cpu.crop_pad_resize")
 @given(
     st.integers(1, 40),
     st.integers(1, 40),
@@ -83,9 +91,10 @@ def test_crops(height: int, width: int, boxes: np.ndarray, size: int, zero: bool
     expected, expected_valid = numpy_steps.crop(
         numpy_steps.integral_image(image), boxes, size, "zero" if zero else "clip"
     )
-    crops, valid = _cpu.crop_pad_resize(image, boxes, size, zero, num_threads)
-    assert np.array_equal(valid, expected_valid)
-    assert np.array_equal(crops, expected)
+    for isa in ISAS:
+        crops, valid = _cpu.crop_pad_resize(image, boxes, size, zero, num_threads, isa)
+        assert np.array_equal(valid, expected_valid)
+        assert np.array_equal(crops, expected)
 
 
 def check_nms(boxes: np.ndarray, scores: np.ndarray, segments: np.ndarray, threshold: float) -> None:
@@ -118,6 +127,7 @@ def candidates(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return boxes, scores, segments
 
 
+@compares("_cpu.batched_nms")
 @given(candidates(), st.sampled_from([0.0, 1e-30, 0.3, 0.5, 0.7, 1.0]))
 @example((np.zeros((3, 4), np.float32), np.ones(3, np.float32), np.zeros(3, np.int64)), 0.5)
 def test_nms(given_candidates: tuple[np.ndarray, np.ndarray, np.ndarray], threshold: float) -> None:
@@ -162,6 +172,9 @@ def test_nms_of_100000_boxes() -> None:
         (lambda i, b, s: _cpu.resize_pyramid(i, [(1, 0)]), "each width in sizes must be from 1 to .* got 0"),
         (lambda i, b, s: _cpu.resize_pyramid(i, [(-1, 1)]), "each height in sizes must be from 1 to .* got -1"),
         (lambda i, b, s: _cpu.resize_pyramid(i, [(1, 1)], 0), "num_threads must be from 1 to 1024, got 0"),
+        (lambda i, b, s: _cpu.resize_pyramid(i, [(1, 1)], 1, "mmx"), "instruction set must be one .* got 'mmx'"),
+        (lambda i, b, s: _cpu.crop_pad_resize(i, b, 24, True, 1, "mmx"), "instruction set must be one .* got 'mmx'"),
+        (lambda i, b, s: _cpu.resize_pyramid(i, [(1, 1)], 1025), "num_threads must be from 1 to 1024, got 1025"),
         (lambda i, b, s: _cpu.crop_pad_resize(i, b[:, :3], 24, True), r"boxes must be .* got \(2, 3\) float32"),
         (lambda i, b, s: _cpu.crop_pad_resize(i, b, 0, True), "size must be from 1 to 4096, got 0"),
         (lambda i, b, s: _cpu.batched_nms(b, b[0], s, 0.5, True), r"scores must be .* got \(4,\) float32"),

@@ -1,10 +1,12 @@
-// Area resampling of 8-bit RGB rows, bit-exact (docs/semantics.md, step 1): exact integer sums, then the normalisation
-// of common/resample.h on four lanes, one pixel at a time.
+// Area resampling of 8-bit RGB rows, bit-exact (docs/semantics.md, steps 1 and 3): integer sums of the rows of a bin,
+// then of its columns, then one float32 normalisation a value. Levels of a pyramid, crops for the networks and the
+// public operations all use it.
 #pragma once
 
 #include <cstring>
 #include <type_traits>
 
+#include "common/crop_window.h"
 #include "common/resample.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/engine/simd.h"
@@ -12,21 +14,9 @@
 namespace mtcnn_fast::engine {
 inline namespace MF_ISA {
 
-typedef std::uint16_t U16x8 __attribute__((vector_size(16)));
-typedef std::uint16_t U16x4 __attribute__((vector_size(8)));
-typedef std::uint32_t U32x4 __attribute__((vector_size(16)));
-typedef std::int32_t I32x4 __attribute__((vector_size(16)));
-typedef float F32x4 __attribute__((vector_size(16)));
-
-// Bytes that 16 bits sum exactly, and rows of them.
+// Bytes that 16 bits sum exactly, and that 32 bits do.
 inline constexpr std::int64_t kMax16 = 65535 / 255;
-
-template <class T>
-MF_INLINE T load_as(const void* p) {
-    T value;
-    std::memcpy(&value, p, sizeof value);
-    return value;
-}
+inline constexpr std::int64_t kMax32 = 4294967295 / 255;
 
 // The sums of a pixel's three elements, and of what follows them in memory, which is ignored.
 template <class Element, class Sum>
@@ -60,47 +50,24 @@ struct PixelSum<std::uint32_t, std::uint32_t> {
     }
 };
 
-MF_INLINE V4 normalise_pixel(U16x8 sum, float inverse) {
-    const U16x4 low = load_as<U16x4>(&sum);
-    const F32x4 value = __builtin_convertvector(__builtin_convertvector(low, I32x4), F32x4);
-    return (V4)((value * inverse - kPixelMean) * kPixelScale);
-}
-
-MF_INLINE V4 normalise_pixel(U32x4 sum, float inverse) {
-    const F32x4 value = __builtin_convertvector(sum, F32x4);
-    return (V4)((value * inverse - kPixelMean) * kPixelScale);
-}
-
-// As many bytes as fill a vector when widened to 16 bits.
-inline constexpr int kBytes = 2 * kLanes;
-typedef std::uint8_t U8x8 __attribute__((vector_size(8)));
-typedef std::uint8_t Bytes __attribute__((vector_size(kBytes)));
-typedef std::uint16_t Words __attribute__((vector_size(2 * kBytes)));
-
-// Bytes as 16 bits. One instruction; GCC 12 would make four of a conversion that is written without intrinsics.
-template <class B, class W>
-MF_INLINE W widened(const std::uint8_t* p) {
-#if defined(__AVX512BW__)
-    if constexpr (sizeof(W) == 64) return (W)_mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i*)p));
-#elif defined(__AVX2__)
-    if constexpr (sizeof(W) == 32) return (W)_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i*)p));
-#endif
-    return __builtin_convertvector(load_as<B>(p), W);
-}
-
 // out[i] = sum of N rows of bytes, or out[i] += it.
 template <int N, bool kAdd>
 MF_INLINE void sum_group(const std::uint8_t* p, std::ptrdiff_t pitch, std::ptrdiff_t count, std::uint16_t* out) {
-    const auto add = [&]<class B, class W>(std::ptrdiff_t i) __attribute__((always_inline)) {
-        W sum = widened<B, W>(p + i);
+    const auto add = [&]<class W>(std::ptrdiff_t i, auto widen) __attribute__((always_inline)) {
+        W sum = widen(p + i);
         MF_UNROLL(8)
-        for (int k = 1; k < N; ++k) sum += widened<B, W>(p + k * pitch + i);
+        for (int k = 1; k < N; ++k) sum += widen(p + k * pitch + i);
         if constexpr (kAdd) sum += load_as<W>(out + i);
         std::memcpy(out + i, &sum, sizeof sum);
     };
+    const auto widen = [](const std::uint8_t* bytes) __attribute__((always_inline)) { return load_bytes(bytes); };
+    const auto widen8 = [](const std::uint8_t* bytes) __attribute__((always_inline)) {
+        return __builtin_convertvector(load_as<U8x8>(bytes), U16x8);
+    };
+    constexpr std::ptrdiff_t kBytes = 2 * kLanes;
     std::ptrdiff_t i = 0;
-    for (; i + kBytes <= count; i += kBytes) add.template operator()<Bytes, Words>(i);
-    for (; i + 8 <= count; i += 8) add.template operator()<U8x8, U16x8>(i);
+    for (; i + kBytes <= count; i += kBytes) add.template operator()<U16>(i, widen);
+    for (; i + 8 <= count; i += 8) add.template operator()<U16x8>(i, widen8);
     for (; i < count; ++i) {
         unsigned sum = kAdd ? out[i] : 0;
         MF_UNROLL(8)
@@ -136,10 +103,23 @@ MF_INLINE void sum_rows(const std::uint8_t* p, std::ptrdiff_t pitch, std::int64_
     if (row < rows) sum_group<1, true>(p + row * pitch, pitch, count, out);
 }
 
-// The same for any number of rows.
+// The same for up to kMax32 rows: eight at a time in 16 bits.
 MF_INLINE void sum_rows(const std::uint8_t* p, std::ptrdiff_t pitch, std::int64_t rows, std::ptrdiff_t count,
                         std::uint32_t* out) {
     std::memset(out, 0, static_cast<std::size_t>(count) * sizeof *out);
+    for (; rows >= 8; rows -= 8, p += 8 * pitch) {
+        std::ptrdiff_t i = 0;
+        for (; i + 4 <= count; i += 4) {
+            U16x4 sum{};
+            MF_UNROLL(8)
+            for (int k = 0; k < 8; ++k) sum += __builtin_convertvector(load_as<U8x4>(p + k * pitch + i), U16x4);
+            const U32x4 total = load_as<U32x4>(out + i) + __builtin_convertvector(sum, U32x4);
+            std::memcpy(out + i, &total, sizeof total);
+        }
+        for (; i < count; ++i) {
+            for (int k = 0; k < 8; ++k) out[i] += p[k * pitch + i];
+        }
+    }
     for (; rows > 0; --rows, p += pitch) {
         for (std::ptrdiff_t i = 0; i < count; ++i) out[i] += p[i];
     }
@@ -152,7 +132,16 @@ struct PixelBlock {
     unsigned more;
     float inverse[2];
 
-    MF_INLINE V4 pixel(int i) const { return normalise_pixel(sums[i], inverse[more >> i & 1]); }
+    MF_INLINE F32x4 pixel(int i) const { return normalise_pixel(sums[i], inverse[more >> i & 1]); }
+    // Writes every kStep-th pixel from `first` on, four in all, to three planes.
+    template <int kStep>
+    MF_INLINE void store_planes(int first, float* r, float* g, float* b) const {
+        if constexpr (std::is_same_v<Sum, U16x8>) {
+            normalise_to_planes<kStep>(sums + first, more >> first, inverse, r, g, b);
+        } else {
+            planes_by_pixel<kStep>(sums + first, more >> first, inverse, r, g, b);
+        }
+    }
 };
 
 // Calls emit(x, block) for the blocks of eight output columns that cover [x_begin, x_end) of one row whose vertical
@@ -195,75 +184,27 @@ template <class Emit>
 MF_INLINE void area_columns(const void* sums, const ColumnBins& bins, int base, int x_begin, int x_end,
                             std::int64_t rows, Emit emit) {
     const auto* const narrow = static_cast<const std::uint16_t*>(sums);
-    using U16 = std::uint16_t;
-    using U32 = std::uint32_t;
+    using E16 = std::uint16_t;
+    using E32 = std::uint32_t;
     if (rows > kMax16) {
-        return sum_columns<0, U32, U32>(static_cast<const U32*>(sums), bins, base, x_begin, x_end, rows, emit);
+        return sum_columns<0, E32, E32>(static_cast<const E32*>(sums), bins, base, x_begin, x_end, rows, emit);
     }
     if (rows * (bins.count + 1) > kMax16) {
-        return sum_columns<0, U16, U32>(narrow, bins, base, x_begin, x_end, rows, emit);
+        return sum_columns<0, E16, E32>(narrow, bins, base, x_begin, x_end, rows, emit);
     }
     switch (bins.count) {
         case 1:
-            return sum_columns<1, U16, U16>(narrow, bins, base, x_begin, x_end, rows, emit);
+            return sum_columns<1, E16, E16>(narrow, bins, base, x_begin, x_end, rows, emit);
         case 2:
-            return sum_columns<2, U16, U16>(narrow, bins, base, x_begin, x_end, rows, emit);
+            return sum_columns<2, E16, E16>(narrow, bins, base, x_begin, x_end, rows, emit);
         case 3:
-            return sum_columns<3, U16, U16>(narrow, bins, base, x_begin, x_end, rows, emit);
+            return sum_columns<3, E16, E16>(narrow, bins, base, x_begin, x_end, rows, emit);
         case 4:
-            return sum_columns<4, U16, U16>(narrow, bins, base, x_begin, x_end, rows, emit);
+            return sum_columns<4, E16, E16>(narrow, bins, base, x_begin, x_end, rows, emit);
         default:
-            return sum_columns<0, U16, U16>(narrow, bins, base, x_begin, x_end, rows, emit);
+            return sum_columns<0, E16, E16>(narrow, bins, base, x_begin, x_end, rows, emit);
     }
 }
-
-// Writes four pixels of a block, the even (0) or the odd (1) ones, to three planes.
-template <class Sum>
-MF_INLINE void store_planes(const PixelBlock<Sum>& block, int odd, float* r, float* g, float* b) {
-    V4 p0 = block.pixel(odd), p1 = block.pixel(odd + 2), p2 = block.pixel(odd + 4), p3 = block.pixel(odd + 6);
-    transpose4(p0, p1, p2, p3);
-    store4(r, p0);
-    store4(g, p1);
-    store4(b, p2);
-}
-
-#if defined(__AVX512F__)
-MF_INLINE void store_planes(const PixelBlock<U16x8>& block, int odd, float* r, float* g, float* b) {
-    const __m128i low = _mm_unpacklo_epi64((__m128i)block.sums[odd], (__m128i)block.sums[odd + 2]);
-    const __m128i high = _mm_unpacklo_epi64((__m128i)block.sums[odd + 4], (__m128i)block.sums[odd + 6]);
-    const __m256i sums = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-    const __m512i bits = _mm512_setr_epi32(1, 1, 1, 1, 4, 4, 4, 4, 16, 16, 16, 16, 64, 64, 64, 64);
-    const __mmask16 more = _mm512_test_epi32_mask(_mm512_set1_epi32(static_cast<int>(block.more >> odd)), bits);
-    const __m512 inverse =
-        _mm512_mask_blend_ps(more, _mm512_set1_ps(block.inverse[0]), _mm512_set1_ps(block.inverse[1]));
-    const __m512 value = _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(sums));
-    const __m512 pixels = (value * inverse - _mm512_set1_ps(kPixelMean)) * _mm512_set1_ps(kPixelScale);
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512 planes = _mm512_permutexvar_ps(order, pixels);
-    _mm_storeu_ps(r, _mm512_castps512_ps128(planes));
-    _mm_storeu_ps(g, _mm512_extractf32x4_ps(planes, 1));
-    _mm_storeu_ps(b, _mm512_extractf32x4_ps(planes, 2));
-}
-#elif defined(__AVX2__)
-MF_INLINE __m256 normalise_pair(const PixelBlock<U16x8>& block, int i) {
-    const __m128i sums = _mm_unpacklo_epi64((__m128i)block.sums[i], (__m128i)block.sums[i + 2]);
-    const __m256 inverse = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_set1_ps(block.inverse[block.more >> i & 1])),
-                                                _mm_set1_ps(block.inverse[block.more >> (i + 2) & 1]), 1);
-    const __m256 value = _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(sums));
-    return (value * inverse - _mm256_set1_ps(kPixelMean)) * _mm256_set1_ps(kPixelScale);
-}
-
-MF_INLINE void store_planes(const PixelBlock<U16x8>& block, int odd, float* r, float* g, float* b) {
-    const __m256 first = normalise_pair(block, odd), second = normalise_pair(block, odd + 4);
-    // Unpacked: r0 r2 g0 g2 r1 r3 g1 g3 and b0 b2 - - b1 b3 - -.
-    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    const __m256 rg = _mm256_permutevar8x32_ps(_mm256_unpacklo_ps(first, second), order);
-    const __m256 bx = _mm256_permutevar8x32_ps(_mm256_unpackhi_ps(first, second), order);
-    _mm_storeu_ps(r, _mm256_castps256_ps128(rg));
-    _mm_storeu_ps(g, _mm256_extractf128_ps(rg, 1));
-    _mm_storeu_ps(b, _mm256_castps256_ps128(bx));
-}
-#endif
 
 // Sums the rows [row_begin, row_end) of pixels [x_begin, x_end) into `sums`, in 16 bits where they suffice.
 MF_INLINE void area_rows(const ImageView& image, std::int64_t row_begin, std::int64_t row_end, std::int64_t x_begin,
@@ -273,6 +214,118 @@ MF_INLINE void area_rows(const ImageView& image, std::int64_t row_begin, std::in
     if (wide) return sum_rows(p, image.pitch, row_end - row_begin, count, static_cast<std::uint32_t*>(sums));
     sum_rows(p, image.pitch, row_end - row_begin, count, static_cast<std::uint16_t*>(sums));
 }
+
+// The part inside the image of the bin of output column x, in the image's columns.
+MF_INLINE Bin inside_bin(const Resampling& job, int x) {
+    const Span& span = job.window.x;
+    const std::int64_t first = span.begin + job.columns.begin[x] / 3;
+    const std::int64_t last = first + job.columns.count + static_cast<std::int64_t>(job.columns.more[x] & 1);
+    return {first > span.inside_begin ? first : span.inside_begin, last < span.inside_end ? last : span.inside_end};
+}
+
+// Calls put(x, pixel) for the columns [x_begin, x_end) of a row, whether or not their bins reach beyond the image.
+// `sums` starts with the image's column `base`.
+template <class Element, class Put>
+MF_INLINE void any_columns(const Element* sums, const Resampling& job, std::int64_t base, int x_begin, int x_end,
+                           std::int64_t rows, Put put) {
+    const std::int32_t count = job.columns.count;
+    const float inverse[2] = {inverse_area(rows * count), inverse_area(rows * (count + 1))};
+    for (int x = x_begin; x < x_end; ++x) {
+        const Bin bin = inside_bin(job, x);
+        U32x4 sum{};
+        const Element* p = sums + 3 * (bin.begin - base);
+        for (std::int64_t k = bin.begin; k < bin.end; ++k, p += 3) sum += PixelSum<Element, std::uint32_t>::at(p);
+        put(x, normalise_pixel(sum, inverse[job.columns.more[x] & 1]));
+    }
+}
+
+// The same for bins of an area beyond kMax32: rows [row_begin, row_end) of the image are summed bin by bin, in 64 bits.
+template <class Put>
+MF_INLINE void huge_columns(const Resampling& job, std::int64_t row_begin, std::int64_t row_end, int x_begin, int x_end,
+                            std::int64_t rows, Put put) {
+    for (int x = x_begin; x < x_end; ++x) {
+        const Bin bin = inside_bin(job, x);
+        std::uint64_t sum[3] = {};
+        for (std::int64_t y = row_begin; y < row_end; ++y) {
+            const std::uint8_t* p = job.image.data + y * job.image.pitch + 3 * bin.begin;
+            for (std::int64_t k = bin.begin; k < bin.end; ++k, p += 3) {
+                for (int c = 0; c < 3; ++c) sum[c] += p[c];
+            }
+        }
+        const float inverse =
+            inverse_area(rows * (job.columns.count + static_cast<std::int64_t>(job.columns.more[x] & 1)));
+        put(x, F32x4{normalise_sum(sum[0], inverse), normalise_sum(sum[1], inverse), normalise_sum(sum[2], inverse),
+                     0.0f});
+    }
+}
+
+// Resamples the columns [x_begin, x_end) of one row; x_begin is a multiple of 8. `bin` are the row's rows, counted from
+// the window's first. Calls to.put(x, pixel) and, for eight columns at once, to.put_block(x, block), in ascending order
+// of x; the last block may reach beyond x_end.
+template <class Target>
+MF_INLINE void resample_row(const Resampling& job, const Bin& bin, int x_begin, int x_end, std::uint32_t* sums,
+                            const Target& to) {
+    const Span& y = job.window.y;
+    const ColumnBins& bins = job.columns;
+    const auto put = [&](int at, F32x4 pixel) __attribute__((always_inline)) { to.put(at, pixel); };
+    const std::int64_t first = y.begin + bin.begin, last = y.begin + bin.end, rows = bin.size();
+    const std::int64_t row_begin = first > y.inside_begin ? first : y.inside_begin;
+    const std::int64_t row_end = last < y.inside_end ? last : y.inside_end;
+    const std::int64_t base = inside_bin(job, x_begin).begin, columns_end = inside_bin(job, x_end - 1).end;
+    if (row_begin >= row_end || base >= columns_end) {
+        const F32x4 outside = normalise_pixel(U32x4{}, 1.0f);
+        for (int x = x_begin; x < x_end; ++x) to.put(x, outside);
+        return;
+    }
+    if (rows * (bins.count + 1) > kMax32) return huge_columns(job, row_begin, row_end, x_begin, x_end, rows, put);
+    const bool wide = rows > kMax16;
+    area_rows(job.image, row_begin, row_end, base, columns_end, wide, sums);
+    const auto any = [&](int begin, int end) __attribute__((always_inline)) {
+        if (wide) return any_columns(sums, job, base, begin, end, rows, put);
+        any_columns(reinterpret_cast<const std::uint16_t*>(sums), job, base, begin, end, rows, put);
+    };
+    // Blocks of eight columns whose bins lie inside the image, and what is left before and behind them.
+    const int whole = (bins.whole_begin + 7) / 8 * 8;
+    const int begin = whole > x_begin ? whole : x_begin;
+    const int end = bins.whole_end >= x_end ? x_end : bins.whole_end / 8 * 8;
+    if (begin >= end) return any(x_begin, x_end);
+    if (x_begin < begin) any(x_begin, begin);
+    area_columns(sums, bins, static_cast<int>(base - job.window.x.begin), begin, end, rows,
+                 [&](int at, const auto& block) __attribute__((always_inline)) { to.put_block(at, block); });
+    if (end < x_end) any(end, x_end);
+}
+
+// Pixels of three floats, a multiple of eight a row. Each pixel is written with a float too many, which the next
+// overwrites.
+struct PixelRow {
+    float* out;
+
+    MF_INLINE void put(int x, F32x4 pixel) const { store4(out + 3 * x, pixel); }
+    template <class Block>
+    MF_INLINE void put_block(int x, const Block& block) const {
+        MF_UNROLL(8)
+        for (int i = 0; i < 8; ++i) put(x + i, block.pixel(i));
+    }
+};
+
+// Three planes, `size` pixels a row.
+struct PlanarRow {
+    float* planes[3];
+    int size;
+
+    MF_INLINE void put(int x, F32x4 pixel) const {
+        for (int c = 0; c < 3; ++c) planes[c][x] = pixel[c];
+    }
+    template <class Block>
+    MF_INLINE void put_block(int x, const Block& block) const {
+        if (x + 8 <= size) {
+            block.template store_planes<1>(0, planes[0] + x, planes[1] + x, planes[2] + x);
+            block.template store_planes<1>(4, planes[0] + x + 4, planes[1] + x + 4, planes[2] + x + 4);
+            return;
+        }
+        for (int i = 0; x + i < size; ++i) put(x + i, block.pixel(i));
+    }
+};
 
 }  // namespace MF_ISA
 }  // namespace mtcnn_fast::engine

@@ -170,7 +170,7 @@ void ImageCandidates::drop(std::size_t i, Reason reason, const Box* by) {
     dropped_.by.push_back(by != nullptr ? *by : Box{nan, nan, nan, nan});
 }
 
-// Suppression does not tell which box dropped another: it is the best of those that overlap it.
+// Records which box dropped each: the best of those that overlap it. Suppression itself does not return that.
 void ImageCandidates::drop_overlapping(const Indices& kept, float threshold, Overlap mode) {
     std::vector<bool> alive(boxes_.size());
     for (const std::int32_t k : kept) alive[static_cast<std::size_t>(k)] = true;

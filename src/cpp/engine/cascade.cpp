@@ -81,11 +81,11 @@ class Detection {
         for_images(kProposals, [&](ImageState& image, Detections& result, Worker& worker) {
             merge_proposals(image, result, worker);
         });
-        look(24, kRNetCrop, kRNet);
+        run_on_crops(kRNetStage, cascade_.kernels_.rnet, cascade_.weights_.rnet(), {kRNetCrop, kRNet});
         for_images(kRefinement, [&](ImageState& image, Detections& result, Worker& worker) {
             image.candidates.refine(outputs_of(image), result, worker);
         });
-        look(48, kONetCrop, kONet);
+        run_on_crops(kONetStage, cascade_.kernels_.onet, cascade_.weights_.onet(), {kONetCrop, kONet});
         for_images(kOutput, [&](ImageState& image, Detections& result, Worker& worker) {
             image.candidates.finish(outputs_of(image), result, worker);
         });
@@ -114,9 +114,7 @@ class Detection {
             const PyramidLevel& level = image.levels[static_cast<std::size_t>(task.level)];
             Worker& memory = worker(w);
             const ImageView& view = image.candidates.view();
-            const PNetTile tile{view,
-                                level.bins(),
-                                level.height,
+            const PNetTile tile{{view, whole_window(view.height, view.width), level.bins.bins(), level.height},
                                 task.row_begin,
                                 task.row_end,
                                 task.column_begin,
@@ -127,8 +125,8 @@ class Detection {
                                 &task.time.first};
             const double begin = profile_ ? now() : 0.0;
             const int n =
-                cascade_.kernels_.pnet_tile(tile, cascade_.weights_.pnet(), cascade_.algorithms_, memory.scratch.data(),
-                                            memory.vertical(view.width), memory.cells.data());
+                cascade_.kernels_.pnet_tile(tile, cascade_.weights_.pnet(), cascade_.algorithm_, memory.scratch.data(),
+                                            memory.sums(view.width), memory.cells.data());
             task.cells.assign(memory.cells.begin(), memory.cells.begin() + n);
             if (profile_) task.time.second = now() - begin - task.time.first;
         });
@@ -187,7 +185,7 @@ class Detection {
         });
     }
 
-    // What the last network said of the image's candidates.
+    // The last network's outputs for the image's candidates.
     const float* outputs_of(const ImageState& image) const { return outputs_.data() + image.first * kCropOutputs; }
 
     // The cells of all tiles of an image become boxes, scale by scale.
@@ -207,8 +205,15 @@ class Detection {
         image.candidates.merge(result, worker);
     }
 
-    // R-Net (24) or O-Net (48) on the candidates of all images, in chunks that keep every worker busy.
-    void look(int size, Stage crop_stage, Stage net_stage) {
+    // The two stages that run_on_crops is timed as.
+    struct CropTimes {
+        Stage crop;
+        Stage network;
+    };
+
+    // A crop network on the candidates of all images, in chunks that keep every worker busy.
+    void run_on_crops(const CropStage& stage, const CropKernel& network, const CropNetWeights& weights,
+                      CropTimes timed_as) {
         const double started = now();
         std::vector<std::int32_t> owners;
         for (std::size_t i = 0; i < images_.size(); ++i) {
@@ -220,23 +225,23 @@ class Detection {
         const std::size_t chunk = std::clamp<std::size_t>(share, 1, kCropBlock);
         const std::size_t chunks = (owners.size() + chunk - 1) / chunk;
         std::vector<TaskTime> times(chunks);
-        const auto net = size == 24 ? cascade_.kernels_.rnet : cascade_.kernels_.onet;
-        const CropNetWeights& weights = size == 24 ? cascade_.weights_.rnet() : cascade_.weights_.onet();
         runner_(static_cast<std::int64_t>(chunks), [&](std::int64_t t, int w) {
             const std::size_t begin = static_cast<std::size_t>(t) * chunk;
             const std::size_t end = std::min(begin + chunk, owners.size());
             Worker& memory = worker(w);
             const double t0 = profile_ ? now() : 0.0;
             float* crop = memory.crops.data();
-            for (std::size_t i = begin; i < end; ++i, crop += 3 * size * size) {
+            for (std::size_t i = begin; i < end; ++i, crop += 3 * stage.size * stage.size) {
                 const ImageState& image = images_[static_cast<std::size_t>(owners[i])];
                 const ImageView& view = image.candidates.view();
-                cascade_.kernels_.crop(view, image.candidates.window(i - image.first), size,
-                                       memory.vertical(view.width), crop);
+                const CropWindow window = image.candidates.window(i - image.first);
+                memory.columns.assign(window.x, stage.size);
+                cascade_.kernels_.resample_to_pixels({view, window, memory.columns.bins(), stage.size},
+                                                     memory.sums(view.width), crop);
             }
             const double t1 = profile_ ? now() : 0.0;
-            net(weights, cascade_.algorithms_, memory.crops.data(), static_cast<int>(end - begin),
-                memory.scratch.data(), outputs_.data() + begin * kCropOutputs);
+            network.run(weights, cascade_.algorithm_, memory.crops.data(), static_cast<int>(end - begin),
+                        memory.scratch.data(), outputs_.data() + begin * kCropOutputs);
             if (profile_) times[static_cast<std::size_t>(t)] = {t1 - t0, now() - t1};
         });
         if (!profile_ || chunks == 0) return;
@@ -248,8 +253,8 @@ class Detection {
             const std::size_t begin = i / chunk * chunk;
             const double part = scale / static_cast<double>(std::min(begin + chunk, owners.size()) - begin);
             auto& seconds = results_[static_cast<std::size_t>(owners[i])].seconds;
-            seconds[crop_stage] += time.first * part;
-            seconds[net_stage] += time.second * part;
+            seconds[timed_as.crop] += time.first * part;
+            seconds[timed_as.network] += time.second * part;
         }
     }
 
@@ -264,12 +269,12 @@ class Detection {
     std::vector<float> outputs_;
 };
 
-Cascade::Cascade(const NetworkWeights& weights, const KernelTable& kernels, const Algorithms& algorithms)
-    : weights_(weights), kernels_(kernels), algorithms_(algorithms) {}
+Cascade::Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm)
+    : weights_(weights), kernels_(kernels), algorithm_(algorithm) {}
 
 Cascade::~Cascade() = default;
 
-// Nobody waits for the mutex: another thread may have held it when this process was forked, and it stays locked then.
+// Threads do not wait for the mutex: if another thread held it when this process was forked, it stays locked.
 std::unique_ptr<Worker> Cascade::take_worker() {
     {
         const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);

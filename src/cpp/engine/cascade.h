@@ -1,5 +1,5 @@
 // The cascade on a batch of images (docs/semantics.md): P-Net over tiles of all levels of all images, R-Net and O-Net
-// over chunks of all candidates, and the geometry between them image by image. What is computed for an image does not
+// over chunks of all candidates, and the geometry between them image by image. The result for an image does not
 // depend on the other images, nor on how many threads share the work.
 #pragma once
 
@@ -27,10 +27,8 @@ class Worker;
 class Cascade {
   public:
     // `weights` must outlive the cascade.
-    Cascade(const NetworkWeights& weights, const KernelTable& kernels, const Algorithms& algorithms);
+    Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm);
     ~Cascade();
-
-    const KernelTable& kernels() const { return kernels_; }
 
     // Safe from many threads at once. `workers` is an upper bound of the runner's worker numbers.
     std::vector<Detections> detect(std::span<const ImageView> images, const CascadeSettings& settings,
@@ -43,7 +41,7 @@ class Cascade {
 
     const NetworkWeights& weights_;
     const KernelTable& kernels_;
-    const Algorithms algorithms_;
+    const Algorithm algorithm_;
     std::mutex mutex_;
     std::vector<std::unique_ptr<Worker>> idle_;
 };

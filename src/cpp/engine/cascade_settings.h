@@ -1,4 +1,4 @@
-// What a detection can be told, already checked.
+// The settings of a detection, already checked.
 #pragma once
 
 #include <array>
@@ -10,7 +10,12 @@
 
 namespace mtcnn_fast::engine {
 
+// Pixels a side of an image: float32, in which boxes are, holds each whole number up to here. The finest level, 12
+// times as large for the least min_face_size, then has sides that fit 32 bits.
+inline constexpr std::int64_t kMaxDetectedSide = std::int64_t{1} << 24;
+
 struct CascadeSettings {
+    // At least 1.
     double min_face_size = 20.0;
     double max_face_size = std::numeric_limits<double>::infinity();
     double factor = 0.709;

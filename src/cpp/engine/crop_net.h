@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "cpp/engine/crop_stage.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/engine/winograd.h"
 
@@ -11,10 +12,6 @@ namespace mtcnn_fast::engine {
 inline namespace MF_ISA {
 
 inline constexpr int kCropTiles = 36;  // Winograd tiles computed together
-
-// Side of a map after a k x k convolution and after a k x k maximum of stride 2 in ceil mode.
-constexpr int after_conv(int n, int k) { return n - k + 1; }
-constexpr int after_pool(int n, int k) { return (n - k + 1) / 2 + 1; }
 
 // acc + bias, PReLU, to `out`.
 template <int P, int NV>
@@ -63,7 +60,7 @@ MF_INLINE void conv3x3_row(const float* in, int width, int stride, int columns, 
 // Maximum of kPool x kPool, stride 2, ceil mode, of a square map.
 template <int N, int C, int kPool>
 MF_INLINE void max_pool(const float* in, float* out) {
-    constexpr int n = after_pool(N, kPool);
+    constexpr int n = (N - kPool + 1) / 2 + 1;
     for (int y = 0; y < n; ++y)
         for (int x = 0; x < n; ++x)
             for (int c = 0; c < C; c += kLanes) {
@@ -78,7 +75,7 @@ MF_INLINE void max_pool(const float* in, float* out) {
 // conv1 and its 3x3 maximum, by a ring of rows.
 template <int S, int C>
 MF_INLINE void conv1_pool(const Layer& layer, const float* crop, float* ring, float* out) {
-    constexpr int n = after_conv(S, 3), pooled = after_pool(n, 3);
+    constexpr int n = S - 2, pooled = (n - 2) / 2 + 1;
     constexpr int row_floats = (n + 2) * C;
     int done = 0;
     for (int y = 0; y < pooled; ++y) {
@@ -187,81 +184,126 @@ MF_INLINE void dense_heads(const Layer& dense, const Layer& heads, const float* 
     });
 }
 
-// Maps are padded by what register tiles read or write beyond their last pixel.
-inline constexpr std::size_t kMapPad = 3 * 1152;
+// Where a network keeps its maps in the scratch memory, in floats. Maps are padded by what register tiles read or write
+// beyond their last pixel, which for the dense layer is a crop.
+struct CropNetLayout {
+    std::size_t convolved[kMaxConvolutions];
+    std::size_t pooled[kMaxConvolutions];
+    std::size_t hidden;
+    std::size_t workspace;
+    std::size_t floats;
 
-struct RNetScratch {
-    static constexpr std::size_t kRing = 0;
-    static constexpr std::size_t kPool1 = kRing + 3 * 24 * 32;
-    static constexpr std::size_t kConv2 = kPool1 + kCropBlock * 11 * 11 * 32 + kMapPad;
-    static constexpr std::size_t kPool2 = kConv2 + kCropBlock * 9 * 9 * 48 + kMapPad;
-    static constexpr std::size_t kConv3 = kPool2 + kCropBlock * 4 * 4 * 48 + kMapPad;
-    static constexpr std::size_t kHidden = kConv3 + kCropBlock * 9 * 64 + kMapPad;
-    static constexpr std::size_t kWorkspace = kHidden + (kCropBlock + 3) * 128;
-    static constexpr std::size_t kFloats = kWorkspace + winograd_workspace<3, 28, 48, kCropTiles>();
-};
-
-MF_INLINE void run_rnet(const CropNetWeights& net, const Algorithms& algorithms, const float* crops, int count,
-                        float* scratch, float* out) {
-    using S = RNetScratch;
-    for (int i = 0; i < count; ++i) {
-        conv1_pool<24, 32>(net.conv1, crops + i * 24 * 24 * 3, scratch + S::kRing,
-                           scratch + S::kPool1 + i * 11 * 11 * 32);
-    }
-    if (algorithms.rnet_conv2 == Algorithm::kWinograd) {
-        conv_winograd<3, 11, 28, 32, 48>(net.conv2, scratch + S::kPool1, count, scratch + S::kWorkspace,
-                                         scratch + S::kConv2);
-    } else {
-        conv_direct<11, 28, 32, 48>(net.conv2, scratch + S::kPool1, count, scratch + S::kConv2);
-    }
-    for (int i = 0; i < count; ++i) {
-        max_pool<9, 48, 3>(scratch + S::kConv2 + i * 9 * 9 * 48, scratch + S::kPool2 + i * 4 * 4 * 48);
-    }
-    conv2x2<48, 64>(net.conv3, scratch + S::kPool2, count, scratch + S::kConv3);
-    dense_heads<576, 128>(net.dense, net.heads, scratch + S::kConv3, count, scratch + S::kHidden, out);
-}
-
-struct ONetScratch {
-    static constexpr std::size_t kRing = 0;
-    static constexpr std::size_t kPool1 = kRing + 3 * 48 * 32;
-    static constexpr std::size_t kConv2 = kPool1 + 23 * 23 * 32 + kMapPad;
-    static constexpr std::size_t kPool2 = kConv2 + 21 * 21 * 64 + kMapPad;
-    static constexpr std::size_t kConv3 = kPool2 + kCropBlock * 10 * 10 * 64 + kMapPad;
-    static constexpr std::size_t kPool3 = kConv3 + kCropBlock * 8 * 8 * 64 + kMapPad;
-    static constexpr std::size_t kConv4 = kPool3 + kCropBlock * 4 * 4 * 64 + kMapPad;
-    static constexpr std::size_t kHidden = kConv4 + kCropBlock * 9 * 128 + kMapPad;
-    static constexpr std::size_t kWorkspace = kHidden + (kCropBlock + 3) * 256;
-    static constexpr std::size_t kFloats =
-        kWorkspace + (winograd_workspace<3, 32, 64, kCropTiles>() > winograd_workspace<4, 64, 64, kCropTiles>()
-                          ? winograd_workspace<3, 32, 64, kCropTiles>()
-                          : winograd_workspace<4, 64, 64, kCropTiles>());
-};
-
-MF_INLINE void run_onet(const CropNetWeights& net, const Algorithms& algorithms, const float* crops, int count,
-                        float* scratch, float* out) {
-    using S = ONetScratch;
-    for (int i = 0; i < count; ++i) {  // the large maps one crop at a time, to stay in the cache
-        conv1_pool<48, 32>(net.conv1, crops + i * 48 * 48 * 3, scratch + S::kRing, scratch + S::kPool1);
-        if (algorithms.onet_conv2 == Algorithm::kWinograd) {
-            conv_winograd<3, 23, 32, 32, 64>(net.conv2, scratch + S::kPool1, 1, scratch + S::kWorkspace,
-                                             scratch + S::kConv2);
-        } else {
-            conv_direct<23, 32, 32, 64>(net.conv2, scratch + S::kPool1, 1, scratch + S::kConv2);
+    constexpr explicit CropNetLayout(const CropStage& stage)
+        : convolved{}, pooled{}, hidden(0), workspace(0), floats(0) {
+        const auto pad = static_cast<std::size_t>(3 * 9 * stage.last().outputs);
+        std::size_t transforms = 0;
+        std::size_t at = 0;
+        for (std::size_t i = 0; i < stage.convolutions; ++i) {
+            const Convolution& layer = stage.convolution[i];
+            const auto channels = static_cast<std::size_t>(padded_channels(layer.outputs));
+            const auto before = static_cast<std::size_t>(layer.after_kernel(stage.side(i)));
+            const auto after = static_cast<std::size_t>(layer.after_pool(stage.side(i)));
+            convolved[i] = at;
+            // The first layer keeps three rows only.
+            const std::size_t maps = i < stage.crop_by_crop ? 1 : kCropBlock;
+            at += (i == 0 ? 3 * (before + 2) : maps * before * before) * channels + pad;
+            pooled[i] = at;
+            if (layer.pool > 0) at += (i + 1 < stage.crop_by_crop ? 1 : kCropBlock) * after * after * channels + pad;
+            if (layer.winograd > 0) {
+                const std::size_t wanted =
+                    winograd_workspace(layer.winograd, layer.inputs, padded_channels(layer.outputs), kCropTiles);
+                if (wanted > transforms) transforms = wanted;
+            }
         }
-        max_pool<21, 64, 3>(scratch + S::kConv2, scratch + S::kPool2 + i * 10 * 10 * 64);
+        hidden = at;
+        workspace = hidden + static_cast<std::size_t>((kCropBlock + 3) * stage.hidden);
+        floats = workspace + transforms;
     }
-    if (algorithms.onet_conv3 == Algorithm::kWinograd) {
-        conv_winograd<4, 10, 64, 64, 64>(net.conv3, scratch + S::kPool2, count, scratch + S::kWorkspace,
-                                         scratch + S::kConv3);
-    } else {
-        conv_direct<10, 64, 64, 64>(net.conv3, scratch + S::kPool2, count, scratch + S::kConv3);
+};
+
+// Calls body<i>() for i = first ... last - 1.
+template <std::size_t kFirst, std::size_t kLast, class Body>
+MF_INLINE void for_layers(Body body) {
+    if constexpr (kFirst < kLast) {
+        body.template operator()<kFirst>();
+        for_layers<kFirst + 1, kLast>(body);
     }
-    for (int i = 0; i < count; ++i) {
-        max_pool<8, 64, 2>(scratch + S::kConv3 + i * 8 * 8 * 64, scratch + S::kPool3 + i * 4 * 4 * 64);
-    }
-    conv2x2<64, 128>(net.conv4, scratch + S::kPool3, count, scratch + S::kConv4);
-    dense_heads<1152, 256>(net.dense, net.heads, scratch + S::kConv4, count, scratch + S::kHidden, out);
 }
+
+// A network on up to kCropBlock crops.
+template <const CropStage& kStage>
+class CropNet {
+  public:
+    static constexpr std::size_t kScratch = CropNetLayout(kStage).floats;
+
+    MF_INLINE CropNet(const CropNetWeights& net, Algorithm algorithm, float* scratch)
+        : net_(net), direct_(algorithm == Algorithm::kDirect), scratch_(scratch) {}
+
+    MF_INLINE void run(const float* crops, int count, float* out) const {
+        constexpr int kCrop = 3 * kStage.size * kStage.size;
+        constexpr std::size_t kLast = kStage.convolutions - 1;
+        for (int i = 0; i < count; ++i) {
+            conv1_pool<kStage.size, kChannels<0>>(net_.convolution[0], crops + i * kCrop, convolved<0>(), pooled<0>(i));
+            for_layers<1, kStage.crop_by_crop>([&]<std::size_t kLayer>()
+                                                   __attribute__((always_inline)) { layer<kLayer>(i, 1); });
+        }
+        for_layers<kStage.crop_by_crop, kLast>([&]<std::size_t kLayer>()
+                                                   __attribute__((always_inline)) { layer<kLayer>(0, count); });
+        constexpr int kOutputs = kStage.last().outputs;
+        conv2x2<kStage.last().inputs, kOutputs>(net_.convolution[kLast], pooled<kLast - 1>(0), count,
+                                                convolved<kLast>());
+        constexpr std::size_t kHidden = CropNetLayout(kStage).hidden;
+        dense_heads<9 * kOutputs, kStage.hidden>(net_.dense, net_.heads, convolved<kLast>(), count, scratch_ + kHidden,
+                                                 out);
+    }
+
+  private:
+    template <std::size_t kLayer>
+    static constexpr int kChannels = padded_channels(kStage.convolution[kLayer].outputs);
+
+    template <std::size_t kLayer>
+    MF_INLINE float* convolved() const {
+        constexpr std::size_t kAt = CropNetLayout(kStage).convolved[kLayer];
+        return scratch_ + kAt;
+    }
+
+    // The pooled map of a crop; layers that run crop by crop have one for all.
+    template <std::size_t kLayer>
+    MF_INLINE float* pooled(int crop) const {
+        constexpr std::size_t kAt = CropNetLayout(kStage).pooled[kLayer];
+        constexpr int kSide = kStage.convolution[kLayer].after_pool(kStage.side(kLayer));
+        constexpr int kMap = kLayer + 1 < kStage.crop_by_crop ? 0 : kSide * kSide * kChannels<kLayer>;
+        return scratch_ + kAt + crop * kMap;
+    }
+
+    // A 3x3 convolution and its maximum, of `count` crops from `first` on.
+    template <std::size_t kLayer>
+    MF_INLINE void layer(int first, int count) const {
+        constexpr Convolution kLayerOf = kStage.convolution[kLayer];
+        constexpr int kSide = kStage.side(kLayer), kConvolved = kSide - 2;
+        constexpr int kIn = kLayerOf.inputs, kStride = kChannels<kLayer - 1>, kOut = kChannels<kLayer>;
+        const float* const in = pooled<kLayer - 1>(first);
+        float* const maps = convolved<kLayer>();
+        bool done = false;
+        if constexpr (kLayerOf.winograd > 0) {
+            if (!direct_) {
+                constexpr std::size_t kWorkspace = CropNetLayout(kStage).workspace;
+                conv_winograd<kLayerOf.winograd, kSide, kIn, kStride, kOut>(net_.convolution[kLayer], in, count,
+                                                                            scratch_ + kWorkspace, maps);
+                done = true;
+            }
+        }
+        if (!done) conv_direct<kSide, kIn, kStride, kOut>(net_.convolution[kLayer], in, count, maps);
+        for (int i = 0; i < count; ++i) {
+            max_pool<kConvolved, kOut, kLayerOf.pool>(maps + i * kConvolved * kConvolved * kOut,
+                                                      pooled<kLayer>(first + i));
+        }
+    }
+
+    const CropNetWeights& net_;
+    const bool direct_;
+    float* const scratch_;
+};
 
 }  // namespace MF_ISA
 }  // namespace mtcnn_fast::engine

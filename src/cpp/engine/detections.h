@@ -1,4 +1,4 @@
-// What a detection returns: faces, and if asked, times and the fate of every candidate.
+// Results of a detection: faces and, on request, times and the fate of every candidate.
 #pragma once
 
 #include <array>
@@ -9,17 +9,42 @@
 
 namespace mtcnn_fast::engine {
 
-// Stages that are timed, steps that are traced and reasons to drop a candidate, in the order of
-// mtcnn_fast.backends.stages.
-enum Stage { kPyramid, kPNet, kProposals, kRNetCrop, kRNet, kRefinement, kONetCrop, kONet, kOutput, kStages };
-enum Step { kAfterPNet, kAfterProposals, kAfterRNet, kAfterRefinement, kAfterONet, kAfterOutput, kSteps };
+// Stages that are timed, steps that are traced and reasons to drop a candidate. Their names and order are those of the
+// Python package, which a test compares with the names that the module exports.
+enum Stage : std::uint8_t {
+    kPyramid,
+    kPNet,
+    kProposals,
+    kRNetCrop,
+    kRNet,
+    kRefinement,
+    kONetCrop,
+    kONet,
+    kOutput,
+    kStages
+};
+enum Step : std::uint8_t {
+    kAfterPNet,
+    kAfterProposals,
+    kAfterRNet,
+    kAfterRefinement,
+    kAfterONet,
+    kAfterOutput,
+    kSteps
+};
 enum class Reason : std::uint8_t { kThreshold, kOverlap, kDegenerate, kLimit };
+
+inline constexpr std::array<const char*, kStages> kStageNames{
+    "pyramid", "pnet", "proposals", "rnet_crop", "rnet", "refinement", "onet_crop", "onet", "output"};
+inline constexpr std::array<const char*, kSteps> kStepNames{"pnet",       "proposals", "rnet",
+                                                            "refinement", "onet",      "output"};
+inline constexpr std::array<const char*, 4> kReasonNames{"threshold", "overlap", "degenerate", "limit"};
 
 struct Dropped {
     std::vector<Box> boxes;
     std::vector<float> scores;
     std::vector<Reason> reasons;
-    std::vector<Box> by;  // the better box that a candidate overlaps; else NaN
+    std::vector<Box> by;  // the better box that a candidate overlaps, where that is the reason; else NaN
 };
 
 struct Candidates {

@@ -8,10 +8,17 @@
 
 namespace mtcnn_fast::engine {
 
-// The kernels that run here, best first; never empty.
-std::vector<const KernelTable*> available_kernels();
+struct Isa {
+    const char* name;
+    const KernelTable* kernels;
+    bool (*supported)();
+};
 
-// The best, or those of that name. Throws std::invalid_argument, listing what there is, for any other name.
-const KernelTable& select_kernels(const std::string& name);
+// The instruction sets that run here, best first; never empty.
+std::vector<Isa> available_isas();
+
+// The instruction set of that name; the best one for an empty name. Throws std::invalid_argument, which lists the names,
+// for any other.
+Isa select_isa(const std::string& name);
 
 }  // namespace mtcnn_fast::engine

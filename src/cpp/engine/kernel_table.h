@@ -11,14 +11,25 @@
 
 namespace mtcnn_fast::engine {
 
-// The bins of the columns of a pyramid level, computed once and shared by its tiles. Each bin has `count` pixels, or
-// one more. Arrays are padded to a multiple of 8 columns, the last of which is repeated, and by one element.
+// The bins of the columns of a window, made by AreaColumns. Each bin has `count` pixels, or one more. Arrays are padded
+// to a multiple of 8 columns, the last of which is repeated, and by one element.
 struct ColumnBins {
-    const std::int32_t* begin;    // [size] three times the bin's first input column
+    const std::int32_t* begin;    // [size] three times the bin's first column, counted from the window's
     const std::uint64_t* more;    // [size] all ones for a bin of one pixel more, else 0
     const std::uint8_t* more_of;  // [size / 8] the same as bits, for eight columns at once
     std::int32_t count;
     std::int32_t size;
+    // The output columns [whole_begin, whole_end) have bins inside the image; what lies outside counts as 0.
+    std::int32_t whole_begin;
+    std::int32_t whole_end;
+};
+
+// A window of an image, with a pixel inside it, to be resampled to `height` rows of `columns.size` pixels.
+struct Resampling {
+    ImageView image;
+    CropWindow window;
+    ColumnBins columns;
+    std::int32_t height;
 };
 
 // A cell of P-Net's output that passed the threshold.
@@ -29,24 +40,16 @@ struct Cell {
     Box offset;
 };
 
-// How a 3x3 convolution is computed.
-enum class Algorithm : std::uint8_t { kDirect, kWinograd };
-
-struct Algorithms {
-    Algorithm pnet_conv1;
-    Algorithm pnet_conv2;
-    Algorithm pnet_conv3;
-    Algorithm rnet_conv2;
-    Algorithm onet_conv2;
-    Algorithm onet_conv3;
+// How 3x3 convolutions are computed.
+enum class Algorithm : std::uint8_t {
+    kFast,    // each as its layer is described: most by Winograd's method
+    kDirect,  // all as they are defined: the reference that tests compare with
 };
 
 // Cells [row_begin, row_end) x [column_begin, column_end) of one pyramid level; the begins are multiples of 4, and the
 // tile is no larger than kTileRows x kTileColumns.
 struct PNetTile {
-    ImageView image;
-    ColumnBins columns;
-    std::int32_t scaled_height;
+    Resampling level;
     std::int32_t row_begin;
     std::int32_t row_end;
     std::int32_t column_begin;
@@ -60,29 +63,27 @@ struct PNetTile {
 inline constexpr int kTileRows = 96;
 inline constexpr int kTileColumns = 256;
 
-// Crops that a call of a crop network takes at once.
-inline constexpr int kCropBlock = 8;
-
-// Floats that they write a crop: two logits, four box offsets and, for O-Net, ten landmark coordinates.
-inline constexpr std::size_t kCropOutputs = 16;
+// A crop network. `run` takes `count` <= kCropBlock crops, each size * size * 3 floats, one after the other, and writes
+// kCropOutputs floats a crop. `scratch` floats of memory are 64-byte aligned and finite (zeroed once).
+struct CropKernel {
+    std::size_t scratch;
+    void (*run)(const CropNetWeights&, Algorithm, const float* crops, int count, float* scratch, float* out);
+};
 
 struct KernelTable {
-    const char* name;
-    // Floats of scratch memory that each function needs, 64-byte aligned and finite (zeroed once).
+    // Floats of scratch memory that P-Net needs, as for a crop network.
     std::size_t pnet_scratch;
-    std::size_t rnet_scratch;
-    std::size_t onet_scratch;
-    // Runs P-Net on a tile; writes the passing cells in any order and returns their number. `vertical` holds one row of
-    // sums: 3 * (image width + 16) elements of 32 bits.
-    int (*pnet_tile)(const PNetTile&, const PNetWeights&, const Algorithms&, float* scratch, std::uint32_t* vertical,
-                     Cell* cells);
-    // Resamples a window to `size` x `size` pixels of 3 floats, normalised; size is 24 or 48. `out` has room for one
-    // float more.
-    void (*crop)(const ImageView&, const CropWindow&, int size, std::uint32_t* vertical, float* out);
-    // Run R-Net or O-Net on `count` <= kCropBlock crops, each `size * size * 3` floats after the other; `out` takes
-    // kCropOutputs floats a crop.
-    void (*rnet)(const CropNetWeights&, const Algorithms&, const float* crops, int count, float* scratch, float* out);
-    void (*onet)(const CropNetWeights&, const Algorithms&, const float* crops, int count, float* scratch, float* out);
+    // Runs P-Net on a tile; writes the passing cells in any order and returns their number. `sums` holds
+    // row_of_sums(image width) elements.
+    int (*pnet_tile)(const PNetTile&, const PNetWeights&, Algorithm, float* scratch, std::uint32_t* sums, Cell* cells);
+    // Resample and normalise: all rows to pixels of 3 floats, a multiple of 8 a row, and one float behind the last,
+    // which is overwritten; or rows [row_begin, row_end) to planes, whose first row is output row 0. `sums` holds
+    // row_of_sums(pixels of the window's width inside the image) elements.
+    void (*resample_to_pixels)(const Resampling&, std::uint32_t* sums, float* out);
+    void (*resample_to_planes)(const Resampling&, std::int64_t row_begin, std::int64_t row_end, std::uint32_t* sums,
+                               const PlanesView& out);
+    CropKernel rnet;  // kRNetStage
+    CropKernel onet;  // kONetStage
 };
 
 }  // namespace mtcnn_fast::engine

@@ -1,36 +1,52 @@
-// The body of every kernels_<isa>.cpp, which defines MF_ISA and MF_ISA_NAME and is compiled for that instruction set.
+// The body of every kernels_<isa>.cpp, which defines MF_ISA and MF_SIMD and is compiled for that instruction set.
 
+#include "cpp/engine/area.h"
 #include "cpp/engine/crop_net.h"
-#include "cpp/engine/crop_window_area.h"
 #include "cpp/engine/pnet_tile.h"
 
 namespace mtcnn_fast::engine {
 inline namespace MF_ISA {
 namespace {
 
-int pnet_tile(const PNetTile& tile, const PNetWeights& weights, const Algorithms& algorithms, float* scratch,
-              std::uint32_t* vertical, Cell* cells) {
-    PNetTileRunner runner(tile, weights, algorithms, scratch, vertical, cells);
+int pnet_tile(const PNetTile& tile, const PNetWeights& weights, Algorithm algorithm, float* scratch,
+              std::uint32_t* sums, Cell* cells) {
+    PNetTileRunner runner(tile, weights, algorithm, scratch, sums, cells);
     return runner.run();
 }
 
-void crop(const ImageView& image, const CropWindow& window, int size, std::uint32_t* vertical, float* out) {
-    if (size == 24) return crop_area<24>(image, window, vertical, out);
-    crop_area<48>(image, window, vertical, out);
+void resample_to_pixels(const Resampling& job, std::uint32_t* sums, float* out) {
+    BinWalk rows(job.window.y.size(), job.height);
+    for (std::int32_t y = 0; y < job.height; ++y) {
+        resample_row(job, rows.next(), 0, job.columns.size, sums,
+                     PixelRow{out + std::ptrdiff_t{3} * job.columns.size * y});
+    }
 }
 
-void rnet(const CropNetWeights& net, const Algorithms& algorithms, const float* crops, int count, float* scratch,
-          float* out) {
-    run_rnet(net, algorithms, crops, count, scratch, out);
+void resample_to_planes(const Resampling& job, std::int64_t row_begin, std::int64_t row_end, std::uint32_t* sums,
+                        const PlanesView& out) {
+    BinWalk rows(job.window.y.size(), job.height, row_begin);
+    for (std::int64_t y = row_begin; y < row_end; ++y) {
+        float* const row = out.data + y * out.pitch;
+        resample_row(job, rows.next(), 0, job.columns.size, sums,
+                     PlanarRow{{row, row + out.plane, row + 2 * out.plane}, job.columns.size});
+    }
 }
 
-void onet(const CropNetWeights& net, const Algorithms& algorithms, const float* crops, int count, float* scratch,
-          float* out) {
-    run_onet(net, algorithms, crops, count, scratch, out);
+template <const CropStage& kStage>
+void crop_net(const CropNetWeights& net, Algorithm algorithm, const float* crops, int count, float* scratch,
+              float* out) {
+    CropNet<kStage>(net, algorithm, scratch).run(crops, count, out);
 }
 
-constexpr KernelTable kTable{
-    MF_ISA_NAME, PNetScratch::kFloats, RNetScratch::kFloats, ONetScratch::kFloats, pnet_tile, crop, rnet, onet};
+template <const CropStage& kStage>
+constexpr CropKernel kCropKernel{CropNet<kStage>::kScratch, crop_net<kStage>};
+
+constexpr KernelTable kTable{.pnet_scratch = PNetScratch::kFloats,
+                             .pnet_tile = pnet_tile,
+                             .resample_to_pixels = resample_to_pixels,
+                             .resample_to_planes = resample_to_planes,
+                             .rnet = kCropKernel<kRNetStage>,
+                             .onet = kCropKernel<kONetStage>};
 
 }  // namespace
 }  // namespace MF_ISA

@@ -1,5 +1,5 @@
 #define MF_ISA isa_avx2
-#define MF_ISA_NAME "avx2"
+#define MF_SIMD "cpp/engine/simd/avx2.h"
 #include "cpp/engine/kernels.inl"
 
 namespace mtcnn_fast::engine {

@@ -1,5 +1,5 @@
 #define MF_ISA isa_avx512
-#define MF_ISA_NAME "avx512"
+#define MF_SIMD "cpp/engine/simd/avx512.h"
 #include "cpp/engine/kernels.inl"
 
 namespace mtcnn_fast::engine {

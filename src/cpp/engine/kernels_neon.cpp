@@ -1,6 +1,5 @@
 #define MF_ISA isa_neon
-#define MF_ISA_NAME "neon"
-#include "cpp/engine/isa.h"
+#define MF_SIMD "cpp/engine/simd/neon.h"
 #include "cpp/engine/kernels.inl"
 
 namespace mtcnn_fast::engine {

@@ -1,5 +1,5 @@
 #define MF_ISA isa_sse2
-#define MF_ISA_NAME "sse2"
+#define MF_SIMD "cpp/engine/simd/sse2.h"
 #include "cpp/engine/kernels.inl"
 
 namespace mtcnn_fast::engine {

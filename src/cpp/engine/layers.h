@@ -1,6 +1,10 @@
 // The networks' weights as the kernels read them: plain pointers into a NetworkWeights.
 #pragma once
 
+#include <array>
+
+#include "cpp/engine/crop_stage.h"
+
 namespace mtcnn_fast::engine {
 
 // One convolution or dense layer, as pointers into the storage.
@@ -26,12 +30,9 @@ struct PNetWeights {
     const float* head_bias;  // [8]
 };
 
-// R-Net or O-Net; conv4 is O-Net's alone.
+// R-Net or O-Net.
 struct CropNetWeights {
-    Layer conv1;
-    Layer conv2;
-    Layer conv3;
-    Layer conv4;
+    std::array<Layer, kMaxConvolutions> convolution;
     Layer dense;
     Layer heads;  // logits, offsets and, for O-Net, landmarks, padded to 16
 };

@@ -1,8 +1,8 @@
 #include "cpp/engine/network_weights.h"
 
-#include <initializer_list>
 #include <stdexcept>
-#include <utility>
+
+#include "cpp/engine/crop_stage.h"
 
 namespace mtcnn_fast::engine {
 namespace {
@@ -59,9 +59,9 @@ class Packer {
         return out;
     }
 
-    // A k x k convolution, with the Winograd weights of `g` if it is given.
-    Layer convolution(const std::string& name, const std::string& prelu, std::size_t ci, std::size_t co, std::size_t k,
-                      const Matrix* g) {
+    // A convolution of `number`, with Winograd's weights for tiles of m x m; none for m = 0.
+    Layer convolution(std::size_t number, std::size_t ci, std::size_t co, std::size_t k, int m) {
+        const std::string name = "conv" + std::to_string(number);
         const float* const source = find(tensors_, name + ".weight", {co, ci, k, k});
         const std::size_t width = padded(co);
         float* const direct = allocate(k * k * ci * width);
@@ -69,13 +69,14 @@ class Packer {
             for (std::size_t i = 0; i < ci; ++i)
                 for (std::size_t t = 0; t < k * k; ++t)
                     direct[(t * ci + i) * width + o] = source[(o * ci + i) * k * k + t];
-        const float* const winograd = g ? transform(source, ci, co, *g) : nullptr;
-        return {direct, winograd, padded_vector(name + ".bias", co), padded_vector(prelu + ".weight", co)};
+        const float* const winograd = m == 0 ? nullptr : transform(source, ci, co, m == 3 ? kG3 : kG4);
+        return {direct, winograd, padded_vector(name + ".bias", co), slopes(number, co)};
     }
 
     // The first dense layer: the map of 3 x 3 pixels was flattened column by column with the channel fastest; here it
     // lies row by row.
-    Layer dense(const std::string& name, const std::string& prelu, std::size_t ci, std::size_t co) {
+    Layer dense(std::size_t number, std::size_t ci, std::size_t co) {
+        const std::string name = "dense" + std::to_string(number);
         const float* const source = find(tensors_, name + ".weight", {co, 9 * ci});
         float* const out = allocate(9 * ci * co);
         for (std::size_t o = 0; o < co; ++o)
@@ -83,18 +84,20 @@ class Packer {
                 for (std::size_t x = 0; x < 3; ++x)
                     for (std::size_t c = 0; c < ci; ++c)
                         out[((y * 3 + x) * ci + c) * co + o] = source[o * 9 * ci + (x * 3 + y) * ci + c];
-        return {out, nullptr, padded_vector(name + ".bias", co), padded_vector(prelu + ".weight", co)};
+        return {out, nullptr, padded_vector(name + ".bias", co), slopes(number, co)};
     }
 
-    // Several heads side by side, padded to 16 outputs.
-    Layer heads(std::initializer_list<std::pair<const char*, std::size_t>> parts, std::size_t ci) {
+    // Heads side by side, of 2, 4 and, if there are any, `landmarks` outputs; padded to 16.
+    Layer heads(std::size_t number, std::size_t landmarks, std::size_t ci) {
         float* const weight = allocate(ci * kPad);
         float* const bias = allocate(kPad);
         std::size_t at = 0;
-        for (const auto& [name, n] : parts) {
-            const float* const w = find(tensors_, std::string(name) + ".weight", {n, ci});
-            const float* const b = find(tensors_, std::string(name) + ".bias", {n});
-            for (std::size_t o = 0; o < n; ++o, ++at) {
+        const std::size_t outputs[3] = {2, 4, landmarks};
+        for (std::size_t head = 0; head < (landmarks > 0 ? 3U : 2U); ++head) {
+            const std::string name = "dense" + std::to_string(number) + "_" + std::to_string(head + 1);
+            const float* const w = find(tensors_, name + ".weight", {outputs[head], ci});
+            const float* const b = find(tensors_, name + ".bias", {outputs[head]});
+            for (std::size_t o = 0; o < outputs[head]; ++o, ++at) {
                 bias[at] = b[o];
                 for (std::size_t i = 0; i < ci; ++i) weight[i * kPad + at] = w[o * ci + i];
             }
@@ -103,6 +106,10 @@ class Packer {
     }
 
   private:
+    const float* slopes(std::size_t number, std::size_t n) {
+        return padded_vector("prelu" + std::to_string(number) + ".weight", n);
+    }
+
     const float* transform(const float* source, std::size_t ci, std::size_t co, const Matrix& g) {
         const std::size_t n = g.size(), width = padded(co);
         float* const out = allocate(n * n * ci * width);
@@ -144,8 +151,8 @@ PNetWeights pack_pnet(std::vector<AlignedFloats>& storage, const TensorMap& tens
     net.conv1_winograd = winograd;
     net.conv1_bias = pack.padded_vector("conv1.bias", 10);
     net.conv1_slope = pack.padded_vector("prelu1.weight", 10);
-    net.conv2 = pack.convolution("conv2", "prelu2", 10, 16, 3, &kG4);
-    net.conv3 = pack.convolution("conv3", "prelu3", 16, 32, 3, &kG4);
+    net.conv2 = pack.convolution(2, 10, 16, 3, 4);
+    net.conv3 = pack.convolution(3, 16, 32, 3, 4);
 
     const float* const logit = find(tensors, "conv4_1.weight", {2, 32, 1, 1});
     const float* const logit_bias = find(tensors, "conv4_1.bias", {2});
@@ -168,32 +175,26 @@ PNetWeights pack_pnet(std::vector<AlignedFloats>& storage, const TensorMap& tens
     return net;
 }
 
-CropNetWeights pack_rnet(std::vector<AlignedFloats>& storage, const TensorMap& tensors) {
+CropNetWeights pack_crop_net(std::vector<AlignedFloats>& storage, const TensorMap& tensors, const CropStage& stage) {
     Packer pack(storage, tensors);
     CropNetWeights net{};
-    net.conv1 = pack.convolution("conv1", "prelu1", 3, 28, 3, nullptr);
-    net.conv2 = pack.convolution("conv2", "prelu2", 28, 48, 3, &kG3);
-    net.conv3 = pack.convolution("conv3", "prelu3", 48, 64, 2, nullptr);
-    net.dense = pack.dense("dense4", "prelu4", 64, 128);
-    net.heads = pack.heads({{"dense5_1", 2}, {"dense5_2", 4}}, 128);
-    return net;
-}
-
-CropNetWeights pack_onet(std::vector<AlignedFloats>& storage, const TensorMap& tensors) {
-    Packer pack(storage, tensors);
-    CropNetWeights net{};
-    net.conv1 = pack.convolution("conv1", "prelu1", 3, 32, 3, nullptr);
-    net.conv2 = pack.convolution("conv2", "prelu2", 32, 64, 3, &kG3);
-    net.conv3 = pack.convolution("conv3", "prelu3", 64, 64, 3, &kG4);
-    net.conv4 = pack.convolution("conv4", "prelu4", 64, 128, 2, nullptr);
-    net.dense = pack.dense("dense5", "prelu5", 128, 256);
-    net.heads = pack.heads({{"dense6_1", 2}, {"dense6_2", 4}, {"dense6_3", 10}}, 256);
+    for (std::size_t i = 0; i < stage.convolutions; ++i) {
+        const Convolution& layer = stage.convolution[i];
+        net.convolution[i] =
+            pack.convolution(i + 1, static_cast<std::size_t>(layer.inputs), static_cast<std::size_t>(layer.outputs),
+                             static_cast<std::size_t>(layer.kernel), layer.winograd);
+    }
+    const auto hidden = static_cast<std::size_t>(stage.hidden);
+    net.dense = pack.dense(stage.convolutions + 1, static_cast<std::size_t>(stage.last().outputs), hidden);
+    net.heads = pack.heads(stage.convolutions + 2, static_cast<std::size_t>(stage.landmarks), hidden);
     return net;
 }
 
 }  // namespace
 
 NetworkWeights::NetworkWeights(const TensorMap& pnet, const TensorMap& rnet, const TensorMap& onet)
-    : pnet_(pack_pnet(storage_, pnet)), rnet_(pack_rnet(storage_, rnet)), onet_(pack_onet(storage_, onet)) {}
+    : pnet_(pack_pnet(storage_, pnet)),
+      rnet_(pack_crop_net(storage_, rnet, kRNetStage)),
+      onet_(pack_crop_net(storage_, onet, kONetStage)) {}
 
 }  // namespace mtcnn_fast::engine

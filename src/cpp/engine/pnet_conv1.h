@@ -12,26 +12,31 @@ inline namespace MF_ISA {
 
 MF_INLINE constexpr int round_up(int n, int step) { return (n + step - 1) / step * step; }
 
-// One row of a pyramid level: three planes of even columns, three of odd ones.
+// A tile's part of one row of a pyramid level, from column `first` on: three planes of even columns, three of odd ones.
 class ScaledRow {
   public:
     static constexpr int kPlane = kTileColumns + 48;
     static constexpr std::size_t kFloats = 6 * std::size_t{kPlane};
 
-    MF_INLINE explicit ScaledRow(float* data) : data_(data) {}
+    MF_INLINE ScaledRow(float* data, int first) : data_(data), first_(first) {}
 
-    // Stores the eight pixels from column x on.
+    MF_INLINE void put(int x, F32x4 pixel) const {
+        float* const at = data_ + (x & 1) * kPlane + (x - first_) / 2;
+        for (int c = 0; c < 3; ++c) at[2 * c * kPlane] = pixel[c];
+    }
+
     template <class Block>
-    MF_INLINE void put(int x, const Block& block) {
+    MF_INLINE void put_block(int x, const Block& block) const {
         MF_UNROLL(2)
         for (int odd = 0; odd < 2; ++odd) {
-            float* const at = data_ + odd * kPlane + x / 2;
-            store_planes(block, odd, at, at + 2 * kPlane, at + 4 * kPlane);
+            float* const at = data_ + odd * kPlane + (x - first_) / 2;
+            block.template store_planes<2>(odd, at, at + 2 * kPlane, at + 4 * kPlane);
         }
     }
 
-    // Zeroes what follows `count` pixels up to `columns` pairs.
-    MF_INLINE void finish(int count, int columns) {
+    // Zeroes what follows, from column `end` on, up to `columns` pairs.
+    MF_INLINE void finish(int end, int columns) const {
+        const int count = end - first_;
         for (int plane = 0; plane < 6; ++plane) {
             float* const p = data_ + plane * kPlane;
             for (int x = (count + (plane % 2 == 0)) / 2; x < columns; ++x) p[x] = 0.0f;
@@ -43,6 +48,7 @@ class ScaledRow {
 
   private:
     float* data_;
+    int first_;
 };
 
 // Floats of workspace: six transformed rows and a block of planar pooled values.
@@ -196,7 +202,7 @@ struct Conv1 {
             for (int x = 0; x < kLanes; x += 4) {
                 MF_UNROLL(3)
                 for (int c = 0; c < 12; c += 4) {
-                    V4 v[4];
+                    F32x4 v[4];
                     MF_UNROLL(4)
                     for (int i = 0; i < 4; ++i) v[i] = load4(planar(row, c + i) + x);
                     transpose4(v[0], v[1], v[2], v[3]);

@@ -31,8 +31,8 @@ struct PNetScratch {
     static constexpr int kPooledColumns = kTileColumns + 32;
     static constexpr std::size_t kPooledRow = std::size_t{kPooledColumns} * 16;
     static constexpr std::size_t kConv3Row = std::size_t{kPooledColumns} * 32;
-    static constexpr std::size_t kWorkspace = winograd_workspace<4, 16, 32, kWinogradTiles>() > 4 * kConv3Row
-                                                  ? winograd_workspace<4, 16, 32, kWinogradTiles>()
+    static constexpr std::size_t kWorkspace = winograd_workspace(4, 16, 32, kWinogradTiles) > 4 * kConv3Row
+                                                  ? winograd_workspace(4, 16, 32, kWinogradTiles)
                                                   : 4 * kConv3Row;
     static constexpr std::size_t kScaled = 0;
     static constexpr std::size_t kPooled = kScaled + kRing * ScaledRow::kFloats;
@@ -45,17 +45,17 @@ struct PNetScratch {
 
 class PNetTileRunner {
   public:
-    MF_INLINE PNetTileRunner(const PNetTile& tile, const PNetWeights& weights, const Algorithms& algorithms,
-                             float* scratch, std::uint32_t* vertical, Cell* cells)
+    MF_INLINE PNetTileRunner(const PNetTile& tile, const PNetWeights& weights, Algorithm algorithm, float* scratch,
+                             std::uint32_t* sums, Cell* cells)
         : tile_(tile),
           weights_(weights),
-          algorithms_(algorithms),
+          direct_(algorithm == Algorithm::kDirect),
           scratch_(scratch),
-          vertical_(vertical),
+          sums_(sums),
           cells_(cells),
           columns_(tile.column_end - tile.column_begin),
-          conv1_height_(tile.scaled_height - 2),
-          pooled_height_((tile.scaled_height - 1) / 2) {}
+          conv1_height_(tile.level.height - 2),
+          pooled_height_((tile.level.height - 1) / 2) {}
 
     MF_INLINE int run() {
         clear_padding();
@@ -83,25 +83,19 @@ class PNetTileRunner {
 
     // Resamples row y of the level, columns from 2 * column_begin on.
     MF_INLINE void scaled_row(int y) {
-        const Bin rows = area_bin(y, tile_.image.height, tile_.scaled_height);
-        const ColumnBins& bins = tile_.columns;
+        const Bin rows = area_bin(y, tile_.level.window.y.size(), tile_.level.height);
         const int begin = 2 * tile_.column_begin;
         const int wanted = 2 * (tile_.column_end + 5);
-        const int end = wanted < bins.size ? wanted : bins.size;
-        const int base = bins.begin[begin] / 3;
-        const int last = bins.begin[end - 1] / 3 + bins.count + static_cast<int>(bins.more[end - 1] & 1);
-        const std::int64_t height = rows.size();
-        area_rows(tile_.image, rows.begin, rows.end, base, last, height > kMax16, vertical_);
-        ScaledRow row(scaled(y));
-        area_columns(vertical_, bins, base, begin, end, height,
-                     [&](int x, const auto& block) __attribute__((always_inline)) { row.put(x - begin, block); });
-        row.finish(end - begin, round_up(columns_ + 4, kLanes) + kLanes);
+        const int end = wanted < tile_.level.columns.size ? wanted : tile_.level.columns.size;
+        const ScaledRow row(scaled(y), begin);
+        resample_row(tile_.level, rows, begin, end, sums_, row);
+        row.finish(end, round_up(columns_ + 4, kLanes) + kLanes);
     }
 
     // Two more pooled rows, from four rows of conv1.
     MF_INLINE void pooled_rows() {
         const int y = next_pooled_;
-        const int last = tile_.scaled_height - 1;
+        const int last = tile_.level.height - 1;
         const double started = tile_.clock ? tile_.clock() : 0.0;
         while (next_scaled_ <= last && next_scaled_ < 2 * y + 6) scaled_row(next_scaled_++);
         if (tile_.clock) *tile_.resample_seconds += tile_.clock() - started;
@@ -109,10 +103,10 @@ class PNetTileRunner {
         for (int i = 0; i < 6; ++i) rows[i] = scaled(2 * y + i < last ? 2 * y + i : last);
         const int valid_rows = conv1_height_ - 2 * y;  // of the four rows of conv1
         // An odd number of conv1's columns leaves the last pooled column with one column instead of two.
-        const int conv1_columns = tile_.columns.size - 2;
+        const int conv1_columns = tile_.level.columns.size - 2;
         const int whole = conv1_columns / 2 - tile_.column_begin;
         Conv1 conv1{rows, weights_, pooled(y), pooled(y + 1), scratch_ + PNetScratch::kTransform};
-        if (algorithms_.pnet_conv1 == Algorithm::kWinograd) {
+        if (!direct_) {
             conv1.winograd(columns_ + 4, whole, valid_rows);
         } else {
             conv1.direct(columns_ + 4, whole, valid_rows);
@@ -129,7 +123,7 @@ class PNetTileRunner {
         for (int i = 0; i < 6; ++i) rows[i] = pooled(y + i < pooled_height_ ? y + i : pooled_height_ - 1);
         const int columns = columns_ + 2;
         const Layer& layer = weights_.conv2;
-        if (algorithms_.pnet_conv2 == Algorithm::kWinograd) {
+        if (!direct_) {
             const int tiles = (columns + 3) / 4;
             for_blocks(tiles, [&](int first, int count) __attribute__((always_inline)) {
                 winograd_block<4, 10, 16, kWinogradTiles>(
@@ -171,7 +165,7 @@ class PNetTileRunner {
         for (int i = 0; i < 6; ++i) rows[i] = conv2(y + i < conv2_done_ ? y + i : conv2_done_ - 1);
         const Layer& layer = weights_.conv3;
         const int valid_rows = tile_.row_end - y < 4 ? tile_.row_end - y : 4;
-        if (algorithms_.pnet_conv3 == Algorithm::kWinograd) {
+        if (!direct_) {
             for_blocks((columns_ + 3) / 4, [&](int first, int count) __attribute__((always_inline)) {
                 float* const block = scratch_ + PNetScratch::kBlock;
                 winograd_block<4, 16, 32, kWinogradTiles>(
@@ -254,9 +248,9 @@ class PNetTileRunner {
 
     // The exact heads of one cell: both logits in a fixed order, the float32 softmax, and the offsets if it passes.
     void emit(int row, int column, const float* pixel) {
-        V4 low = load4(weights_.head_bias), high = load4(weights_.head_bias + 4);
+        F32x4 low = load4(weights_.head_bias), high = load4(weights_.head_bias + 4);
         for (int i = 0; i < 32; ++i) {
-            const V4 x = set4(pixel[i]);
+            const F32x4 x = set4(pixel[i]);
             low = low + x * load4(weights_.head + i * 8);
             high = high + x * load4(weights_.head + i * 8 + 4);
         }
@@ -278,9 +272,9 @@ class PNetTileRunner {
 
     const PNetTile& tile_;
     const PNetWeights& weights_;
-    const Algorithms& algorithms_;
+    const bool direct_;
     float* const scratch_;
-    std::uint32_t* const vertical_;
+    std::uint32_t* const sums_;
     Cell* const cells_;
     const int columns_;
     const int conv1_height_;

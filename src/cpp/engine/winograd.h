@@ -55,12 +55,12 @@ struct Winograd<4> {
     }
 };
 
-// Floats of workspace for winograd_block: transformed inputs, one row of products, row-transformed products.
-template <int M, int CI, int CO, int kMaxTiles>
-constexpr std::size_t winograd_workspace() {
-    constexpr std::size_t n = Winograd<M>::kSide;
-    constexpr std::size_t padded = (CI + kLanes - 1) / kLanes * kLanes;
-    return kMaxTiles * (n * n * padded + n * CO + n * M * CO);
+// Floats of workspace for winograd_block<m, ci, co, tiles>: transformed inputs, one row of products, row-transformed
+// products.
+constexpr std::size_t winograd_workspace(int m, int ci, int co, int tiles) {
+    const int n = m + 2;
+    const int padded = (ci + kLanes - 1) / kLanes * kLanes;
+    return static_cast<std::size_t>(tiles * (n * n * padded + n * co + n * m * co));
 }
 
 // Convolves up to kMaxTiles tiles of m x m outputs.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cpp/engine/aligned.h"
+#include "cpp/engine/area_columns.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/nms.h"
 
@@ -14,27 +15,34 @@ namespace mtcnn_fast::engine {
 class Worker {
   public:
     explicit Worker(const KernelTable& kernels)
-        : scratch(std::max({kernels.pnet_scratch, kernels.rnet_scratch, kernels.onet_scratch})),
-          crops(std::size_t{kCropBlock} * 48 * 48 * 3 + kLine),
+        : scratch(std::max({kernels.pnet_scratch, kernels.rnet.scratch, kernels.onet.scratch})),
+          crops(crop_floats(kRNetStage, kONetStage) + kLine),
           cells(std::size_t{kTileRows} * kTileColumns) {}
 
-    // Room for one row of sums of an image this wide.
-    std::uint32_t* vertical(std::int64_t width) {
-        const auto wanted = static_cast<std::size_t>(3 * (width + 16));
-        if (vertical_.size() < wanted) vertical_.resize(wanted);
-        return vertical_.data();
+    // Memory for a row of sums over `width` pixels.
+    std::uint32_t* sums(std::int64_t width) {
+        if (sums_.size() < row_of_sums(width)) sums_.resize(row_of_sums(width));
+        return sums_.data();
     }
 
-    // Written by every kernel in turn: finite, and nothing is expected of what the last one left.
+    // Every kernel writes it before it reads it; its content is always finite.
     AlignedFloats scratch;
     AlignedFloats crops;
     std::vector<Cell> cells;
+    AreaColumns columns;  // of the crop at hand
     NmsScratch nms;
     std::vector<std::int32_t> keep;
 
   private:
+    // A block of crops of the largest of these stages.
+    template <class... Stages>
+    static constexpr std::size_t crop_floats(const Stages&... stages) {
+        const auto size = static_cast<std::size_t>(std::max({stages.size...}));
+        return kCropBlock * size * size * 3;
+    }
+
     static constexpr std::size_t kLine = 16;
-    std::vector<std::uint32_t> vertical_;
+    std::vector<std::uint32_t> sums_;
 };
 
 }  // namespace mtcnn_fast::engine

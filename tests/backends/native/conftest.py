@@ -1,4 +1,4 @@
-"""What the engine's tests share; without the native module there is nothing to test."""
+"""Fixtures that the engine's tests share; all are skipped without the native module."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from mtcnn_fast.faces.trace import REASONS, Dropped, StageTrace
 from mtcnn_fast.weights import load_weights
 from support.data import PHOTO
 from support.golden import NEAR_INTEGER, compare, read_image
+from support.native_names import compares
 from support.variants import ISAS, engine
 
 SCORE_TOLERANCE = 2e-5
@@ -120,6 +121,7 @@ def test_pnet_on_every_cell(isa, direct, kind, height, width, seed, min_face_siz
         np.testing.assert_allclose(scores[0], scores[1], rtol=0, atol=SCORE_TOLERANCE)
 
 
+@compares("_cpu.Engine")
 @settings(max_examples=60)
 @given(isas, st.booleans(), kinds, sides, sides, seeds, st.floats(4, 40), borders)
 def test_every_candidate_at_every_step(isa, direct, kind, height, width, seed, min_face_size, border):
@@ -199,7 +201,7 @@ def test_what_is_dropped_and_why(isa, border):
     assert min(reasons[reason] for reason in ("threshold", "overlap", "limit")) > 0
 
 
-def test_a_box_that_cannot_be_cropped_is_told(isa):
+def test_a_box_that_cannot_be_cropped_is_reported(isa):
     """Weights that regress every box far beside the image."""
     weights = load_weights(None)
     pnet = {name: tensor.copy() for name, tensor in weights.pnet.items()}

@@ -15,6 +15,8 @@ import time
 import numpy as np
 import pytest
 
+from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.errors import ImageError
 from support.data import PHOTO
 from support.variants import ISAS
 
@@ -225,7 +227,7 @@ def test_ctrl_c_ends_a_long_batch(tmp_path, record_property, threads):
 
 
 def test_images_are_refused_unless_plain(isa):
-    """The backend gets what the door lets through; the module itself checks all that memory depends on."""
+    """The module itself checks everything that memory accesses depend on."""
     from support.variants import engine
 
     detect = engine(isa)._engine.detect
@@ -233,12 +235,75 @@ def test_images_are_refused_unless_plain(isa):
     for bad in (image[:, ::2], image[::-1], image[..., ::-1], image.transpose(1, 0, 2)):
         with pytest.raises(ValueError, match="not C-contiguous"):
             detect([image, bad], 1, False, False)
-    for bad, said in [
+    for bad, message in [
         (image.astype(np.float32), "float32"),
         (image[..., :2].copy(), r"\(40, 60, 2\)"),
         (image[..., 0].copy(), r"\(40, 60\)"),
         (image[:0], r"\(0, 60, 3\)"),
     ]:
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             detect([bad], 1, False, False)
     assert detect([], 2, False, False) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 180_000_000, 3), (180_000_000, 1, 3), (2**24 + 1, 1, 3), (1, 2**24 + 1, 3)])
+@pytest.mark.parametrize("min_face_size", [1, 20])
+def test_a_side_beyond_whole_float32_numbers_is_refused(shape, min_face_size):
+    """Tall or wide, whether or not a level would fit."""
+    from support.variants import engine
+
+    backend = engine(ISAS[0], DetectorConfig(min_face_size=min_face_size))
+    with pytest.raises(ImageError, match=rf"at most 16777216 pixels a side, got \({shape[0]}, {shape[1]}, 3\) uint8"):
+        backend.detect([np.zeros(shape, np.uint8)])
+
+
+@pytest.mark.parametrize("shape", [(1, 2**24, 3), (2**24, 1, 3)])
+def test_the_longest_side_is_accepted(shape):
+    from support.variants import engine
+
+    (faces,) = engine(ISAS[0]).detect([np.zeros(shape, np.uint8)])
+    assert len(faces) == 0
+
+
+@pytest.mark.parametrize("num_threads", [-1, 1025, 10**6, 2**40])
+def test_numbers_of_threads_are_limited(num_threads):
+    from support.variants import engine
+
+    detect = engine(ISAS[0])._engine.detect
+    image = np.zeros((40, 60, 3), np.uint8)
+    with pytest.raises(ValueError, match=f"num_threads must be from 0 to 1024, got {num_threads}"):
+        detect([image], num_threads, False, False)
+    assert len(detect([image], 1024, False, False)) == 1
+
+
+DAEMON = """
+import threading
+batch = [photo] * {batch}
+detector = Detector(device="cpu", num_threads={threads})
+detector.detect_batch(batch)
+
+def work():
+    while True:
+        {call}
+
+for _ in range({callers}):
+    threading.Thread(target=work, daemon=True).start()
+time.sleep(0.3)
+"""
+OPERATIONS = {
+    "detect": "detector.detect_batch(batch)",
+    "resize": "ops.resize_pyramid(photo, [3.0] * {batch}, num_threads={threads})",
+    "crop": "ops.crop_pad_resize(photo, np.tile(np.float32([9, 9, 99, 99]), (99 * {batch}, 1)), 48,"
+    " num_threads={threads})",
+    "nms": "ops.batched_nms(np.random.rand(9999, 4), np.random.rand(9999), np.zeros(9999, int), 0.5)",
+}
+
+
+@pytest.mark.parametrize(("threads", "batch", "callers"), [(1, 64, 1), (2, 64, 1), (1, 1, 1), (2, 4, 3)])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_interpreter_ends_in_the_middle_of_a_daemon_thread(tmp_path, operation, threads, batch, callers):
+    """At its next use of the GIL such a thread ends or waits for ever; the process does not abort."""
+    call = OPERATIONS[operation].format(threads=threads, batch=batch)
+    body = "from mtcnn_fast import ops\n" + DAEMON.format(threads=threads, batch=batch, callers=callers, call=call)
+    for _ in range(3):
+        run(tmp_path, body)

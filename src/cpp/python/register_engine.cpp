@@ -1,6 +1,5 @@
-// Binds the engine into `mtcnn_fast._cpu`.
-#include "cpp/engine_module.h"
-
+// Registers the engine: the whole cascade in one call.
+#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <array>
@@ -11,12 +10,13 @@
 #include <utility>
 #include <vector>
 
+#include "common/released_gil.h"
 #include "cpp/cpu_count.h"
-#include "cpp/engine/algorithms.h"
 #include "cpp/engine/cascade.h"
 #include "cpp/engine/isa.h"
 #include "cpp/engine/network_weights.h"
-#include "cpp/module_arrays.h"
+#include "cpp/python/arguments.h"
+#include "cpp/python/register.h"
 #include "cpp/thread_pool.h"
 
 namespace mtcnn_fast {
@@ -64,20 +64,25 @@ class Engine {
            const std::string& isa, bool direct)
         : settings_(settings),
           weights_(tensor_map(pnet), tensor_map(rnet), tensor_map(onet)),
-          cascade_(weights_, engine::select_kernels(isa),
-                   direct ? engine::kDirectAlgorithms : engine::kFastAlgorithms) {}
+          isa_(engine::select_isa(isa)),
+          cascade_(weights_, *isa_.kernels, direct ? engine::Algorithm::kDirect : engine::Algorithm::kFast) {}
 
-    std::string isa() const { return cascade_.kernels().name; }
+    std::string isa() const { return isa_.name; }
 
-    py::list detect(const py::list& images, int num_threads, bool profile, bool trace) {
+    // `num_threads` of 0 means one thread for each processor.
+    py::list detect(const py::list& images, py::ssize_t num_threads, bool profile, bool trace) {
+        require(num_threads >= 0 && num_threads <= kMaxThreads, "num_threads must be from 0 to 1024", num_threads);
         std::vector<ImageView> views;
-        for (const auto& image : images) views.push_back(image_view(py::cast<py::array>(image)));
+        views.reserve(images.size());
+        for (const auto& image : images) {
+            views.push_back(image_view(py::cast<py::array>(image), engine::kMaxDetectedSide));
+        }
         std::vector<Detections> detections;
         {
-            const py::gil_scoped_release released;
-            const int threads = num_threads > 0 ? num_threads : available_threads();
+            ReleasedGil released;
+            const int threads = num_threads > 0 ? static_cast<int>(num_threads) : available_threads();
             const engine::Runner runner = [&](std::int64_t n, const engine::Task& task) {
-                ThreadPool::shared().run(n, threads, task, check_signals);
+                ThreadPool::shared().run(n, threads, task, [&] { released.check_signals(); });
             };
             detections = cascade_.detect(views, settings_, runner, threads, profile, trace);
         }
@@ -110,6 +115,7 @@ class Engine {
 
     const CascadeSettings settings_;
     const engine::NetworkWeights weights_;
+    const engine::Isa isa_;
     Cascade cascade_;
 };
 
@@ -130,16 +136,20 @@ std::unique_ptr<Engine> make_engine(const py::dict& pnet, const py::dict& rnet, 
     return std::make_unique<Engine>(pnet, rnet, onet, settings, isa, direct);
 }
 
-std::vector<std::string> available_isas() {
-    std::vector<std::string> names;
-    for (const engine::KernelTable* const kernels : engine::available_kernels()) names.emplace_back(kernels->name);
-    return names;
+template <std::size_t N>
+py::tuple names(const std::array<const char*, N>& values) {
+    py::tuple tuple(N);
+    for (std::size_t i = 0; i < N; ++i) tuple[i] = values[i];
+    return tuple;
 }
 
 }  // namespace
 
-void bind_engine(py::module_& m) {
-    m.def("available_isas", &available_isas);
+void register_engine(py::module_& m) {
+    m.attr("STAGES") = names(engine::kStageNames);
+    m.attr("STEPS") = names(engine::kStepNames);
+    m.attr("REASONS") = names(engine::kReasonNames);
+    m.attr("MAX_SIDE") = engine::kMaxDetectedSide;
     py::class_<Engine>(m, "Engine")
         .def(py::init(&make_engine), py::arg("pnet"), py::arg("rnet"), py::arg("onet"), py::kw_only(),
              py::arg("min_face_size"), py::arg("max_face_size"), py::arg("factor"), py::arg("thresholds"),

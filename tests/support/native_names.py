@@ -1,0 +1,83 @@
+"""The names of a native module, and which of them a test compares with an independent implementation.
+
+A test that does so says it by `compares`, which also sees to it that the test uses the name. A name in a module's stub
+that no test compares is found by `uncompared`.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from support.data import ROOT
+
+PACKAGE = ROOT / "python" / "mtcnn_fast"
+
+
+def stub_names(module: str) -> list[str]:
+    """List the public names that the stub of a native module, such as ``_cpu``, defines."""
+    names: list[str] = []
+    for node in ast.parse((PACKAGE / f"{module}.pyi").read_text()).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.append(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.append(node.target.id)
+    return [name for name in dict.fromkeys(names) if not name.startswith("_")]
+
+
+def compares(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Declare that a test compares native names, such as ``_cpu.batched_nms``, with what does not use them.
+
+    The test fails if it does not call one of them; uses of constants cannot be seen.
+    """
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(test)
+        def watched(*args: Any, **settings: Any) -> None:
+            unused = set()
+            with contextlib.ExitStack() as patches:
+                for name in names:
+                    path, attribute = name.split(".")
+                    module = importlib.import_module(f"mtcnn_fast.{path}")
+                    original = getattr(module, attribute)
+                    if callable(original):
+                        unused.add(name)
+                        watcher = _watcher(original, functools.partial(unused.discard, name))
+                        patches.enter_context(mock.patch.object(module, attribute, watcher))
+                test(*args, **settings)
+            assert not unused, f"the test does not call {sorted(unused)}"
+
+        return watched
+
+    return decorate
+
+
+def _watcher(function: Callable[..., Any], seen: Callable[[], None]) -> Callable[..., Any]:
+    def call(*args: Any, **settings: Any) -> Any:
+        seen()
+        return function(*args, **settings)
+
+    return call
+
+
+def _compared(folder: Path) -> Iterator[str]:
+    """Yield the arguments of every use of `compares` as a decorator of a test below a folder."""
+    for path in folder.rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
+                continue
+            for call in node.decorator_list:
+                if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "compares":
+                    yield from (ast.literal_eval(argument) for argument in call.args)
+
+
+def uncompared(module: str, folder: Path = ROOT / "tests") -> list[str]:
+    """List the names of a module's stub that no test below a folder compares."""
+    compared = set(_compared(folder))
+    return [name for name in stub_names(module) if f"{module}.{name}" not in compared]
