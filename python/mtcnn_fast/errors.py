@@ -7,6 +7,9 @@ this package would catch.
 from __future__ import annotations
 
 import os
+from typing import Any
+
+_OS_ATTRIBUTES = ("errno", "strerror", "filename")
 
 
 class MtcnnFastError(Exception):
@@ -19,6 +22,46 @@ class ConfigError(MtcnnFastError, ValueError):
 
 class ImageError(MtcnnFastError, ValueError):
     """An image cannot be used; the message names what was given and what is accepted."""
+
+
+class _SystemImageError(ImageError, OSError):
+    """An `ImageError` that keeps what the system's error says: `errno`, `strerror` and `filename`."""
+
+    def __init__(self, message: str, cause: OSError | None = None) -> None:
+        super().__init__(message)
+        if cause is not None:
+            self.errno, self.strerror, self.filename = cause.errno, cause.strerror, cause.filename
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[type[_SystemImageError], tuple[Any, ...], dict[str, Any]]:
+        return type(self), self.args[:1], {**self.__dict__, **{name: getattr(self, name) for name in _OS_ATTRIBUTES}}
+
+
+class ImageNotFoundError(_SystemImageError, FileNotFoundError):
+    """An image file does not exist."""
+
+
+class ImagePermissionError(_SystemImageError, PermissionError):
+    """An image file may not be read."""
+
+
+class ImageIsADirectoryError(_SystemImageError, IsADirectoryError):
+    """The path of an image is that of a directory."""
+
+
+class ImageNotADirectoryError(_SystemImageError, NotADirectoryError):
+    """The path of an image leads through something that is no directory."""
+
+
+def image_file_error(message: str, cause: BaseException) -> ImageError:
+    """Make the `ImageError` that is also of the class of the system's error, where there is one."""
+    if isinstance(cause, OSError):
+        for kind in (ImageNotFoundError, ImagePermissionError, ImageIsADirectoryError, ImageNotADirectoryError):
+            if isinstance(cause, kind.__bases__[1]):
+                return kind(message, cause)
+    return ImageError(message)
 
 
 class WeightsError(MtcnnFastError, ValueError):

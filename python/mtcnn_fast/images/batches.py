@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mtcnn_fast._types import Image
 from mtcnn_fast.errors import ImageError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 
 def gather(
@@ -71,7 +78,8 @@ def files_ahead(images: object, num_threads: int | None) -> int:
 
     A stream is not read ahead, as its next image may not be there yet; and arrays are there already.
     """
-    if not isinstance(images, (list, tuple)) or not images or not isinstance(images[0], (str, os.PathLike)):
+    listed = isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 1)
+    if not listed or not len(images) or not isinstance(images[0], (str, os.PathLike)):  # type: ignore[arg-type, index]
         return 0
     if num_threads is None:
         from mtcnn_fast._native import checked_threads
@@ -81,31 +89,53 @@ def files_ahead(images: object, num_threads: int | None) -> int:
 
 
 def _loaded(images: Iterable[object], load: Callable[[object], Image], ahead: int) -> Iterator[Image | ImageError]:
-    """Load each image, in order."""
-    if not ahead:
-        for index, image in enumerate(images):
-            yield _load(load, image, index)
-        return
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-    pool = ThreadPoolExecutor(ahead, "mtcnn-fast-load")
+    """Load each image, in order; in this thread where `ahead` is 0 or no other can be started."""
+    pool = _pool(ahead) if ahead else None
     waiting: deque[Future[Image | ImageError]] = deque()
     try:
         for index, image in enumerate(images):
-            waiting.append(pool.submit(_load, load, image, index))
+            future = None if pool is None else _submitted(pool, load, image, index)
+            if future is None:
+                while waiting:
+                    yield waiting.popleft().result()
+                yield _load(load, image, index)
+                continue
+            waiting.append(future)
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         # Nobody waits for the images that nobody wants any more.
-        pool.shutdown(wait=False, cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pool(threads: int) -> ThreadPoolExecutor | None:
+    try:
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(threads, "mtcnn-fast-load")
+    # After the main thread has ended, no pool can be made.
+    except RuntimeError:
+        return None
+
+
+def _submitted(
+    pool: ThreadPoolExecutor, load: Callable[[object], Image], image: object, index: int
+) -> Future[Image | ImageError] | None:
+    """Hand an image to the pool; None where no thread can be started, at the end of the process for one."""
+    try:
+        return pool.submit(_load, load, image, index)
+    except RuntimeError:
+        return None
 
 
 def _load(load: Callable[[object], Image], image: object, index: int) -> Image | ImageError:
     try:
         return load(image)
     except ImageError as error:
-        named = ImageError(f"images[{index}]: {error}")
+        named = copy.copy(error)
+        named.args = (f"images[{index}]: {error}",)
         named.__cause__ = error
         return named

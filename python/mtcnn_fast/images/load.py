@@ -6,22 +6,26 @@ Backends see nothing but what `load_image` returns.
 from __future__ import annotations
 
 import numbers
-import os
-import sys
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._types import AnyArray, Color, Layout, ValueRange
 from mtcnn_fast.errors import ImageError
-from mtcnn_fast.images.decode import check_pixels, pil_pixels, read_bytes, read_path
-
-ACCEPTED = (
-    "a path (str or path-like), the bytes of an image file, a binary file object, a PIL image, a numpy array, "
-    "a tensor in host memory, or an object with __array__ or __dlpack__"
+from mtcnn_fast.images.pixels import check_pixels
+from mtcnn_fast.images.sources import (
+    ACCEPTED,
+    OBJECT_KINDS,
+    decode,
+    elements,
+    is_array,
+    is_instance,
+    is_single,
+    type_name,
 )
+
 SHAPES = {"hwc": "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)", "chw": "(H, W), (1, H, W), (3, H, W) or (4, H, W)"}
 BATCH_SHAPES = {"hwc": "(N, H, W, C)", "chw": "(N, C, H, W)"}
 CHANNELS = (1, 3, 4)
@@ -41,14 +45,17 @@ def load_image(
     value_range: ValueRange | None = None,
     layout: Layout = "hwc",
     max_pixels: int = 200_000_000,
+    exif: bool | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Read an image of any accepted kind as 8-bit RGB.
 
     Parameters
     ----------
-    image : str, path-like, bytes, file object, PIL image, array or tensor
-        * A path, the bytes of an image file (``bytes`` or ``bytearray``), or a file object open for reading in binary
-          mode (read to its end): any format that Pillow reads, except EPS. Of an animation the first frame.
+    image : str, path-like, bytes-like, file object, PIL image, array or tensor
+        * A path, the bytes of an image file (``bytes``, ``bytearray``, ``memoryview`` or numpy's), a file object open
+          for reading in binary mode, or an object with ``read_bytes`` such as ``zipfile.Path``: any format that Pillow
+          reads, except EPS, and HEIC where pillow-heif is installed (extra ``heif``). Of an animation the first frame.
+          A file object is read from its position to its end; one that can seek is then put back.
         * A PIL image of any mode; of an animation the current frame.
         * A numpy array, or anything with ``__array__`` or ``__dlpack__`` whose memory the host can read, such as a
           torch tensor on the CPU: gray ``(H, W)``, or with 1 (gray), 3 (color) or 4 (color and alpha) channels where
@@ -64,6 +71,9 @@ def load_image(
     max_pixels : int
         Images with more pixels are refused; files before they are decoded. Pillow's ``MAX_IMAGE_PIXELS`` is neither
         obeyed nor changed.
+    exif : bool, optional
+        Whether the EXIF orientation turns a PIL image upright. By default it does, unless the image was made from
+        another by one of PIL's methods, see Notes. Files are always turned upright; arrays have no orientation.
 
     Returns
     -------
@@ -74,7 +84,8 @@ def load_image(
     Raises
     ------
     ImageError
-        If the image or an argument is not accepted; the message names what was given and what is accepted.
+        If the image or an argument is not accepted; the message names what was given and what is accepted. For a file
+        that is missing it is also a `FileNotFoundError`, likewise a `PermissionError` or `IsADirectoryError`.
 
     Notes
     -----
@@ -83,21 +94,29 @@ def load_image(
     float32, and ties go to the even value. Alpha is not premultiplied, and the image is composited on black:
     ``round(color * alpha / 255)``, after the conversion to 8 bits. Masked arrays must have no masked pixel.
 
-    Of files and PIL images, the EXIF orientation is applied; palettes, CMYK, YCbCr, HSV and L*a*b* are converted by
-    Pillow, without regard to color profiles; 16-bit color files are reduced by Pillow to the upper 8 bits, 16-bit gray
-    ones as above.
+    Files are turned upright by their EXIF orientation. So is the PIL image that ``Image.open`` makes of a file, as both
+    are to give the same faces. PIL's methods (`rotate`, `transpose`, `convert`, `resize` …) copy the orientation tag
+    into the image that they return, even where they turn the pixels. Such a copy is taken as it is: an image that its
+    user has turned is not turned again, and boxes are those of the picture that was handed in. A tag that was set on
+    the image itself (``image.getexif()[0x0112] = 6``) counts. ``exif=True`` obeys an inherited tag too, after
+    ``convert`` say; ``exif=False`` takes every PIL image as it is.
+
+    Palettes, CMYK, YCbCr, HSV and L*a*b* are converted by Pillow, without regard to color profiles; 16-bit color files
+    are reduced by Pillow to the upper 8 bits, 16-bit gray ones as above. A transparent color (``tRNS`` in PNG) becomes
+    black. Files whose tags Pillow does not obey are corrected (12-bit and white-is-zero TIFF, CMYK JPEG without Adobe's
+    marker) or refused with the name of the tag (10- and 14-bit, signed, and 32-bit integer TIFF, for some).
 
     Damaged files are refused as far as their format reveals the damage, unless the application itself has set Pillow's
     ``LOAD_TRUNCATED_IMAGES``. Two of Pillow's readers check sizes on their own, which cannot be avoided from outside:
     WebP, and GIF if the first frame is to be cleared afterwards, are refused above twice Pillow's
     ``MAX_IMAGE_PIXELS`` (179 megapixels by default) whatever `max_pixels` is.
     """
-    _check_arguments(color, value_range, layout, max_pixels)
-    if _is_array(image):
+    _check_arguments(color, value_range, layout, max_pixels, exif)
+    if is_array(image):
         name = "image"
         pixels = _as_hwc(_as_array(image), layout)
     else:
-        encoded, name = _decode(image, max_pixels)
+        encoded, name = decode(image, max_pixels, exif)
         if color == "bgr":
             raise ImageError(
                 f"color='bgr' was given for the {name}, which states its own order of channels; "
@@ -117,15 +136,16 @@ def split_batch(images: object, layout: Layout = "hwc") -> Iterable[Any]:
     Parameters
     ----------
     images : array, tensor or iterable
-        An array of four dimensions (N, H, W, C) or, with ``layout="chw"``, (N, C, H, W); or an iterable of images of
-        any kind.
+        An array of four dimensions (N, H, W, C) or, with ``layout="chw"``, (N, C, H, W); an array or Series of paths or
+        other objects; or an iterable of images of any kind.
     layout : {"hwc", "chw"}
         Where an array has its channels.
 
     Returns
     -------
     iterable
-        For an array, a list of N views of it. Any other iterable is returned as it is, not consumed.
+        For an array, a list of N views of it, or of the N objects in it. Any other iterable is returned as it is, not
+        consumed.
 
     Raises
     ------
@@ -133,29 +153,31 @@ def split_batch(images: object, layout: Layout = "hwc") -> Iterable[Any]:
         If `images` is a single image or cannot be iterated.
     """
     _check_layout(layout)
-    if _is_array(images):
+    if is_array(images):
         array = _as_array(images)
         if array.ndim == 4:
             return list(array)
+        if array.ndim == 1 and array.dtype.kind in OBJECT_KINDS:
+            return elements(array)
         hint = "; for a single image use detect()" if array.ndim in (2, 3) else ""
         raise ImageError(
             f"images has shape {array.shape}; accepted: a batch of shape {BATCH_SHAPES[layout]} with "
             f"layout={layout!r}, or a list of images{hint}"
         )
-    if _is_pil(images) or isinstance(images, (str, bytes, bytearray, os.PathLike)) or hasattr(images, "read"):
+    if is_single(images) or (isinstance(images, np.ndarray) and not images.ndim):
         raise ImageError(
-            f"images is a single image ({_type_name(images)}); accepted: a list or other iterable of images, "
+            f"images is a single image ({type_name(images)}); accepted: a list or other iterable of images, "
             "or an array of four dimensions; for a single image use detect()"
         )
     if not isinstance(images, Iterable):
         raise ImageError(
-            f"images is of type {_type_name(images)}; accepted: a list or other iterable of images, "
+            f"images is of type {type_name(images)}; accepted: a list or other iterable of images, "
             f"or an array of four dimensions; each image is {ACCEPTED}"
         )
     return images
 
 
-def _check_arguments(color: object, value_range: object, layout: object, max_pixels: object) -> None:
+def _check_arguments(color: object, value_range: object, layout: object, max_pixels: object, exif: object) -> None:
     if color not in ("rgb", "bgr"):
         raise ImageError(f"color is {color!r}; accepted: 'rgb' or 'bgr'")
     if value_range is not None and not _is_range(value_range):
@@ -163,6 +185,8 @@ def _check_arguments(color: object, value_range: object, layout: object, max_pix
     _check_layout(layout)
     if isinstance(max_pixels, bool) or not isinstance(max_pixels, (int, np.integer)) or max_pixels < 1:
         raise ImageError(f"max_pixels is {max_pixels!r}; accepted: a whole number of at least 1")
+    if exif is not None and not isinstance(exif, (bool, np.bool_)):
+        raise ImageError(f"exif is {exif!r}; accepted: True, False or None")
 
 
 def _check_layout(layout: object) -> None:
@@ -176,51 +200,6 @@ def _is_range(value: object) -> bool:
     return tuple(value) in ((0, 1), (0, 255))
 
 
-def _type_name(value: object) -> str:
-    kind = type(value)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _is_instance(value: object, module: str, name: str) -> bool:
-    """Tell whether a value is of a class whose module may not be imported, or may be being imported by a thread."""
-    kind = getattr(sys.modules.get(module), name, None)
-    return kind is not None and isinstance(value, kind)
-
-
-def _is_pil(image: object) -> bool:
-    return _is_instance(image, "PIL.Image", "Image")
-
-
-def _is_array(image: object) -> bool:
-    if type(image) is np.ndarray:
-        return True
-    protocols = ("__array__", "__dlpack__", "__array_interface__", "__cuda_array_interface__")
-    return not _is_pil(image) and not isinstance(image, type) and any(hasattr(image, name) for name in protocols)
-
-
-def _decode(image: object, max_pixels: int) -> tuple[AnyArray, str]:
-    if _is_pil(image):
-        name = "PIL image"
-        return pil_pixels(cast("Any", image), max_pixels, name), name
-    if isinstance(image, (str, os.PathLike)):
-        return read_path(image, max_pixels)
-    if isinstance(image, (bytes, bytearray)):
-        return read_bytes(bytes(image), max_pixels)
-    read = getattr(image, "read", None)
-    if callable(read):
-        try:
-            data = read()
-        except (OSError, ValueError) as error:
-            raise ImageError(f"image is a file object that cannot be read ({error}); accepted: {ACCEPTED}") from error
-        if isinstance(data, bytes):
-            return read_bytes(data, max_pixels)
-        raise ImageError(
-            f"image is a file object that reads {_type_name(data)}; accepted: one opened in binary mode ('rb')"
-        )
-    hint = "; for nested lists pass numpy.asarray(image, dtype='uint8')" if isinstance(image, (list, tuple)) else ""
-    raise ImageError(f"image is of type {_type_name(image)}; accepted: {ACCEPTED}{hint}")
-
-
 def _as_array(image: Any) -> AnyArray:
     """View an array-like object in host memory as a numpy array, copying only where the object cannot be viewed."""
     if type(image) is np.ndarray:
@@ -228,14 +207,14 @@ def _as_array(image: Any) -> AnyArray:
     if not isinstance(image, np.ndarray):
         _check_in_host_memory(image)
     try:
-        if hasattr(image, "__array__") or hasattr(image, "__array_interface__"):
+        if isinstance(image, memoryview) or hasattr(image, "__array__") or hasattr(image, "__array_interface__"):
             array = np.asarray(image)
         else:
             array = np.from_dlpack(image)
     # Foreign code: whatever it raises, this object cannot be read.
     except Exception as error:
         raise ImageError(
-            f"image of type {_type_name(image)} cannot be read as an array ({type(error).__name__}: {error}); "
+            f"image of type {type_name(image)} cannot be read as an array ({type(error).__name__}: {error}); "
             f"accepted: {ACCEPTED}"
         ) from error
     masked = _masked_values(image)
@@ -248,13 +227,13 @@ def _as_array(image: Any) -> AnyArray:
 
 
 def _masked_values(image: Any) -> int:
-    return int(np.ma.getmaskarray(image).sum()) if _is_instance(image, "numpy.ma", "MaskedArray") else 0
+    return int(np.ma.getmaskarray(image).sum()) if is_instance(image, "numpy.ma", "MaskedArray") else 0
 
 
 def _check_in_host_memory(image: Any) -> None:
     device = getattr(image, "device", None)
     where = f"device {device}" if device is not None else "a device other than the host"
-    message = f"image of type {_type_name(image)} is on {where}; accepted: arrays and tensors in host memory (CPU)"
+    message = f"image of type {type_name(image)} is on {where}; accepted: arrays and tensors in host memory (CPU)"
     if hasattr(image, "__dlpack_device__"):
         try:
             kind = int(image.__dlpack_device__()[0])
@@ -285,6 +264,8 @@ def _as_hwc(array: AnyArray, layout: Layout) -> AnyArray:
         hint = " (for a batch use detect_batch())"
     elif array.ndim == 1 and array.dtype == np.uint8:
         hint = " (to decode the bytes of a file pass image.tobytes())"
+    elif array.ndim == 1 and array.dtype.kind in OBJECT_KINDS:
+        hint = " (for several images use detect_batch())"
     raise ImageError(f"image has shape {array.shape} with layout={layout!r}{hint}; accepted: {SHAPES[layout]}")
 
 
@@ -324,10 +305,10 @@ def _float_converter(pixels: AnyArray, value_range: ValueRange | None, name: str
         )
     top = value_range[1]
     with np.errstate(invalid="ignore"):
-        low, high = float(pixels.min()), float(pixels.max())
+        low, high = pixels.min(), pixels.max()
     if not (low >= 0 and high <= top):
         finite = bool(np.isfinite([low, high]).all())
-        found = f"from {low:g} to {high:g}" if finite else "that are not finite (NaN or infinity)"
+        found = f"from {_in_full(low)} to {_in_full(high)}" if finite else "that are not finite (NaN or infinity)"
         raise ImageError(
             f"{name} has values {found} with value_range={value_range!r}; "
             f"accepted: finite values from 0 to {top:g} (clip them if they are meant to be in range)"
@@ -335,6 +316,12 @@ def _float_converter(pixels: AnyArray, value_range: ValueRange | None, name: str
     precision = np.promote_types(dtype, np.float32)
     factor = precision.type(255 / top)
     return lambda block: np.rint(block.astype(precision) * factor).astype(np.uint8)
+
+
+def _in_full(value: Any) -> str:
+    """Write a number with the digits that tell it from every other of its type."""
+    short = f"{value:g}"
+    return short if type(value)(short) == value else str(value)
 
 
 def _to_rgb(pixels: AnyArray, to_bytes: Callable[[AnyArray], AnyArray], color: Color) -> npt.NDArray[np.uint8]:
