@@ -36,7 +36,7 @@ NAMES = {
 
 
 def _importable(name: str) -> bool:
-    return not name.startswith(("backends.torch", "training.", "evaluation.cascade")) or _has_torch()
+    return not name.startswith(("backends.torch", "training", "evaluation.cascade")) or _has_torch()
 
 
 def _has_torch() -> bool:

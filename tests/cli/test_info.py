@@ -58,9 +58,8 @@ def test_instruction_set(available: list[str], forced: str | None, line: str, mo
     assert re.search(r"^isa +(.*)$", run("info"), re.MULTILINE)[1] == line  # type: ignore[index]
 
 
-def test_threads_where_the_system_tells_only_the_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(info.os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(info.os, "cpu_count", lambda: 12)
+def test_threads_are_the_processors_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(info, "usable_processors", lambda: 12)
     assert json.loads(run("info", "--json"))["devices"] == [{"device": "cpu", "threads": 12}]
 
 

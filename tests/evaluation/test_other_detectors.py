@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtcnn_fast.errors import MissingExtraError
-from mtcnn_fast.evaluation import Detections, other_detectors
+from mtcnn_fast.evaluation import other_detectors
 from mtcnn_fast.evaluation.other_detectors import SYSTEMS
 from mtcnn_fast.evaluation.systems import SystemOptions
 
@@ -112,10 +112,8 @@ class TestPeers:
             self.found(monkeypatch, "scrfd", modules)
 
     def test_cascade_cnn(self, monkeypatch):
-        system = other_detectors.OtherDetector("CascadeCNN", {}, lambda image: Detections.none())
-        module = FakeModule(make_system=lambda options: system)
-        found = self.found(monkeypatch, "cascadecnn", {"mtcnn_fast.evaluation.cascade_cnn.system": module})
-        assert len(found) == 0
+        with pytest.raises(MissingExtraError, match="no weights of CascadeCNN are given: --cascadecnn"):
+            self.found(monkeypatch, "cascadecnn", {})
 
     def test_backends_and_packages_that_are_not_there(self, monkeypatch):
         monkeypatch.setattr(other_detectors, "available_backends", lambda: {"cuda": "no driver"})

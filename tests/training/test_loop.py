@@ -296,7 +296,7 @@ def test_bootstrapping_begins_with_few_negatives_and_adds_false_positives():
             mean = images.mean(dim=(1, 2, 3)) * 128 + 127.5 - limit
             return Outputs(torch.stack([-mean, mean], dim=1), None, None)
 
-    found = mining.with_false_positives(ByBrightness(), samples, active, torch.device("cpu"), mining.Group())
+    found = mining.with_false_positives(ByBrightness(), samples, active, torch.device("cpu"), mining.ProcessGroup())
     np.testing.assert_array_equal(found, np.union1d(active, negatives[brightness > limit]))
     assert len(active) < len(found) < len(negatives)
 
