@@ -117,8 +117,8 @@ $(VENV)/pyvenv.cfg:
 
 # The tools that build the wheel stay where they are: pip's own environment for a build lies elsewhere each time, so that
 # all would be compiled again. In a folder that stays, an edited Python file costs the packing alone.
-BUILD_WHEEL = PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) wheel --no-deps --no-build-isolation \
-	-C build-dir=build/make/{wheel_tag}-cuda-$(MTCNN_FAST_CUDA)
+BUILD_WHEEL = CCACHE_BASEDIR="$(CURDIR)" PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) wheel --no-deps --no-build-isolation \
+	-C build-dir=build/make-{wheel_tag}-cuda-$(MTCNN_FAST_CUDA)
 
 $(VENV)/.build: $(VENV)/pyvenv.cfg pyproject.toml
 	$(PIP) install --upgrade 'pip>=25.1'
@@ -154,5 +154,5 @@ $(DEVELOP)/.develop: pyproject.toml
 	$(DEVELOP)/bin/python -m pip --quiet install --upgrade 'pip>=25.1'
 	$(DEVELOP)/bin/python -m pip --quiet install --group build
 	PATH="$(CURDIR)/$(DEVELOP)/bin:$$PATH" $(DEVELOP)/bin/python -m pip --quiet install --no-build-isolation --editable '.[test]' \
-		-C editable.rebuild=true -C build-dir=build/develop/{wheel_tag} -C cmake.define.MTCNN_FAST_WERROR=ON
+		-C editable.rebuild=true -C build-dir=build/develop-{wheel_tag} -C cmake.define.MTCNN_FAST_WERROR=ON
 	touch $@

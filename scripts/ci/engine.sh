@@ -1,6 +1,8 @@
 # The engine beyond the tests: what its kernels export, other processors by emulation, and memory in the long run.
 # The emulator and the compiler for Arm are Debian's.
-PATH="$PWD/.venv/bin:$PATH"
+# The system's CMake goes first, as in a build by pip: another version orders the flags otherwise, and nothing of the
+# compiler's cache would fit.
+PATH="$PATH:$PWD/.venv/bin"
 part() { printf '\n--- %s (at %d s)\n' "$1" "$SECONDS"; }
 
 missing() { for tool in qemu-x86_64 qemu-aarch64 aarch64-linux-gnu-g++; do command -v "$tool" || return 0; done; return 1; }
@@ -15,7 +17,7 @@ build_and_test() {
     cmake --preset "$1"
     cmake --build --preset "$1" --parallel "$JOBS"
     ctest --preset "$1" --parallel "$JOBS"
-    python scripts/ci/kernel_symbols.py "build/$1"
+    .venv/bin/python scripts/ci/kernel_symbols.py "build/$1"
 }
 
 part "native build without sanitizers: C++ tests, exported symbols"
@@ -28,6 +30,6 @@ part "AArch64: cross-compiled, C++ tests under emulation"
 build_and_test aarch64
 
 part "memory"
-python scripts/soak.py --detections 600 --most 1000
-python scripts/soak.py --peak
+.venv/bin/python scripts/soak.py --detections 600 --most 1000
+.venv/bin/python scripts/soak.py --peak
 part "end"
