@@ -82,3 +82,9 @@ class Engine:
             | None,
         ]
     ]: ...
+    def propose(
+        self, images: list[npt.NDArray[np.uint8]], num_threads: int
+    ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]: ...
+    def refine(
+        self, images: list[npt.NDArray[np.uint8]], boxes: list[npt.NDArray[np.float32]], num_threads: int
+    ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]]: ...

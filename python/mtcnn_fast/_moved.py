@@ -40,6 +40,7 @@ MOVED = {
     "face": "faces.face",
     "notebook": "faces.notebook",
     "processors": "_native",
+    "stagewise": "cascade_parts",
     "training.cascade_cnn": "evaluation.cascade_cnn",
     "training.cascade_cnn.calibration": "evaluation.cascade_cnn.calibration",
     "training.cascade_cnn.detector": "evaluation.cascade_cnn.detector",

@@ -12,12 +12,12 @@ from mtcnn_fast._types import Color, Image, Layout, ValueRange
 from mtcnn_fast.backends import batch_size as best_batch_size
 from mtcnn_fast.backends import create_backend, parse_device
 from mtcnn_fast.backends.shared import SharedBackend
+from mtcnn_fast.cascade_parts import CascadeParts
 from mtcnn_fast.checks import Choice, Count
 from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precision
 from mtcnn_fast.errors import ConfigError, ImageError, WeightsError
 from mtcnn_fast.images import load_image, split_batch
 from mtcnn_fast.images.batches import files_ahead, gather
-from mtcnn_fast.stagewise import Stagewise
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _BATCH_PIXELS = 32_000_000
 
 
-class Detector(Stagewise):
+class Detector(CascadeParts):
     """Finds faces and their five landmarks.
 
     Parameters
@@ -55,7 +55,7 @@ precision
 
     Notes
     -----
-    On the devices ``torch:cpu`` and ``cuda`` there are also `propose` and `refine`, the cascade in two parts, and
+    `propose` and `refine` are the cascade in two parts. On the devices ``torch:cpu`` and ``cuda`` there is also
     `detect_tensor`, for images and results that stay on the device.
 
     A detector can be used by several threads at once, serves as a context manager, and can be pickled: the copy makes a

@@ -10,6 +10,7 @@ import numpy as np
 
 from mtcnn_fast._native import find_native, threads_from_environment
 from mtcnn_fast._types import Floats, Image
+from mtcnn_fast.backends.base import check_one_each
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError
 from mtcnn_fast.faces import Faces
 from mtcnn_fast.faces.trace import REASONS, STAGES, STEPS, Dropped, StageTrace
@@ -67,6 +68,21 @@ class NativeBackend:
             size = (image.shape[1], image.shape[0])
             results.append(Faces(boxes, scores, landmarks, size, timings=timings, trace=candidates))
         return results
+
+    @property
+    def on_tensors(self) -> None:
+        """None: images and results are arrays."""
+
+    def propose(self, images: Sequence[Image]) -> list[tuple[Floats, Floats]]:
+        """Find what P-Net takes for faces in each image; see `mtcnn_fast.backends.base.Backend`."""
+        return self._engine.propose(list(images), self._num_threads)
+
+    def refine(self, images: Sequence[Image], boxes: Sequence[Floats]) -> list[Faces]:
+        """Find the faces in given boxes; see `mtcnn_fast.backends.base.Backend`."""
+        check_one_each(images, boxes)
+        found = self._engine.refine(list(images), [np.ascontiguousarray(part) for part in boxes], self._num_threads)
+        sizes = [(image.shape[1], image.shape[0]) for image in images]
+        return [Faces(*arrays, size) for arrays, size in zip(found, sizes, strict=True)]
 
     def warmup(self) -> None:
         """Start the threads and allocate their memory."""

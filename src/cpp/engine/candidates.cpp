@@ -56,6 +56,22 @@ void ImageCandidates::merge(Detections& result, Worker& worker) {
     record(result, kAfterProposals);
 }
 
+void ImageCandidates::hand_out(Detections& result) {
+    result.boxes = std::move(boxes_);
+    result.scores = std::move(scores_);
+}
+
+void ImageCandidates::take_squares_of(const std::vector<Box>& boxes) {
+    for (const Box& box : boxes) {
+        boxes_.push_back(square(box));
+        scores_.push_back(0.0f);
+        if (!window(boxes_.size() - 1).valid()) {
+            boxes_.pop_back();
+            scores_.pop_back();
+        }
+    }
+}
+
 void ImageCandidates::refine(const float* outputs, Detections& result, Worker& worker) {
     accept(outputs, settings_.thresholds[1]);
     record(result, kAfterRNet);

@@ -34,6 +34,12 @@ class ImageCandidates {
     // Suppression over all scales; regressed and square boxes for R-Net.
     void merge(Detections& result, Worker& worker);
 
+    // Moves boxes and scores of the candidates to the result, which is the end of them.
+    void hand_out(Detections& result);
+
+    // Makes candidates of the given boxes, enlarged to squares; those that no network can crop are left out.
+    void take_squares_of(const std::vector<Box>& boxes);
+
     // Keeps what R-Net takes for faces, of the same candidates in the same order, kCropOutputs floats each.
     void refine(const float* outputs, Detections& result, Worker& worker);
 

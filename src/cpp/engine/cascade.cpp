@@ -55,7 +55,7 @@ float logit_floor(float threshold) {
 
 }  // namespace
 
-// One call of Cascade::detect.
+// One call of Cascade.
 class Detection {
   public:
     Detection(Cascade& cascade, std::span<const ImageView> images, const CascadeSettings& settings,
@@ -76,11 +76,26 @@ class Detection {
         }
     }
 
-    std::vector<Detections> run() {
+    std::vector<Detections> detect() {
         propose();
-        for_images(kProposals, [&](ImageState& image, Detections& result, Worker& worker) {
-            merge_proposals(image, result, worker);
-        });
+        return refine();
+    }
+
+    std::vector<Detections> proposals() {
+        propose();
+        for_images(kProposals,
+                   [](ImageState& image, Detections& result, Worker&) { image.candidates.hand_out(result); });
+        return std::move(results_);
+    }
+
+    std::vector<Detections> faces_in(std::span<const std::vector<Box>> boxes) {
+        for (std::size_t i = 0; i < images_.size(); ++i) images_[i].candidates.take_squares_of(boxes[i]);
+        return refine();
+    }
+
+  private:
+    // R-Net and O-Net on the candidates.
+    std::vector<Detections> refine() {
         run_on_crops(kRNetStage, cascade_.kernels_.rnet, cascade_.weights_.rnet(), {kRNetCrop, kRNet});
         for_images(kRefinement, [&](ImageState& image, Detections& result, Worker& worker) {
             image.candidates.refine(outputs_of(image), result, worker);
@@ -92,15 +107,22 @@ class Detection {
         return std::move(results_);
     }
 
-  private:
     Worker& worker(int i) {
         auto& slot = workers_[static_cast<std::size_t>(i)];
         if (!slot) slot = cascade_.take_worker();
         return *slot;
     }
 
-    // P-Net on every tile of every level, largest tiles first.
+    // Proposals of P-Net over all levels, regressed and square.
     void propose() {
+        scan();
+        for_images(kProposals, [&](ImageState& image, Detections& result, Worker& worker) {
+            merge_proposals(image, result, worker);
+        });
+    }
+
+    // P-Net on every tile of every level, largest tiles first.
+    void scan() {
         const double started = now();
         for (std::size_t i = 0; i < images_.size(); ++i) plan_tiles(static_cast<std::int32_t>(i));
         std::vector<std::size_t> order(tiles_.size());
@@ -294,7 +316,17 @@ void Cascade::give_worker(std::unique_ptr<Worker> worker) {
 
 std::vector<Detections> Cascade::detect(std::span<const ImageView> images, const CascadeSettings& settings,
                                         const Runner& runner, int workers, bool profile, bool trace) {
-    return Detection(*this, images, settings, runner, workers, profile, trace).run();
+    return Detection(*this, images, settings, runner, workers, profile, trace).detect();
+}
+
+std::vector<Detections> Cascade::propose(std::span<const ImageView> images, const CascadeSettings& settings,
+                                         const Runner& runner, int workers) {
+    return Detection(*this, images, settings, runner, workers, false, false).proposals();
+}
+
+std::vector<Detections> Cascade::refine(std::span<const ImageView> images, std::span<const std::vector<Box>> boxes,
+                                        const CascadeSettings& settings, const Runner& runner, int workers) {
+    return Detection(*this, images, settings, runner, workers, false, false).faces_in(boxes);
 }
 
 }  // namespace mtcnn_fast::engine

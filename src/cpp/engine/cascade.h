@@ -34,6 +34,15 @@ class Cascade {
     std::vector<Detections> detect(std::span<const ImageView> images, const CascadeSettings& settings,
                                    const Runner& runner, int workers, bool profile, bool trace);
 
+    // What P-Net proposes in each image, regressed and square: boxes and scores (sections 1 and 2).
+    std::vector<Detections> propose(std::span<const ImageView> images, const CascadeSettings& settings,
+                                    const Runner& runner, int workers);
+
+    // The faces in the given boxes of each image, which are enlarged to squares (sections 3 and 4). There is one list
+    // of boxes for each image.
+    std::vector<Detections> refine(std::span<const ImageView> images, std::span<const std::vector<Box>> boxes,
+                                   const CascadeSettings& settings, const Runner& runner, int workers);
+
   private:
     friend class Detection;
     std::unique_ptr<Worker> take_worker();

@@ -69,31 +69,86 @@ class Engine {
 
     std::string isa() const { return isa_.name; }
 
-    // `num_threads` of 0 means one thread for each processor.
+    // `num_threads` of 0 means one thread for each processor, here and below.
     py::list detect(const py::list& images, py::ssize_t num_threads, bool profile, bool trace) {
-        require(num_threads >= 0 && num_threads <= kMaxThreads, "num_threads must be from 0 to 1024", num_threads);
-        std::vector<ImageView> views;
-        views.reserve(images.size());
-        for (const auto& image : images) {
-            views.push_back(image_view(py::cast<py::array>(image), engine::kMaxDetectedSide));
-        }
-        std::vector<Detections> detections;
-        {
-            ReleasedGil released;
-            const int threads = num_threads > 0 ? static_cast<int>(num_threads) : available_threads();
-            const engine::Runner runner = [&](std::int64_t n, const engine::Task& task) {
-                ThreadPool::shared().run(n, threads, task, [&] { released.check_signals(); });
-            };
-            detections = cascade_.detect(views, settings_, runner, threads, profile, trace);
-        }
+        const std::vector<ImageView> views = image_views(images);
+        const std::vector<Detections> detections =
+            without_gil(num_threads, [&](const engine::Runner& runner, int threads) {
+                return cascade_.detect(views, settings_, runner, threads, profile, trace);
+            });
         py::list results;
         for (const Detections& found : detections) results.append(convert(found, profile, trace));
         return results;
     }
 
+    py::list propose(const py::list& images, py::ssize_t num_threads) {
+        const std::vector<ImageView> views = image_views(images);
+        const std::vector<Detections> proposals =
+            without_gil(num_threads, [&](const engine::Runner& runner, int threads) {
+                return cascade_.propose(views, settings_, runner, threads);
+            });
+        py::list results;
+        for (const Detections& found : proposals) {
+            results.append(py::make_tuple(boxes_array(found.boxes), scores_array(found.scores)));
+        }
+        return results;
+    }
+
+    py::list refine(const py::list& images, const py::list& boxes, py::ssize_t num_threads) {
+        const std::vector<ImageView> views = image_views(images);
+        if (boxes.size() != images.size()) throw py::value_error("there must be one array of boxes for each image");
+        std::vector<std::vector<Box>> given;
+        given.reserve(boxes.size());
+        for (const auto& part : boxes) given.push_back(box_list(py::cast<py::array>(part)));
+        const std::vector<Detections> detections =
+            without_gil(num_threads, [&](const engine::Runner& runner, int threads) {
+                return cascade_.refine(views, given, settings_, runner, threads);
+            });
+        py::list results;
+        for (const Detections& found : detections) {
+            results.append(py::make_tuple(boxes_array(found.boxes), scores_array(found.scores),
+                                          to_array(found.landmarks, landmarks_shape(found))));
+        }
+        return results;
+    }
+
   private:
+    static std::vector<ImageView> image_views(const py::list& images) {
+        std::vector<ImageView> views;
+        views.reserve(images.size());
+        for (const auto& image : images) {
+            views.push_back(image_view(py::cast<py::array>(image), engine::kMaxDetectedSide));
+        }
+        return views;
+    }
+
+    static std::vector<Box> box_list(const py::array& array) {
+        if (!py::isinstance<py::array_t<float, py::array::c_style>>(array) || array.ndim() != 2 ||
+            array.shape(1) != 4) {
+            throw py::value_error("boxes must be C-contiguous (N, 4) float32 arrays, got " + describe(array));
+        }
+        std::vector<Box> boxes(static_cast<std::size_t>(array.shape(0)));
+        if (!boxes.empty()) std::memcpy(boxes.data(), array.data(), boxes.size() * sizeof(Box));
+        return boxes;
+    }
+
+    static std::vector<py::ssize_t> landmarks_shape(const Detections& found) {
+        return {static_cast<py::ssize_t>(found.boxes.size()), 5, 2};
+    }
+
+    // Calls work(runner, threads) with the GIL released, and returns what it returns.
+    template <class Work>
+    static std::vector<Detections> without_gil(py::ssize_t num_threads, const Work& work) {
+        require(num_threads >= 0 && num_threads <= kMaxThreads, "num_threads must be from 0 to 1024", num_threads);
+        ReleasedGil released;
+        const int threads = num_threads > 0 ? static_cast<int>(num_threads) : available_threads();
+        const engine::Runner runner = [&](std::int64_t n, const engine::Task& task) {
+            ThreadPool::shared().run(n, threads, task, [&] { released.check_signals(); });
+        };
+        return work(runner, threads);
+    }
+
     static py::tuple convert(const Detections& found, bool profile, bool trace) {
-        const auto n = static_cast<py::ssize_t>(found.boxes.size());
         py::object seconds = py::none();
         if (profile) seconds = py::cast(std::vector<double>(found.seconds.begin(), found.seconds.end()));
         py::object steps = py::none();
@@ -110,7 +165,7 @@ class Engine {
             steps = std::move(list);
         }
         return py::make_tuple(boxes_array(found.boxes), scores_array(found.scores),
-                              to_array(found.landmarks, {n, 5, 2}), std::move(seconds), std::move(steps));
+                              to_array(found.landmarks, landmarks_shape(found)), std::move(seconds), std::move(steps));
     }
 
     const CascadeSettings settings_;
@@ -156,8 +211,9 @@ void register_engine(py::module_& m) {
              py::arg("nms_thresholds"), py::arg("zero_border"), py::arg("rcnn_coding"), py::arg("max_faces"),
              py::arg("isa"), py::arg("direct"))
         .def_property_readonly("isa", &Engine::isa)
-        .def("detect", &Engine::detect, py::arg("images"), py::arg("num_threads"), py::arg("profile"),
-             py::arg("trace"));
+        .def("detect", &Engine::detect, py::arg("images"), py::arg("num_threads"), py::arg("profile"), py::arg("trace"))
+        .def("propose", &Engine::propose, py::arg("images"), py::arg("num_threads"))
+        .def("refine", &Engine::refine, py::arg("images"), py::arg("boxes"), py::arg("num_threads"));
 }
 
 }  // namespace mtcnn_fast

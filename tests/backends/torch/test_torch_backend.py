@@ -81,13 +81,13 @@ def test_propose_and_refine_make_detect(backend, face):
 
 def test_refine_of_a_tracked_box(backend, face):
     (expected,) = backend.detect([face])
-    found, nothing = backend.refine([face, face], [expected.boxes + 3, []])
+    found, nothing = backend.refine([face, face], [expected.boxes + 3, np.empty((0, 4), np.float32)])
     assert len(found) == 1
     assert len(nothing) == 0
     np.testing.assert_allclose(found.boxes, expected.boxes, atol=10)
     assert backend.refine([], []) == []
-    with pytest.raises(ImageError, match="boxes must have one entry for each of the 1 images, got 2"):
-        backend.refine([face], [[], []])
+    with pytest.raises(ConfigError, match="boxes must have one entry for each of the 1 images, got 2"):
+        backend.refine([face], [expected.boxes, expected.boxes])
 
 
 def test_the_detector_has_the_parts_too(backend, face):
@@ -160,7 +160,7 @@ def test_parts_of_the_cascade_are_split_too(backend, face, limited):
     assert sizes == [2, 1, 1]
     limited("refine", 0, SIZE_ERRORS[0])
     with pytest.raises(BackendError, match="memory does not hold one image of 120x120 with 2 boxes"):
-        backend.refine([face], [np.zeros((2, 4))])
+        backend.refine([face], [np.zeros((2, 4), np.float32)])
 
 
 def test_memory_too_small_for_one_image_is_an_error(backend, face, limited):

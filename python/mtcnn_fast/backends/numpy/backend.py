@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._types import Floats, Image, Overlap
+from mtcnn_fast.backends.base import check_one_each
 from mtcnn_fast.backends.numpy import steps as ops
 from mtcnn_fast.backends.numpy.nets import ONet, PNet, RNet
 from mtcnn_fast.backends.recorder import Recorder
@@ -58,6 +59,33 @@ class NumpyBackend:
             results.append(Faces(boxes, scores, landmarks, size, timings=timings, trace=candidates))
         return results
 
+    @property
+    def on_tensors(self) -> None:
+        """None: images and results are arrays."""
+
+    def propose(self, images: Sequence[Image]) -> list[tuple[Floats, Floats]]:
+        """Find what P-Net takes for faces in each image; see `mtcnn_fast.backends.base.Backend`."""
+        results = []
+        for image in images:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                _, boxes, scores = self._proposals(image, Recorder(tracing=False))
+            results.append((boxes, scores))
+        return results
+
+    def refine(self, images: Sequence[Image], boxes: Sequence[Floats]) -> list[Faces]:
+        """Find the faces in given boxes; see `mtcnn_fast.backends.base.Backend`."""
+        check_one_each(images, boxes)
+        results = []
+        for image, given in zip(images, boxes, strict=True):
+            height, width = image.shape[:2]
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                squares = ops.square(given) if len(given) else given
+                squares = squares[ops.crop_valid(squares, height, width)]
+                integral = ops.integral_image(image) if len(squares) else None
+                found = self._faces(integral, squares, Recorder(tracing=False))
+            results.append(Faces(*found, (width, height)))
+        return results
+
     def warmup(self) -> None:
         """Do nothing: there is nothing to allocate or compile ahead."""
 
@@ -66,22 +94,32 @@ class NumpyBackend:
 
     def _cascade(self, image: Image, record: Recorder) -> tuple[Floats, Floats, Floats]:
         """Return boxes, scores and landmarks of the faces in one image."""
+        integral, boxes, _ = self._proposals(image, record)
+        return self._faces(integral, boxes, record)
+
+    def _proposals(self, image: Image, record: Recorder) -> tuple[npt.NDArray[Any] | None, Floats, Floats]:
+        """Return the integral image, and boxes and scores of P-Net's proposals; no scale, no integral image."""
         config = self._config
         height, width = image.shape[:2]
-        boxes = np.empty((0, 4), np.float32)
         scales = ops.pyramid_scales(height, width, config.min_face_size, config.factor, config.max_face_size)
-        if scales:
-            with record.time("pyramid"):
-                integral = ops.integral_image(image)
-            boxes = self._propose(integral, scales, record)
-        if len(boxes):
-            boxes = self._refine(integral, boxes, record)
-        if len(boxes):
-            return self._output(integral, boxes, record)
-        return boxes, np.empty(0, np.float32), np.empty((0, 5, 2), np.float32)
+        if not scales:
+            return None, np.empty((0, 4), np.float32), np.empty(0, np.float32)
+        with record.time("pyramid"):
+            integral = ops.integral_image(image)
+        return integral, *self._propose(integral, scales, record)
 
-    def _propose(self, integral: npt.NDArray[Any], scales: list[float], record: Recorder) -> Floats:
-        """Section 2: the boxes ``(N, 4)`` that P-Net proposes over all scales, regressed and square."""
+    def _faces(
+        self, integral: npt.NDArray[Any] | None, boxes: Floats, record: Recorder
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return boxes, scores and landmarks of the faces among square boxes ``(N, 4)``."""
+        if integral is not None and len(boxes):
+            boxes = self._refine(integral, boxes, record)
+            if len(boxes):
+                return self._output(integral, boxes, record)
+        return np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty((0, 5, 2), np.float32)
+
+    def _propose(self, integral: npt.NDArray[Any], scales: list[float], record: Recorder) -> tuple[Floats, Floats]:
+        """Section 2: boxes ``(N, 4)`` and scores of what P-Net proposes over all scales, regressed and square."""
         parts = [self._scan(integral, scale, record) for scale in scales]
         with record.time("proposals"):
             boxes, scores, offsets = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -114,7 +152,7 @@ class NumpyBackend:
             record.candidates("rnet", boxes, scores)
             kept = _suppress(boxes, scores, self._config.nms_thresholds[2], record)
             boxes = ops.square(ops.regress(boxes[kept], offsets[kept], self._coding, extra=1))
-            return self._croppable(integral, boxes, scores[kept], "refinement", record)
+            return self._croppable(integral, boxes, scores[kept], "refinement", record)[0]
 
     def _output(self, integral: npt.NDArray[Any], boxes: Floats, record: Recorder) -> tuple[Floats, Floats, Floats]:
         """Section 4: boxes ``(N, 4)``, scores ``(N,)`` and landmarks ``(N, 5, 2)`` of what O-Net takes for faces."""
@@ -155,12 +193,12 @@ class NumpyBackend:
 
     def _croppable(
         self, integral: npt.NDArray[Any], boxes: Floats, scores: Floats, step: str, record: Recorder
-    ) -> Floats:
+    ) -> tuple[Floats, Floats]:
         """Drop the boxes that the next stage cannot crop: without area, or with no pixel inside the image."""
         valid = ops.crop_valid(boxes, integral.shape[1] - 1, integral.shape[2] - 1)
         record.drop(boxes, scores, ~valid, "degenerate")
         record.candidates(step, boxes[valid], scores[valid])
-        return boxes[valid]
+        return boxes[valid], scores[valid]
 
 
 def _suppress(

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from mtcnn_fast._types import Floats, Image
+from mtcnn_fast.backends.base import check_one_each
+from mtcnn_fast.backends.numpy import steps as numpy_steps
 from mtcnn_fast.backends.recorder import Recorder
 from mtcnn_fast.backends.torch.cascade import BatchSizes, Cascade, empty_candidates
 from mtcnn_fast.backends.torch.cpu_steps import CpuOps
@@ -189,23 +191,19 @@ class TorchBackend:
                 batch = self._ops.upload([np.ascontiguousarray(image.numpy()) for image in pictures], plan)
             return self._cascade.detect(batch, room, Observer())
 
+    @property
+    def on_tensors(self) -> TorchBackend:
+        """The backend itself."""
+        return self
+
     def propose(self, images: Sequence[Image]) -> list[tuple[Floats, Floats]]:
-        """Return P-Net's proposals for each image, regressed and square: boxes ``(N, 4)`` and scores ``(N,)``."""
+        """Find what P-Net takes for faces in each image; see `mtcnn_fast.backends.base.Backend`."""
         return self._in_parts(images, self._propose)
 
-    def refine(self, images: Sequence[Image], boxes: Sequence[npt.ArrayLike]) -> list[Faces]:
-        """Find the faces in given boxes, by R-Net and O-Net alone: for boxes that come from a tracker, say.
-
-        Parameters
-        ----------
-        images : sequence of (H, W, 3) uint8 ndarray
-        boxes : sequence of (N, 4) array_like
-            For each image, corners in pixels. The networks were trained on squares: others are enlarged to one.
-        """
-        parts = [np.array(part, np.float32).reshape(-1, 4) for part in boxes]
-        if len(parts) != len(images):
-            raise ImageError(f"boxes must have one entry for each of the {len(images)} images, got {len(parts)}")
-        return self._in_parts(list(zip(images, parts, strict=True)), self._refine)
+    def refine(self, images: Sequence[Image], boxes: Sequence[Floats]) -> list[Faces]:
+        """Find the faces in given boxes; see `mtcnn_fast.backends.base.Backend`."""
+        check_one_each(images, boxes)
+        return self._in_parts(list(zip(images, boxes, strict=True)), self._refine)
 
     def _refine(self, items: Sequence[tuple[Image, Floats]]) -> list[Faces]:
         images, boxes = [image for image, _ in items], [part for _, part in items]
@@ -284,7 +282,12 @@ class TorchBackend:
         count = int(found.count)
         index = found.images[:count].cpu().numpy()
         boxes, scores = found.boxes[:count].cpu().numpy(), found.scores[:count].cpu().numpy()
-        return [(boxes[index == image], scores[index == image]) for image in range(len(images))]
+        results = []
+        for image, (height, width) in enumerate(plan.sizes):
+            mine = np.flatnonzero(index == image)
+            mine = mine[numpy_steps.crop_valid(boxes[mine], height, width)]
+            results.append((boxes[mine], scores[mine]))
+        return results
 
     def _in_parts(self, items: Sequence[_Item], run: Callable[[Sequence[_Item]], list[_Result]]) -> list[_Result]:
         return run_in_parts(items, run, device=self.name, describe=_describe, make_room=self._give_memory_back)

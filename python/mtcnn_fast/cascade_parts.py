@@ -1,8 +1,8 @@
-"""What only a detector on torch can do: parts of the cascade, and tensors that stay on the device."""
+"""The part of `mtcnn_fast.Detector` that runs the cascade in parts, and on tensors that stay on the device."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,19 +14,16 @@ from mtcnn_fast.images import load_image
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mtcnn_fast.backends.base import Backend
     from mtcnn_fast.backends.shared import SharedBackend
-    from mtcnn_fast.backends.torch.backend import TorchBackend
     from mtcnn_fast.backends.torch.steps import FacesTensor
     from mtcnn_fast.config import DetectorConfig
     from mtcnn_fast.faces import Faces
 
+_BOXES = Array((None, 4))
 
-class Stagewise:
-    """The part of `mtcnn_fast.Detector` that needs the device ``torch:cpu`` or ``cuda``.
 
-    Each method raises `BackendUnavailableError` on other devices.
-    """
+class CascadeParts:
+    """Methods of `mtcnn_fast.Detector` beside its detection of images."""
 
     _config: DetectorConfig
     _shared: SharedBackend
@@ -51,9 +48,15 @@ class Stagewise:
         ------
         ImageError
             If a tensor has another type, shape or device.
+        BackendUnavailableError
+            If the detector is on a device other than ``torch:cpu`` and ``cuda``.
         """
         with self._shared.lent() as backend:
-            return _on_torch(backend, "detect_tensor").detect_tensor(images)
+            if backend.on_tensors is None:
+                raise BackendUnavailableError(
+                    f"detect_tensor needs a detector on torch:cpu or cuda, and this one is on {backend.name!r}"
+                )
+            return backend.on_tensors.detect_tensor(images)
 
     def propose(
         self,
@@ -73,7 +76,7 @@ class Stagewise:
         Returns
         -------
         boxes : (N, 4) float32 ndarray
-            Corners of squares, in pixels, regressed; they may leave the image.
+            Corners of squares, in pixels, regressed; they may leave the image, but not wholly.
         scores : (N,) float32 ndarray
 
         Raises
@@ -82,11 +85,10 @@ class Stagewise:
             As for `mtcnn_fast.Detector.detect`.
         """
         with self._shared.lent() as backend:
-            steps = _on_torch(backend, "propose")
             pixels = load_image(
                 image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
             )
-            return steps.propose([pixels])[0]
+            return backend.propose([pixels])[0]
 
     def refine(
         self,
@@ -104,7 +106,8 @@ class Stagewise:
         image, color, value_range, layout
             As for `mtcnn_fast.Detector.detect`.
         boxes : (N, 4) array_like
-            Corners in pixels, finite. The networks were trained on squares: others are enlarged to one.
+            Corners in pixels, finite. The networks were trained on squares: other boxes are enlarged to one about
+            their centre. A box without a pixel inside the image is left out.
 
         Returns
         -------
@@ -118,18 +121,9 @@ class Stagewise:
         ImageError, BackendError
             As for `mtcnn_fast.Detector.detect`.
         """
-        corners = Array((None, 4))("boxes", boxes)
+        corners = _BOXES("boxes", boxes)
         with self._shared.lent() as backend:
-            steps = _on_torch(backend, "refine")
             pixels = load_image(
                 image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
             )
-            return steps.refine([pixels], [corners])[0]
-
-
-def _on_torch(backend: Backend, method: str) -> TorchBackend:
-    if not hasattr(backend, method):
-        raise BackendUnavailableError(
-            f"{method} needs a detector on torch:cpu or cuda, and this one is on {backend.name!r}"
-        )
-    return cast("TorchBackend", backend)
+            return backend.refine([pixels], [corners])[0]
