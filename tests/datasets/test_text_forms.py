@@ -13,7 +13,6 @@ from mtcnn_fast import datasets
 from mtcnn_fast.datasets.fddb import read_published_rocs, read_roc
 from mtcnn_fast.datasets.image_files import image_file
 from mtcnn_fast.errors import DataError
-
 from mtcnn_fast.evaluation.landmarks import read_landmark_predictions
 from mtcnn_fast.evaluation.prediction_files import read_fddb_detections, read_widerface_predictions
 
