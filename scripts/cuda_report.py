@@ -24,7 +24,11 @@ USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
 THREADS = {
     "resize_pyramid": 256, "crop_pad_resize": 192, "scan_chunks": 1024, "nms_find_segments": 256, "nms_suppress": 512,
     "nms_copy_kept": 256, "gather": 256, "pack_faces": 256, "select_count": 256, "select_scatter": 256,
+    "pnet<32x16>": 256, "pnet<16x16>": 128,
 }  # fmt: skip
+
+#: Bytes that a launch asks for beside what ptxas counts, by kernel: `PNetPlan.shared_memory`.
+DYNAMIC_SHARED = {"pnet<32x16>": 73_472, "pnet<16x16>": 42_240}
 
 #: Per multiprocessor: threads, blocks, bytes of shared memory (CUDA C++ Programming Guide, compute capabilities). All
 #: have 65,536 registers, given out in units of 256 a warp.
@@ -48,7 +52,12 @@ class Kernel:
 
     @property
     def threads(self) -> int:
-        return THREADS[self.name.split("<")[0]]
+        return THREADS.get(self.name) or THREADS[self.name.split("<")[0]]
+
+    @property
+    def fits(self) -> bool:
+        """Whether a block's shared memory is there: the driver keeps 1 KB of each block's."""
+        return self.shared + 1024 <= LIMITS[self.architecture][2]
 
     @property
     def occupancy(self) -> float:
@@ -66,6 +75,8 @@ def kernel_name(mangled: str) -> str:
     match = re.search(r"(\w+)_kernel", demangled)
     if match is None:
         raise SystemExit(f"not one of our kernels: {demangled}")
+    if tile := re.search(r"Tile<(\d+), (\d+)>", demangled):
+        return f"{match[1]}<{tile[1]}x{tile[2]}>"
     detail = re.search(r"(float|__half|\w+Selector)>", demangled)
     return match[1] + (f"<{detail[1]}>" if detail else "")
 
@@ -78,9 +89,18 @@ def read_log(log: str) -> list[Kernel]:
         elif found := SPILLS.search(line):
             spills = int(found[2]) + int(found[3])
         elif current and (used := USED.search(line)):
-            kernels.append(Kernel(kernel_name(current[0]), current[1], int(used[1]), int(used[2] or 0), spills))
+            name = kernel_name(current[0])
+            shared = int(used[2] or 0) + DYNAMIC_SHARED.get(name, 0)
+            kernels.append(Kernel(name, current[1], int(used[1]), shared, spills))
             current = None
     return sorted(set(kernels), key=lambda kernel: (kernel.name, int(kernel.architecture[3:])))
+
+
+def cell(kernel: Kernel | None) -> str:
+    """Return registers and occupancy, or a dash where another kernel takes this one's place."""
+    if kernel is None:
+        return ""
+    return f"{kernel.registers}, {kernel.occupancy:.0%}" if kernel.fits else "—"
 
 
 def kernel_table(kernels: list[Kernel]) -> str:
@@ -92,7 +112,7 @@ def kernel_table(kernels: list[Kernel]) -> str:
         mine = {k.architecture: k for k in kernels if k.name == name}
         first = next(iter(mine.values()))
         cells = [f"`{name}`", first.threads, max(k.shared for k in mine.values()), sum(k.spills for k in mine.values())]
-        cells += [f"{mine[a].registers}, {mine[a].occupancy:.0%}" if a in mine else "" for a in architectures]
+        cells += [cell(mine.get(a)) for a in architectures]
         rows.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(rows)
 

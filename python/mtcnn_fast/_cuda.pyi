@@ -2,7 +2,7 @@
 
 The arrays of one call lie on one device. `stream` is the handle of a CUDA stream on it, 0 for the default stream. A
 call queues its work there and returns without waiting. Counts are ``(1,)`` int32 arrays in device memory; None counts
-everything. The module sets ``overflow``, ``(1,)`` int32, to a number other than 0 if a list was too short.
+everything. ``selected`` and ``wanted`` receive the length that a list would have had without its capacity.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,13 @@ class Status(TypedDict):
     problem: str
 
 class Device(TypedDict):
-    """Memory is in bytes; `problem` is empty where the kernels run on the device."""
+    """Memory is in bytes, `shared_memory` that of a block; `problem` is empty where the kernels run on the device."""
 
     name: str
     capability: tuple[int, int]
     multiprocessors: int
     memory: int
+    shared_memory: int
     problem: str
 
 def status() -> Status: ...
@@ -110,6 +111,49 @@ def batched_nms(
     stream: int,
 ) -> None: ...
 
+class PNetLevel:
+    """One level for `pnet`: its image, its size, the segment it is for suppression, its scale."""
+
+    def __init__(self, image: int, height: int, width: int, segment: int, scale: float) -> None: ...
+    @property
+    def image(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def segment(self) -> int: ...
+    @property
+    def scale(self) -> float: ...
+
+class PNetPlan:
+    """The work of one `pnet`, in tiles that fit `shared_memory` bytes, and the table for `proposals`.
+
+    `cells` is the length of the scores; `tile` is the width and height of a tile in cells.
+    """
+
+    def __init__(self, images: Sequence[Image], levels: Sequence[PNetLevel], *, shared_memory: int) -> None: ...
+    @property
+    def table(self) -> bytes: ...
+    @property
+    def proposal_table(self) -> bytes: ...
+    @property
+    def chunks(self) -> int: ...
+    @property
+    def cells(self) -> int: ...
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def tile(self) -> tuple[int, int]: ...
+    @property
+    def shared_memory(self) -> int: ...
+
+def pnet_weights(tensors: dict[str, Any]) -> bytes:
+    """Pack P-Net's tensors (`mtcnn_fast.weights.spec`) for the kernel."""
+
+def pnet(plan: PNetPlan, table: Any, weights: Any, scores: Any, offsets: Any, *, stream: int) -> None:
+    """Compute scores ``(cells,)`` and offsets ``(4 * cells,)``: for each level ``(4, rows, columns)``."""
+
 class ProposalMap:
     """P-Net's output for levels of one size: ``(slots, rows, columns)`` and ``(slots, 4, rows, columns)`` float32."""
 
@@ -127,8 +171,6 @@ class ProposalLevel:
     ) -> None: ...
     @property
     def map(self) -> int: ...
-    @property
-    def slot(self) -> int: ...
     @property
     def rows(self) -> int: ...
     @property
@@ -161,7 +203,7 @@ def proposals(
     segments: Any,
     images: Any,
     count: Any,
-    overflow: Any,
+    selected: Any,
     workspace: Any,
     *,
     append: bool = False,
@@ -185,6 +227,9 @@ class Candidates:
     @property
     def images(self) -> Any: ...
 
+#: Lists whose capacity the caller chooses, in the order of ``wanted``: proposals, R-Net, O-Net, faces of an image.
+LISTS: int
+
 def filter_workspace_size(length: int) -> int: ...
 def filter_candidates(
     candidates: Candidates,
@@ -194,7 +239,7 @@ def filter_candidates(
     threshold: float,
     out: Candidates,
     out_count: Any,
-    overflow: Any,
+    selected: Any,
     workspace: Any,
     *,
     stream: int,
@@ -204,6 +249,8 @@ def gather_candidates(
     kept: Any,
     count: Any,
     out: Candidates,
+    out_count: Any,
+    wanted: Any,
     *,
     regress: bool = False,
     inclusive: bool = False,
@@ -218,7 +265,9 @@ def pack_faces(
     scores: Any,
     landmarks: Any,
     counts: Any,
+    wanted: Any,
     overflow: Any,
     *,
+    limits: tuple[int, int, int],
     stream: int,
 ) -> None: ...

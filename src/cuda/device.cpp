@@ -74,7 +74,8 @@ std::vector<DeviceInfo> device_infos() {
         cudaDeviceProp properties{};
         check(cudaGetDeviceProperties(&properties, i), "cudaGetDeviceProperties(" + std::to_string(i) + ")");
         infos.push_back({properties.name, properties.major, properties.minor, properties.multiProcessorCount,
-                         properties.totalGlobalMem, capability_problem(properties.major, properties.minor)});
+                         properties.totalGlobalMem, properties.sharedMemPerBlockOptin,
+                         capability_problem(properties.major, properties.minor)});
     }
     return infos;
 }

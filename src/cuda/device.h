@@ -21,8 +21,9 @@ struct DeviceInfo {
     int major;
     int minor;
     int multiprocessors;
-    size_t memory;        // bytes
-    std::string problem;  // why this module's kernels do not run on it; empty if they do
+    size_t memory;         // bytes
+    size_t shared_memory;  // bytes that a block may ask for
+    std::string problem;   // why this module's kernels do not run on it; empty if they do
 };
 
 // Of every device; empty without one.

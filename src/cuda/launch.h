@@ -14,11 +14,13 @@ namespace mtcnn_fast::cuda {
 inline constexpr int kWarp = 32;
 inline constexpr unsigned kWholeWarp = 0xffffffffu;
 
-// Before a loop whose body nvcc must not repeat.
+// Before a loop whose body nvcc must not repeat, and one that it must resolve, so that arrays become registers.
 #ifdef __CUDACC__
 #define MF_NO_UNROLL _Pragma("unroll 1")
+#define MF_UNROLL _Pragma("unroll")
 #else
 #define MF_NO_UNROLL
+#define MF_UNROLL
 #endif
 
 template <typename T>
@@ -32,7 +34,11 @@ struct Launch {
     dim3 grid;
     unsigned threads;
     cudaStream_t stream;
+    size_t shared_memory = 0;  // bytes that the kernel uses beside what it declares
 };
+
+// What every device grants a block without being asked.
+inline constexpr size_t kGrantedSharedMemory = 48 * 1024;
 
 // Does nothing for an empty grid. Never synchronises: an error while the kernel runs surfaces at the caller's next
 // synchronisation.
@@ -43,10 +49,17 @@ void launch(const Launch& how, void (*kernel)(Params...), const Args&... args) {
     config.gridDim = how.grid;
     config.blockDim = dim3(how.threads);
     config.stream = how.stream;
-    const cudaError_t error = cudaLaunchKernelEx(&config, kernel, static_cast<Params>(args)...);
+    config.dynamicSmemBytes = how.shared_memory;
+    cudaError_t error = cudaSuccess;
+    if (how.shared_memory > kGrantedSharedMemory) {
+        error = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                     static_cast<int>(how.shared_memory));
+    }
+    if (error == cudaSuccess) error = cudaLaunchKernelEx(&config, kernel, static_cast<Params>(args)...);
     if (error == cudaSuccess) return;
     check(error, std::string(how.kernel) + " (" + how.shapes + "; grid " + std::to_string(how.grid.x) + "x" +
-                     std::to_string(how.grid.y) + ", block " + std::to_string(how.threads) + ")");
+                     std::to_string(how.grid.y) + ", block " + std::to_string(how.threads) + ", shared memory " +
+                     std::to_string(how.shared_memory) + ")");
 }
 
 // Every piece of a workspace, and every table or image that Python places in one allocation, begins at a multiple of

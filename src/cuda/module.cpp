@@ -11,6 +11,7 @@ PYBIND11_MODULE(_cuda, m) {
     register_resize_pyramid(m);
     register_crop_pad_resize(m);
     register_batched_nms(m);
+    register_pnet(m);
     register_proposals(m);
     register_candidates(m);
 }

@@ -35,16 +35,16 @@ struct ProposalSelector {
         const ProposalLevel& level = level_of(item);
         const int64_t cell = item - int64_t{level.first_chunk} * kSelectChunk;
         const int64_t cells = int64_t{level.rows} * level.columns;
-        return cell < cells && maps.scores[level.map][level.slot * cells + cell] >= threshold;
+        return cell < cells && maps.scores[level.map][level.scores_at + cell] >= threshold;
     }
 
     __device__ void put(int64_t item, int64_t slot) const {
         const ProposalLevel& level = level_of(item);
         const int64_t cell = item - int64_t{level.first_chunk} * kSelectChunk;
         const int64_t cells = int64_t{level.rows} * level.columns;
-        const float* offset = maps.offsets[level.map] + level.slot * 4 * cells + cell;
+        const float* offset = maps.offsets[level.map] + level.offsets_at + cell;
         boxes[slot] = cell_box(cell / level.columns, cell % level.columns, level.scale);
-        scores[slot] = maps.scores[level.map][level.slot * cells + cell];
+        scores[slot] = maps.scores[level.map][level.scores_at + cell];
         offsets[slot] = {offset[0], offset[cells], offset[2 * cells], offset[3 * cells]};
         segments[slot] = level.segment;
         images[slot] = level.image;
@@ -62,7 +62,8 @@ void proposals(const ProposalArguments& a, void* workspace, size_t workspace_siz
             "maps: at most " + std::to_string(kMaxMaps) + " are accepted, got " + std::to_string(a.map_count));
     require(a.chunks >= 0 && a.chunks < (int64_t{1} << 31), "chunks must fit a grid, got " + std::to_string(a.chunks));
     require(a.output.capacity >= 0, "the outputs must not have a negative length");
-    require(a.output.count != nullptr, "count must be device memory, got a null pointer");
+    require(a.output.count != nullptr && a.output.selected != nullptr,
+            "count and selected must be device memory, got a null pointer");
     require(a.level_count == 0 || a.levels != nullptr, "levels must be device memory, got a null pointer");
     require(a.output.capacity == 0 || (a.boxes != nullptr && a.scores != nullptr && a.offsets != nullptr &&
                                        a.segments != nullptr && a.images != nullptr),

@@ -33,7 +33,10 @@ struct FilterSelector {
 
 __global__ void __launch_bounds__(kThreads) gather_kernel(GatherArguments a) {
     const int64_t k = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-    if (k >= a.capacity || k >= *a.count) return;
+    const int64_t count = *a.count < a.capacity ? *a.count : a.capacity;
+    if (k == 0 && a.out_count != nullptr) *a.out_count = static_cast<int32_t>(count);
+    if (k == 0 && a.wanted != nullptr) *a.wanted = *a.count;
+    if (k >= count) return;
     const int64_t i = a.kept == nullptr ? k : a.kept[k];
     Box box = a.in.boxes[i];
     if (a.regress) box = regress(box, a.in.offsets[i], a.inclusive ? 1.0f : 0.0f, a.coding);
@@ -71,6 +74,7 @@ __device__ __forceinline__ bool is_face(const Candidates& list, int64_t i) {
 __global__ void __launch_bounds__(kThreads) pack_faces_kernel(PackArguments a) {
     const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
     const int64_t count = *a.count < a.capacity ? *a.count : a.capacity;
+    if (i < kLists - 1 && a.wanted[i] > a.limits[i]) atomicAdd(a.overflow, 1);
     if (i >= count) return;
     const int32_t image = a.in.images[i];
     if (image < 0 || image >= a.image_count) return;
@@ -83,7 +87,8 @@ __global__ void __launch_bounds__(kThreads) pack_faces_kernel(PackArguments a) {
     }
     if (first == i) {
         a.counts[image] = static_cast<int32_t>(total < a.faces ? total : a.faces);
-        if (a.overflow != nullptr && total > a.faces) atomicAdd(a.overflow, 1);
+        atomicMax(a.wanted + kLists - 1, static_cast<int32_t>(total));
+        if (total > a.faces) atomicAdd(a.overflow, 1);
     }
     if (rank >= a.faces || !is_face(a.in, i)) return;
     const int64_t to = image * a.faces + rank;
@@ -104,7 +109,8 @@ size_t filter_workspace_size(int64_t length) {
 
 void filter_candidates(const FilterArguments& a, void* workspace, size_t workspace_size, cudaStream_t stream) {
     require(a.length >= 0 && a.output.capacity >= 0, "lists must not have a negative length");
-    require(a.output.count != nullptr, "count must be device memory, got a null pointer");
+    require(a.output.count != nullptr && a.output.selected != nullptr,
+            "count and selected must be device memory, got a null pointer");
     require(a.length == 0 ||
                 (a.in.boxes != nullptr && a.in.scores != nullptr && a.in.images != nullptr && a.valid != nullptr),
             "boxes, scores, images and valid must be device memory, got a null pointer");
@@ -118,29 +124,33 @@ void filter_candidates(const FilterArguments& a, void* workspace, size_t workspa
 
 void gather_candidates(const GatherArguments& a, cudaStream_t stream) {
     require(a.capacity >= 0, "lists must not have a negative length");
-    if (a.capacity == 0) return;
-    require(a.in.boxes != nullptr && a.out.boxes != nullptr && a.count != nullptr,
+    require(a.count != nullptr && (a.capacity == 0 || (a.in.boxes != nullptr && a.out.boxes != nullptr)),
             "boxes and count must be device memory, got a null pointer");
     require(!a.regress || a.in.offsets != nullptr, "offsets must be device memory to regress by, got a null pointer");
-    launch({"gather_candidates", std::to_string(a.capacity) + " candidates", dim3(blocks_for(a.capacity)), kThreads,
-            stream},
-           gather_kernel, a);
+    // At least one block, for the counts.
+    const dim3 grid(blocks_for(a.capacity == 0 ? 1 : a.capacity));
+    launch({"gather_candidates", std::to_string(a.capacity) + " candidates", grid, kThreads, stream}, gather_kernel, a);
 }
 
 void pack_faces(const PackArguments& a, cudaStream_t stream) {
     require(a.capacity >= 0 && a.faces >= 0 && a.image_count >= 0, "lists must not have a negative length");
+    require(a.wanted != nullptr && a.overflow != nullptr,
+            "wanted and overflow must be device memory, got a null pointer");
     const std::string shapes =
         std::to_string(a.capacity) + " faces into " + std::to_string(a.image_count) + " x " + std::to_string(a.faces);
     const size_t slots = static_cast<size_t>(a.image_count) * static_cast<size_t>(a.faces);
     const auto clear = [&](void* memory, size_t bytes) {
         if (bytes != 0) check(cudaMemsetAsync(memory, 0, bytes, stream), "pack_faces (" + shapes + ")");
     };
+    clear(a.wanted + kLists - 1, sizeof(int32_t));
+    clear(a.overflow, sizeof(int32_t));
     clear(a.counts, static_cast<size_t>(a.image_count) * sizeof(int32_t));
     clear(a.boxes, slots * sizeof(Box));
     clear(a.scores, slots * sizeof(float));
     clear(a.landmarks, slots * 2 * kLandmarks * sizeof(float));
-    if (a.capacity == 0) return;
-    launch({"pack_faces", shapes, dim3(blocks_for(a.capacity)), kThreads, stream}, pack_faces_kernel, a);
+    // At least one block, for the lists before this one.
+    const dim3 grid(blocks_for(a.capacity == 0 ? 1 : a.capacity));
+    launch({"pack_faces", shapes, grid, kThreads, stream}, pack_faces_kernel, a);
 }
 
 }  // namespace mtcnn_fast::cuda

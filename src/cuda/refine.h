@@ -9,6 +9,9 @@ namespace mtcnn_fast::cuda {
 
 inline constexpr int kLandmarks = 5;
 
+// Lists whose capacity the caller chooses: P-Net's proposals, R-Net's and O-Net's candidates, the faces of an image.
+inline constexpr int kLists = 4;
+
 // A list of candidates in device memory. A null member is not written.
 struct Candidates {
     Box* boxes;
@@ -39,6 +42,8 @@ struct GatherArguments {
     const int64_t* kept;   // indices into `in`; null: all, in place or not
     const int32_t* count;  // how many, in device memory
     int64_t capacity;
+    int32_t* out_count;  // min(count, capacity); null: not written
+    int32_t* wanted;     // count, whatever the capacity; null: not written
     bool regress;
     bool inclusive;  // widths and heights count the pixels of both edges: + 1, after R-Net and O-Net
     BoxCoding coding;
@@ -54,12 +59,14 @@ struct PackArguments {
     const int32_t* count;
     int64_t capacity;
     int image_count;
-    int64_t faces;      // capacity of each image's row
-    Box* boxes;         // (image_count, faces)
-    float* scores;      // (image_count, faces)
-    float* landmarks;   // (image_count, faces, 5, 2)
-    int32_t* counts;    // (image_count)
-    int32_t* overflow;  // raised by the number of images with more faces than `faces`; may be null
+    int64_t faces;               // capacity of each image's row
+    Box* boxes;                  // (image_count, faces)
+    float* scores;               // (image_count, faces)
+    float* landmarks;            // (image_count, faces, 5, 2)
+    int32_t* counts;             // (image_count)
+    int32_t* wanted;             // (kLists) lengths that the lists would have had to have; the last is written here
+    int32_t limits[kLists - 1];  // the lengths that the other lists had
+    int32_t* overflow;           // lists that were too short: 0 if nothing is missing
 };
 
 // Sorts each image's faces (score descending, then x1, y1, x2, y2) into its row of padded tables. The rest of a row is

@@ -11,6 +11,7 @@ void register_images(pybind11::module_& m);  // before whatever takes images
 void register_resize_pyramid(pybind11::module_& m);
 void register_crop_pad_resize(pybind11::module_& m);
 void register_batched_nms(pybind11::module_& m);
+void register_pnet(pybind11::module_& m);
 void register_proposals(pybind11::module_& m);
 void register_candidates(pybind11::module_& m);
 

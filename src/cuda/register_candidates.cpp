@@ -1,5 +1,6 @@
 // What happens to lists of candidates between two networks.
 #include <algorithm>
+#include <array>
 
 #include "cuda/bindings.h"
 #include "cuda/refine.h"
@@ -40,7 +41,7 @@ int64_t length_of(Call& call, const CandidateArrays& arrays) {
 }
 
 void py_filter_candidates(const CandidateArrays& in, const object& points, const object& valid, const object& count,
-                          float threshold, const CandidateArrays& out, const object& out_count, const object& overflow,
+                          float threshold, const CandidateArrays& out, const object& out_count, const object& selected,
                           const object& workspace, uint64_t stream) {
     Call call(stream);
     FilterArguments a{};
@@ -52,28 +53,28 @@ void py_filter_candidates(const CandidateArrays& in, const object& points, const
     a.threshold = threshold;
     a.output.capacity = length_of(call, out);
     a.out = read_candidates(call, out, a.output.capacity, true);
-    require(a.out.scores != nullptr && a.out.images != nullptr, "out must have scores and images");
-    require(a.out.offsets == nullptr || a.in.offsets != nullptr, "in must have offsets if out has");
-    require(a.points == nullptr || a.out.landmarks != nullptr, "out must have landmarks if points are given");
+    // By the objects: the pointer of an empty array may be null.
+    require(!out.scores.is_none() && !out.images.is_none(), "out must have scores and images");
+    require(out.offsets.is_none() || !in.offsets.is_none(), "in must have offsets if out has");
+    require(points.is_none() || !out.landmarks.is_none(), "out must have landmarks if points are given");
     a.output.count = call.out<int32_t>("out_count", out_count, {1});
-    a.output.overflow = call.optional_out<int32_t>("overflow", overflow, {1});
+    a.output.selected = call.out<int32_t>("selected", selected, {1});
     const WorkspaceMemory space = read_workspace(call, workspace);
     call.run([&] { filter_candidates(a, space.memory, space.bytes, call.stream()); });
 }
 
 void py_gather_candidates(const CandidateArrays& in, const object& kept, const object& count,
-                          const CandidateArrays& out, bool regress, bool inclusive, bool rcnn_coding, bool square,
-                          uint64_t stream) {
+                          const CandidateArrays& out, const object& out_count, const object& wanted, bool regress,
+                          bool inclusive, bool rcnn_coding, bool square, uint64_t stream) {
     Call call(stream);
     GatherArguments a{};
     const int64_t length = length_of(call, in);
     a.in = read_candidates(call, in, length, false);
     a.capacity = length_of(call, out);
     a.out = read_candidates(call, out, a.capacity, true);
-    const bool complete = (a.out.scores == nullptr || a.in.scores != nullptr) &&
-                          (a.out.offsets == nullptr || a.in.offsets != nullptr) &&
-                          (a.out.landmarks == nullptr || a.in.landmarks != nullptr) &&
-                          (a.out.images == nullptr || a.in.images != nullptr);
+    const bool complete =
+        (out.scores.is_none() || !in.scores.is_none()) && (out.offsets.is_none() || !in.offsets.is_none()) &&
+        (out.landmarks.is_none() || !in.landmarks.is_none()) && (out.images.is_none() || !in.images.is_none());
     require(complete, "in must have every array that out has");
     if (kept.is_none()) {
         require(length >= a.capacity, "out must not be longer than in");
@@ -83,6 +84,8 @@ void py_gather_candidates(const CandidateArrays& in, const object& kept, const o
         a.capacity = std::min(a.capacity, indices.shape()[0]);
     }
     a.count = call.in<int32_t>("count", count, {1});
+    a.out_count = call.optional_out<int32_t>("out_count", out_count, {1});
+    a.wanted = call.optional_out<int32_t>("wanted", wanted, {1});
     a.regress = regress;
     a.inclusive = inclusive;
     a.coding = rcnn_coding ? BoxCoding::kRcnn : BoxCoding::kCorner;
@@ -91,12 +94,13 @@ void py_gather_candidates(const CandidateArrays& in, const object& kept, const o
 }
 
 void py_pack_faces(const CandidateArrays& in, const object& count, const object& boxes, const object& scores,
-                   const object& landmarks, const object& counts, const object& overflow, uint64_t stream) {
+                   const object& landmarks, const object& counts, const object& wanted, const object& overflow,
+                   const std::array<int32_t, kLists - 1>& limits, uint64_t stream) {
     Call call(stream);
     PackArguments a{};
     a.capacity = length_of(call, in);
     a.in = read_candidates(call, in, a.capacity, false);
-    require(a.in.scores != nullptr && a.in.landmarks != nullptr && a.in.images != nullptr,
+    require(!in.scores.is_none() && !in.landmarks.is_none() && !in.images.is_none(),
             "in must have scores, landmarks and images");
     a.count = call.in<int32_t>("count", count, {1});
     const DeviceArray& table = call.array("boxes", boxes);
@@ -106,7 +110,9 @@ void py_pack_faces(const CandidateArrays& in, const object& count, const object&
     a.scores = call.out<float>("scores", scores, {a.image_count, a.faces});
     a.landmarks = call.out<float>("landmarks", landmarks, {a.image_count, a.faces, kLandmarks, 2});
     a.counts = call.out<int32_t>("counts", counts, {a.image_count});
-    a.overflow = call.optional_out<int32_t>("overflow", overflow, {1});
+    a.wanted = call.out<int32_t>("wanted", wanted, {kLists});
+    a.overflow = call.out<int32_t>("overflow", overflow, {1});
+    std::copy(limits.begin(), limits.end(), a.limits);
     call.run([&] { pack_faces(a, call.stream()); });
 }
 
@@ -123,13 +129,15 @@ void register_candidates(py::module_& m) {
         .def_readonly("offsets", &CandidateArrays::offsets)
         .def_readonly("landmarks", &CandidateArrays::landmarks)
         .def_readonly("images", &CandidateArrays::images);
+    m.attr("LISTS") = kLists;
     m.def("filter_workspace_size", filter_workspace_size, "length"_a);
     m.def("filter_candidates", py_filter_candidates, "candidates"_a, "points"_a, "valid"_a, "count"_a, "threshold"_a,
-          "out"_a, "out_count"_a, "overflow"_a, "workspace"_a, py::kw_only(), "stream"_a);
-    m.def("gather_candidates", py_gather_candidates, "candidates"_a, "kept"_a, "count"_a, "out"_a, py::kw_only(),
-          "regress"_a = false, "inclusive"_a = false, "rcnn_coding"_a = false, "square"_a = false, "stream"_a);
+          "out"_a, "out_count"_a, "selected"_a, "workspace"_a, py::kw_only(), "stream"_a);
+    m.def("gather_candidates", py_gather_candidates, "candidates"_a, "kept"_a, "count"_a, "out"_a, "out_count"_a,
+          "wanted"_a, py::kw_only(), "regress"_a = false, "inclusive"_a = false, "rcnn_coding"_a = false,
+          "square"_a = false, "stream"_a);
     m.def("pack_faces", py_pack_faces, "candidates"_a, "count"_a, "boxes"_a, "scores"_a, "landmarks"_a, "counts"_a,
-          "overflow"_a, py::kw_only(), "stream"_a);
+          "wanted"_a, "overflow"_a, py::kw_only(), "limits"_a, "stream"_a);
 }
 
 }  // namespace mtcnn_fast::cuda

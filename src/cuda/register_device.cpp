@@ -28,6 +28,7 @@ py::list py_devices() {
         entry["capability"] = py::make_tuple(info.major, info.minor);
         entry["multiprocessors"] = info.multiprocessors;
         entry["memory"] = info.memory;
+        entry["shared_memory"] = info.shared_memory;
         entry["problem"] = info.problem;
         result.append(entry);
     }

@@ -22,7 +22,7 @@ struct ProposalTable {
     explicit ProposalTable(std::vector<ProposalLevel> given) : levels(std::move(given)) {
         for (ProposalLevel& level : levels) {
             require(level.rows >= 0 && level.columns >= 0, "rows and columns must not be negative");
-            require(level.map >= 0 && level.map < kMaxMaps && level.slot >= 0,
+            require(level.map >= 0 && level.map < kMaxMaps && level.scores_at >= 0,
                     "map must be from 0 to " + std::to_string(kMaxMaps - 1) + " and slot not negative");
             level.first_chunk = static_cast<int32_t>(chunks);
             chunks += select_chunks(int64_t{level.rows} * level.columns);
@@ -33,7 +33,8 @@ struct ProposalTable {
 
 ProposalLevel make_level(int32_t map, int32_t slot, int32_t rows, int32_t columns, int32_t image, int32_t segment,
                          float scale) {
-    return {map, slot, rows, columns, image, segment, scale, 0};
+    const int64_t cells = int64_t{rows} * columns;
+    return {map, rows, columns, image, segment, scale, 0, slot * cells, 4 * slot * cells};
 }
 
 void read_maps(Call& call, const std::vector<ProposalMap>& maps, ProposalArguments& a) {
@@ -50,7 +51,7 @@ void read_maps(Call& call, const std::vector<ProposalMap>& maps, ProposalArgumen
 
 void py_proposals(const std::vector<ProposalMap>& maps, const object& levels, int64_t chunks, float threshold,
                   const object& boxes, const object& scores, const object& offsets, const object& segments,
-                  const object& images, const object& count, const object& overflow, const object& workspace,
+                  const object& images, const object& count, const object& selected, const object& workspace,
                   bool append, uint64_t stream) {
     Call call(stream);
     ProposalArguments a{};
@@ -67,8 +68,7 @@ void py_proposals(const std::vector<ProposalMap>& maps, const object& levels, in
     a.offsets = call.boxes("offsets", offsets, capacity, true);
     a.segments = call.out<int32_t>("segments", segments, {capacity});
     a.images = call.out<int32_t>("images", images, {capacity});
-    a.output = {call.out<int32_t>("count", count, {1}), call.optional_out<int32_t>("overflow", overflow, {1}), capacity,
-                append};
+    a.output = {call.out<int32_t>("count", count, {1}), call.out<int32_t>("selected", selected, {1}), capacity, append};
     const WorkspaceMemory space = read_workspace(call, workspace);
     call.run([&] { proposals(a, space.memory, space.bytes, call.stream()); });
 }
@@ -85,7 +85,6 @@ void register_proposals(py::module_& m) {
     py::class_<ProposalLevel>(m, "ProposalLevel", py::module_local())
         .def(py::init(&make_level), "map"_a, "slot"_a, "rows"_a, "columns"_a, "image"_a, "segment"_a, "scale"_a)
         .def_readonly("map", &ProposalLevel::map)
-        .def_readonly("slot", &ProposalLevel::slot)
         .def_readonly("rows", &ProposalLevel::rows)
         .def_readonly("columns", &ProposalLevel::columns)
         .def_readonly("image", &ProposalLevel::image)
@@ -97,7 +96,7 @@ void register_proposals(py::module_& m) {
         .def_readonly("chunks", &ProposalTable::chunks);
     m.def("proposals_workspace_size", proposals_workspace_size, "chunks"_a);
     m.def("proposals", py_proposals, "maps"_a, "levels"_a, "chunks"_a, "threshold"_a, "boxes"_a, "scores"_a,
-          "offsets"_a, "segments"_a, "images"_a, "count"_a, "overflow"_a, "workspace"_a, py::kw_only(),
+          "offsets"_a, "segments"_a, "images"_a, "count"_a, "selected"_a, "workspace"_a, py::kw_only(),
           "append"_a = false, "stream"_a);
 }
 

@@ -1,9 +1,10 @@
 #include "cuda/resize_plan.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <string>
+
+#include "cuda/tables.h"
 
 namespace mtcnn_fast::cuda {
 namespace {
@@ -16,11 +17,6 @@ struct Tiling {
     int64_t across;
     int64_t count;
 };
-
-bool by_warp(const DeviceImage& image, const LevelShape& level) {
-    const int64_t rows = image.height / level.height + 1, columns = image.width / level.width + 1;
-    return rows * columns >= kSharedBinArea;
-}
 
 Tiling tiling(const ResizeLevel& level) {
     if (level.by_warp) return {1, divide_up<int64_t>(int64_t{level.height} * level.width, kWarpTile)};
@@ -35,32 +31,6 @@ int64_t first_tile_from(const ResizeLevel& level, const Tiling& tiles, int64_t i
     const int64_t tile = level.by_warp ? divide_up<int64_t>(output_row * level.width, kWarpTile)
                                        : divide_up<int64_t>(output_row, kTileHeight) * tiles.across;
     return std::min(tile, tiles.count);
-}
-
-void check_image(const DeviceImage& image, size_t index) {
-    const std::string name = "images[" + std::to_string(index) + "]";
-    require(image.height >= 1 && image.width >= 1, name + " must have at least one pixel, got " +
-                                                       std::to_string(image.height) + " x " +
-                                                       std::to_string(image.width));
-    require(image.data != nullptr, name + " must not be a null pointer");
-}
-
-void check_level(const LevelShape& level, size_t index, size_t images) {
-    const std::string name = "levels[" + std::to_string(index) + "]";
-    require(
-        level.image >= 0 && static_cast<size_t>(level.image) < images,
-        name + " must refer to one of the " + std::to_string(images) + " images, got " + std::to_string(level.image));
-    require(level.height >= 1 && level.width >= 1, name + " must have a size of at least 1 x 1, got " +
-                                                       std::to_string(level.height) + " x " +
-                                                       std::to_string(level.width));
-}
-
-template <typename T>
-size_t append(std::vector<std::byte>& bytes, const std::vector<T>& items) {
-    const size_t at = divide_up<size_t>(bytes.size(), 16) * 16;
-    bytes.resize(at + items.size() * sizeof(T));
-    if (!items.empty()) std::memcpy(bytes.data() + at, items.data(), items.size() * sizeof(T));
-    return at;
 }
 
 std::vector<ResizeRun> plan_runs(const std::vector<DeviceImage>& images, const std::vector<ResizeLevel>& levels,
@@ -91,12 +61,13 @@ std::vector<ResizeRun> plan_runs(const std::vector<DeviceImage>& images, const s
 }  // namespace
 
 ResizePlan::ResizePlan(std::vector<DeviceImage> images, const std::vector<LevelShape>& shapes) {
-    for (size_t i = 0; i < images.size(); ++i) check_image(images[i], i);
+    check_images(images);
     std::vector<ResizeLevel> levels;
     for (size_t i = 0; i < shapes.size(); ++i) {
-        check_level(shapes[i], i, images.size());
         const LevelShape& shape = shapes[i];
-        levels.push_back({shape.image, shape.height, shape.width, by_warp(images[shape.image], shape), elements_});
+        check_level(i, shape.image, shape.height, shape.width, images.size(), 1);
+        levels.push_back({shape.image, shape.height, shape.width,
+                          shares_bins(images[shape.image], shape.height, shape.width), elements_});
         offsets_.push_back(elements_);
         elements_ += 3 * int64_t{shape.height} * shape.width;
     }
@@ -104,9 +75,9 @@ ResizePlan::ResizePlan(std::vector<DeviceImage> images, const std::vector<LevelS
     const std::vector<ResizeRun> runs = plan_runs(images, levels, blocks);
     require(blocks <= static_cast<uint64_t>(std::numeric_limits<int32_t>::max()),
             "levels need " + std::to_string(blocks) + " blocks, more than a grid of 2**31 - 1");
-    append(bytes_, images);
-    levels_at_ = append(bytes_, levels);
-    runs_at_ = append(bytes_, runs);
+    append_table(bytes_, images);
+    levels_at_ = append_table(bytes_, levels);
+    runs_at_ = append_table(bytes_, runs);
     images_ = static_cast<int>(images.size());
     runs_ = static_cast<int>(runs.size());
     blocks_ = static_cast<uint32_t>(blocks);

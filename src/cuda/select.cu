@@ -3,6 +3,8 @@
 namespace mtcnn_fast::cuda {
 namespace {
 
+constexpr int64_t kMost = 0x7fffffff;  // of an int32_t
+
 __device__ __forceinline__ int64_t warp_inclusive_scan(int64_t value, int lane) {
     long long sum = value;
     for (int delta = 1; delta < kWarp; delta *= 2) {
@@ -17,7 +19,7 @@ __global__ void __launch_bounds__(kScanThreads)
     scan_chunks_kernel(int32_t* counts, int64_t chunks, SelectOutput output) {
     __shared__ int64_t warp_sums[kScanThreads / kWarp];
     const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
-    int64_t carry = output.append ? *output.count : 0;
+    int64_t carry = output.append ? *output.selected : 0;
     for (int64_t base = 0; base < chunks; base += kScanThreads) {
         const int64_t i = base + threadIdx.x;
         const int32_t count = i < chunks ? counts[i] : 0;
@@ -34,7 +36,7 @@ __global__ void __launch_bounds__(kScanThreads)
     }
     if (threadIdx.x != 0) return;
     *output.count = static_cast<int32_t>(carry < output.capacity ? carry : output.capacity);
-    if (output.overflow != nullptr && carry > output.capacity) *output.overflow = 1;
+    *output.selected = static_cast<int32_t>(carry < kMost ? carry : kMost);
 }
 
 }  // namespace

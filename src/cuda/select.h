@@ -20,13 +20,13 @@ inline int64_t select_chunks(int64_t items) { return divide_up<int64_t>(items, k
 // Where the number of selected items goes, and what happens if they are too many.
 struct SelectOutput {
     int32_t* count;     // min(selected, capacity)
-    int32_t* overflow;  // set to 1 if more than `capacity` were selected, else left alone; null: not wanted
+    int32_t* selected;  // how many were selected, those beyond the capacity included
     int64_t capacity;
     bool append = false;  // after the `count` items that are there already, in place of from the beginning
 };
 
-// Exclusive prefix sums of counts[0 .. chunks), in place, and the total; both begin at `count` where that is appended
-// to, which needs at least one chunk. Defined in select.cu.
+// Exclusive prefix sums of counts[0 .. chunks), in place, and the total. To append needs at least one chunk. Defined in
+// select.cu.
 void scan_chunks(int32_t* counts, int64_t chunks, const SelectOutput& output, cudaStream_t stream);
 
 }  // namespace mtcnn_fast::cuda

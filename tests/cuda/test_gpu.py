@@ -27,6 +27,7 @@ KERNEL_TESTS = [
     "test_batched_nms.py",
     "test_proposals.py",
     "test_refine.py",
+    "test_pnet.py",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Every barrier is needed, and the tests know: with any one of them removed, they fail."""
+"""The tests know what a mistake does: with any barrier removed, or a slip of the pen, they fail."""
 
 import os
 import re
@@ -22,10 +22,29 @@ BARRIER = re.compile(r"__sync(threads|warp)\(\);")
 #: Test that runs the kernels of each source with barriers.
 TESTS = {
     "crop_pad_resize.cu": "test_crop_pad_resize.py::test_boxes_around_every_side[24-zero]",
-    "select_kernels.h": "test_proposals.py::test_exactly_full_is_no_overflow",
+    "select_kernels.h": "test_proposals.py::test_exactly_full",
     "select.cu": "test_proposals.py::test_more_chunks_than_one_scan_holds",
+    "pnet.cu": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[20-90-101376]",
     "segment_table.h": "test_batched_nms.py::test_more_segments_than_one_sum_spans",
     "batched_nms.cu": "test_batched_nms.py::test_segments_that_exceed_the_shared_memory[4500]",
+}
+
+
+#: Faults that are no missing barrier: the source, what it says, what a slip would make of it.
+SLIPS = {
+    "halo": ("pnet.cu", "level_bin(2 * job.row + i,", "level_bin(2 * job.row + i - 1,"),
+    "patch": ("pnet.cu", "input + 2 * y * T::kInputX + 2 * x,", "input + 2 * y * T::kInputX + 2 * x + 1,"),
+    "channel": ("pnet.cu", "load_taps(input + c * plane", "load_taps(input + (c ^ 1) * plane"),
+    "share": ("pnet.cu", "weights + L::kConv2 + first", "weights + L::kConv2 + (kOutputs2 - first)"),
+    "pooling": ("pnet.cu", "if (right && other[0] > best)", "if (other[0] > best)"),
+    "tile": ("pnet.cu", "tile / level.tiles_across * T::kCellsY", "tile / level.tiles_across * T::kCellsX"),
+    "score": ("batched_nms.cu", "uint64_t{~ascending}", "uint64_t{ascending}"),
+    "prefix": ("segment_table.h", "chunk * kSegmentChunk +", "(chunk + 1) * kSegmentChunk +"),
+}
+#: Where a slip shows only elsewhere than in `TESTS`.
+SLIP_TESTS = {
+    "pooling": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[43-77-101376]",
+    "tile": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[43-77-101376]",
 }
 
 
@@ -57,6 +76,19 @@ def test_removing_a_barrier_is_noticed(tmp_path, name, number):
     done = run_test(TESTS[name], tmp_path)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     assert re.search("race in (shared|global) memory|read of shared memory", done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_is_noticed(tmp_path, slip):
+    name, right, wrong = SLIPS[slip]
+    for part in ("common", "cuda"):
+        shutil.copytree(SOURCE / part, tmp_path / part)
+    mutated = tmp_path / "cuda" / name
+    text = mutated.read_text()
+    assert text.count(right) == 1
+    mutated.write_text(text.replace(right, wrong))
+    done = run_test(SLIP_TESTS.get(slip, TESTS[name]), tmp_path)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", TESTS)

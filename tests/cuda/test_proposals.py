@@ -48,7 +48,7 @@ def expected(maps, levels, threshold):
                 np.full(count, image, np.int32),
             )
         )
-    return Proposals(*map(np.concatenate, zip(*parts, strict=True)), overflow=False)
+    return Proposals(*map(np.concatenate, zip(*parts, strict=True)), selected=sum(len(part[1]) for part in parts))
 
 
 def assert_same(ours, reference, count=None):
@@ -68,26 +68,26 @@ def test_equals_numpy(device, shapes, threshold, seed):
     reference = expected(maps, levels, threshold)
     ours = propose(device, maps, levels, threshold, capacity=max(1, len(reference.scores)))
     assert_same(ours, reference)
-    assert not ours.overflow
+    assert ours.selected == reference.selected
 
 
 @pytest.mark.parametrize("capacity", [0, 1, 37, 1000])
-def test_too_many_keeps_the_first_and_raises_the_flag(device, capacity):
+def test_too_many_keeps_the_first_and_counts_them_all(device, capacity):
     shapes = [(1, 40, 60)]
     maps, levels = make_maps(shapes, 3), make_levels(shapes)
     reference = expected(maps, levels, 0.5)
     assert len(reference.scores) > 1000
     ours = propose(device, maps, levels, 0.5, capacity)
-    assert ours.overflow
+    assert ours.selected == reference.selected
     assert_same(ours, reference, capacity)
 
 
-def test_exactly_full_is_no_overflow(device):
+def test_exactly_full(device):
     shapes = [(2, 30, 40)]
     maps, levels = make_maps(shapes, 4), make_levels(shapes)
     reference = expected(maps, levels, 0.5)
     ours = propose(device, maps, levels, 0.5, len(reference.scores))
-    assert not ours.overflow
+    assert ours.selected == len(ours.scores) == len(reference.scores)
     assert_same(ours, reference)
 
 
@@ -95,7 +95,7 @@ def test_nothing_above_the_threshold(device):
     maps = [(np.zeros((1, 9, 9), np.float32), np.zeros((1, 4, 9, 9), np.float32))]
     ours = propose(device, maps, [(0, 0, 9, 9, 0, 0, 0.5)], 0.6, capacity=10)
     assert len(ours.boxes) == 0
-    assert not ours.overflow
+    assert ours.selected == 0
 
 
 def test_no_levels(device):
@@ -122,25 +122,26 @@ def test_more_chunks_than_one_scan_holds(device):
 
 @pytest.mark.parametrize("capacity", [3, 300, 1 << 14])
 def test_more_maps_than_a_launch_takes(device, capacity):
-    """The launches after the first append to its list, and raise the flag if it is full."""
+    """The launches after the first append to its list, and count on where it is full."""
     shapes = [(1, 3 + i % 5, 4 + i % 7) for i in range(2 * device.module.MAX_MAPS + 5)]
     maps, levels = make_maps(shapes, 5), make_levels(shapes)
     reference = expected(maps, levels, 0.5)
     assert 300 < len(reference.scores) < 1 << 14
     ours = propose(device, maps, levels, 0.5, capacity)
-    assert ours.overflow == (capacity < len(reference.scores))
+    assert ours.selected == len(reference.scores)
     assert_same(ours, reference, capacity)
 
 
 def test_appending_nothing_leaves_the_list_as_it_is(device):
-    count = device.array([7], np.int32)
+    count, selected = device.array([7], np.int32), device.array([12], np.int32)
     out = [device.empty((9, 4), np.float32), device.empty(9, np.float32), device.empty((9, 4), np.float32)]
     out += [device.empty(9, np.int32), device.empty(9, np.int32)]
     table = device.module.ProposalTable([])
     workspace = device.empty(device.module.proposals_workspace_size(table.chunks), np.uint8)
-    arguments = (device.bytes(table.table), table.chunks, 0.6, *out, count, None, workspace)
+    arguments = (device.bytes(table.table), table.chunks, 0.6, *out, count, selected, workspace)
     device.module.proposals([], *arguments, append=True, stream=0)
     assert count.numpy().tolist() == [7]
+    assert selected.numpy().tolist() == [12]
 
 
 def test_too_many_maps_are_refused(device):

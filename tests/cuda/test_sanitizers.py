@@ -21,6 +21,7 @@ FILES = [
     "test_batched_nms.py",
     "test_proposals.py",
     "test_refine.py",
+    "test_pnet.py",
 ]
 
 

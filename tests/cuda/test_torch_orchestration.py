@@ -16,7 +16,9 @@ from support.data import PHOTO
 
 torch = pytest.importorskip("torch", reason="the torch backend needs torch")
 
+from mtcnn_fast.backends.torch import backend as backend_module  # noqa: E402
 from mtcnn_fast.backends.torch.backend import TorchBackend  # noqa: E402
+from mtcnn_fast.backends.torch.capacities import CapacityChooser  # noqa: E402
 from mtcnn_fast.backends.torch.cascade import Cascade  # noqa: E402
 from mtcnn_fast.backends.torch.cuda_steps import CudaOps  # noqa: E402
 from mtcnn_fast.backends.torch.plan import make_plan  # noqa: E402
@@ -46,17 +48,16 @@ def make(plain_device, monkeypatch):
     plain_device.library.emulation_accept_host_memory(1)
     weights = load_weights(None)
 
-    def make(room=ROOM, *, download_counts=False, graphs=0, weights=weights, **settings):
-        def make_ops(backend, config, own_weights):
-            return CudaOps(plain_device.module, torch.device("cpu"), lambda: 0, own_weights.box_coding, config.border)
+    def make(room=ROOM, *, download_counts=None, graphs=0, weights=weights, fused=False, **settings):
+        def make_ops(backend, config, own_weights, fused):
+            pnet = own_weights.pnet if fused else None
+            device, coding = torch.device("cpu"), own_weights.box_coding
+            return CudaOps(plain_device.module, device, lambda: 0, coding, config.border, pnet)
 
+        monkeypatch.setattr(TorchBackend, "_fuses", lambda backend, networks: fused)
         monkeypatch.setattr(TorchBackend, "_make_ops", make_ops)
         monkeypatch.setattr(TorchBackend, "_recorder", lambda backend: record)
-        monkeypatch.setattr(
-            TorchBackend,
-            "_room",
-            lambda backend, plan: Capacities(*(backend._scale * value for value in dataclasses.astuple(room))),
-        )
+        monkeypatch.setattr(backend_module, "CapacityChooser", lambda: CapacityChooser(lambda plan: room))
         config = DetectorConfig(**{**SETTINGS, **settings})
         return TorchBackend(config, weights, download_counts=download_counts, graphs=graphs)
 
@@ -80,10 +81,11 @@ def assert_close(ours, reference):
     np.testing.assert_allclose(ours.landmarks, reference.landmarks, rtol=0, atol=0.01)
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("border", ["zero", "clip"])
 @pytest.mark.parametrize("download_counts", [False, True])
-def test_faces_are_those_of_numpy(make, images, border, download_counts):
-    backend = make(border=border, download_counts=download_counts)
+def test_faces_are_those_of_numpy(make, images, border, download_counts, fused):
+    backend = make(border=border, download_counts=download_counts, fused=fused)
     reference = NumpyBackend(DetectorConfig(border=border, **SETTINGS), load_weights(None)).detect(images)
     assert sum(map(len, reference)) >= 2
     for ours, expected in zip(backend.detect(images), reference, strict=True):
@@ -103,13 +105,28 @@ def test_boxes_coded_as_centre_and_size(make, images):
     [{"proposals": 8}, {"rnet": 2}, {"onet": 1}, {"faces": 1}],
     ids=["proposals", "rnet", "onet", "faces"],
 )
-def test_too_little_room_is_tried_again_and_nothing_is_lost(make, images, caplog, small):
-    """Whichever list is too short, the flag says so, and the second or a later try has them all."""
+@pytest.mark.parametrize("download_counts", [False, True])
+def test_a_list_that_is_too_short_is_made_longer_and_nothing_is_lost(make, images, caplog, small, download_counts):
+    """Whichever it is; with downloaded counts, by one more run."""
+    caplog.set_level("INFO", logger="mtcnn_fast")
+    expected = make(download_counts=download_counts).detect(images)
+    assert caplog.messages == []
+    backend = make(dataclasses.replace(ROOM, **small), download_counts=download_counts)
+    found = backend.detect(images)
+    tries = [message for message in caplog.messages if "too short" in message]
+    assert len(tries) == 1 if download_counts else 1 <= len(tries) <= 4
+    for ours, reference in zip(found, expected, strict=True):
+        assert_close(ours, reference)
+    # The batch that follows is given what this one wanted.
+    backend.detect(images)
+    assert [message for message in caplog.messages if "too short" in message] == tries
+
+
+def test_all_lists_too_short_are_made_longer_at_once(make, images, caplog):
     caplog.set_level("INFO", logger="mtcnn_fast")
     expected = make().detect(images)
-    assert caplog.messages == []
-    found = make(dataclasses.replace(ROOM, **small)).detect(images)
-    assert any("too little room" in message for message in caplog.messages)
+    found = make(Capacities(1, 1, 1, 1)).detect(images)
+    assert len(caplog.messages) == 1
     for ours, reference in zip(found, expected, strict=True):
         assert_close(ours, reference)
 
@@ -117,8 +134,10 @@ def test_too_little_room_is_tried_again_and_nothing_is_lost(make, images, caplog
 def test_the_tensor_result_reports_the_overflow(make, images):
     tensors = [torch.from_numpy(image.copy()) for image in images]
     assert int(make().detect_tensor(tensors).overflow) == 0
-    short = make(dataclasses.replace(ROOM, rnet=2)).detect_tensor(tensors)
-    assert int(short.overflow) != 0
+    for name, index in (("proposals", 0), ("rnet", 1), ("onet", 2), ("faces", 3)):
+        short = make(dataclasses.replace(ROOM, **{name: 1})).detect_tensor(tensors)
+        assert int(short.overflow) != 0
+        assert int(short.wanted[index]) > 1
 
 
 def test_tensors_in_any_layout_are_used_where_they_are(make, images):
@@ -141,8 +160,32 @@ def test_a_batch_equals_its_images(make, images):
         assert_close(ours, expected)
 
 
-def test_propose_and_refine(make, images):
-    backend = make()
+def test_proposals_of_the_fused_network_do_not_depend_on_the_batch(make, images):
+    """To the bit: a cell's sums have one order."""
+    backend = make(fused=True)
+    alone = [backend.propose([image])[0] for image in images]
+    for found, expected in zip(backend.propose(images), alone, strict=True):
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_launches_of_a_detection_do_not_grow_with_the_batch(make, images, plain_device):
+    """Of the kernels here; R-Net and O-Net are torch's. Crops go to them in parts of a fixed size."""
+    long = Capacities(proposals=16384, rnet=4096, onet=1024, faces=64)
+    backend = make(long, fused=True)
+    for batch in (images[:1], images, images * 4):
+        plain_device.launches()
+        backend.detect(batch)
+        found = len(plain_device.launches())
+        # R-Net sees 32 crops at a time, O-Net 8 of at most as many.
+        crops = sum(len(boxes) for boxes, _ in backend.propose(batch))
+        # P-Net 1, proposals 3, suppressions 4 x 3, gatherings 5, filters 2 x 3, packing 1.
+        assert found <= 28 + (crops // 32 + 1) + (crops // 8 + 1)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_propose_and_refine(make, images, fused):
+    backend = make(fused=fused)
     (boxes, scores), *_ = backend.propose(images)
     assert len(boxes) == len(scores) > 0
     (ours,) = backend.refine(images[:1], [boxes])
@@ -158,8 +201,9 @@ def test_more_sizes_of_levels_than_a_launch_takes(make, images):
     assert_close(backend.detect(images[1:2])[0], reference)
 
 
-def test_recordings_give_the_same_and_the_oldest_goes(make, images):
-    backend, plain = make(graphs=2), make()
+@pytest.mark.parametrize("fused", [False, True])
+def test_recordings_give_the_same_and_the_oldest_goes(make, images, fused):
+    backend, plain = make(graphs=2, fused=fused), make(fused=fused)
     other = images[0][::-1, ::-1].copy()
     mirrored = images[0][:, ::-1].copy()
     for batch in ([images[0]], [mirrored], [other], [images[1]], [images[2]], [images[0]], [images[1], images[0]]):
@@ -175,7 +219,7 @@ def test_a_recording_with_too_little_room_is_made_again(make, images):
     for _ in range(2):
         for ours, reference in zip(backend.detect(images[:2]), expected, strict=True):
             assert_close(ours, reference)
-    assert backend._scale > 1
+    assert backend._capacities.choose(make_plan([(100, 100)], backend._config)).rnet > 8
     # A flag that an earlier detection raised does not stay up.
     assert all(len(faces) == 0 for faces in backend.detect([np.zeros_like(image) for image in images[:2]]))
     assert len(backend._graphs) > 1

@@ -103,6 +103,12 @@ class EmulatedDevice:
         finally:
             self.library.emulation_skip_kernels(0)
 
+    def traffic(self, array: DeviceArray) -> tuple[int, int]:
+        """Return the bytes that kernels read and wrote of an array since the last call; the race build counts them."""
+        read, written = ctypes.c_uint64(), ctypes.c_uint64()
+        self.library.emulation_traffic(ctypes.c_void_p(array.pointer), ctypes.byref(read), ctypes.byref(written))
+        return read.value, written.value
+
     def opened_contexts(self) -> list[int]:
         """Return the devices on which anything has opened a context since the last call."""
         bits = self.library.emulation_opened_contexts()

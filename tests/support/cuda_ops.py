@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from support.cuda_device import DeviceArray, ModuleDevice
+from support.cuda_device import VARIANT, DeviceArray, ModuleDevice
 
 
 class Picture(NamedTuple):
@@ -102,13 +102,40 @@ def nms(
     return kept.numpy()[: kept_count.numpy()[0]]
 
 
+def run_pnet(
+    device: ModuleDevice,
+    weights: Mapping[str, np.ndarray],
+    pictures: Sequence[Picture],
+    levels: Sequence[tuple[int, int, int]],
+    shared_memory: int = 99 * 1024,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return scores ``(rows, columns)`` and offsets ``(4, rows, columns)`` of each level ``(image, height, width)``."""
+    module = device.module
+    shapes = [module.PNetLevel(*level, segment=i, scale=1.0) for i, level in enumerate(levels)]
+    if VARIANT == "gpu":
+        shared_memory = min(shared_memory, module.devices()[0]["shared_memory"])
+    plan = module.PNetPlan([picture.entry for picture in pictures], shapes, shared_memory=shared_memory)
+    scores, offsets = device.empty(plan.cells, np.float32), device.empty(4 * plan.cells, np.float32)
+    packed = device.bytes(module.pnet_weights(dict(weights)))
+    module.pnet(plan, device.bytes(plan.table), packed, scores, offsets, stream=0)
+    found, first = [], 0
+    for _, height, width in levels:
+        rows, columns = (height - 1) // 2 - 4, (width - 1) // 2 - 4
+        last = first + rows * columns
+        mine = offsets.numpy()[4 * first : 4 * last]
+        found.append((scores.numpy()[first:last].reshape(rows, columns), mine.reshape(4, rows, columns)))
+        first = last
+    assert first == plan.cells
+    return found
+
+
 class Proposals(NamedTuple):
     boxes: np.ndarray
     scores: np.ndarray
     offsets: np.ndarray
     segments: np.ndarray
     images: np.ndarray
-    overflow: bool
+    selected: int
 
 
 def propose(
@@ -127,7 +154,7 @@ def propose(
         device.empty(capacity, np.int32),
         device.empty(capacity, np.int32),
     ]
-    count, overflow = device.empty(1, np.int32), device.array([0], np.int32)
+    count, selected = device.empty(1, np.int32), device.empty(1, np.int32)
     held = [module.ProposalMap(*(device.array(part, np.float32) for part in pair)) for pair in maps]
     for first in range(0, max(len(held), 1), module.MAX_MAPS):
         mine = [(level[0] - first, *level[1:]) for level in levels if 0 <= level[0] - first < module.MAX_MAPS]
@@ -135,12 +162,12 @@ def propose(
         workspace = device.empty(module.proposals_workspace_size(table.chunks), np.uint8)
         module.proposals(
             held[first : first + module.MAX_MAPS],
-            *(device.bytes(table.table), table.chunks, threshold, *out, count, overflow, workspace),
+            *(device.bytes(table.table), table.chunks, threshold, *out, count, selected, workspace),
             append=first > 0,
             stream=0,
         )
     used = count.numpy()[0]
-    return Proposals(*(array.numpy()[:used] for array in out), overflow=bool(overflow.numpy()[0]))
+    return Proposals(*(array.numpy()[:used] for array in out), selected=int(selected.numpy()[0]))
 
 
 class Candidates(NamedTuple):
@@ -176,8 +203,9 @@ def filter_candidates(
     threshold: float,
     capacity: int,
     count: int | None = None,
-) -> tuple[Candidates, bool]:
-    out, out_count, overflow = _empty(device, capacity), device.empty(1, np.int32), device.array([0], np.int32)
+) -> tuple[Candidates, int]:
+    """Return the candidates that fit the capacity, and how many passed."""
+    out, out_count, selected = _empty(device, capacity), device.empty(1, np.int32), device.empty(1, np.int32)
     workspace = device.empty(device.module.filter_workspace_size(len(valid)), np.uint8)
     device.module.filter_candidates(
         device.module.Candidates(*_upload(device, candidates)),
@@ -187,12 +215,12 @@ def filter_candidates(
         threshold,
         device.module.Candidates(*out),
         out_count,
-        overflow,
+        selected,
         workspace,
         stream=0,
     )
     used = out_count.numpy()[0]
-    return Candidates(*(array.numpy()[:used] for array in out)), bool(overflow.numpy()[0])
+    return Candidates(*(array.numpy()[:used] for array in out)), int(selected.numpy()[0])
 
 
 def gather_candidates(
@@ -203,36 +231,55 @@ def gather_candidates(
     inclusive: bool = False,
     coding: str = "corner",
     square: bool = False,
+    capacity: int | None = None,
 ) -> Candidates:
     """Take the candidates `kept`; without it, work on all of them in place."""
     held = _upload(device, candidates)
-    out = held if kept is None else _empty(device, len(kept))
+    number = len(candidates.boxes) if kept is None else len(kept)
+    out = held if kept is None else _empty(device, number if capacity is None else capacity)
+    counts = [device.empty(1, np.int32) for _ in range(2)]
     device.module.gather_candidates(
         device.module.Candidates(*held),
         None if kept is None else device.array(kept, np.int64),
-        device.array([len(candidates.boxes) if kept is None else len(kept)], np.int32),
+        device.array([number], np.int32),
         device.module.Candidates(*out),
+        *counts,
         regress=regress,
         inclusive=inclusive,
         rcnn_coding=coding == "rcnn",
         square=square,
         stream=0,
     )
+    assert [int(count.numpy()[0]) for count in counts] == [min(number, len(out.boxes.numpy())), number]
     return Candidates(*(array.numpy() for array in out))
 
 
+class Packed(NamedTuple):
+    boxes: np.ndarray
+    scores: np.ndarray
+    landmarks: np.ndarray
+    counts: np.ndarray
+    wanted: list[int]
+    overflow: int
+
+
 def pack_faces(
-    device: ModuleDevice, candidates: Candidates, images: int, faces: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
-    """Return boxes, scores and landmarks padded to `faces` an image, the counts, and how many images overflowed."""
+    device: ModuleDevice,
+    candidates: Candidates,
+    images: int,
+    faces: int,
+    wanted: Sequence[int] = (0, 0, 0),
+    limits: tuple[int, int, int] = (0, 0, 0),
+) -> Packed:
+    """Pad to `faces` an image; `wanted` and `limits` are those of the lists before."""
     out = [
         device.empty((images, faces, 4), np.float32),
         device.empty((images, faces), np.float32),
         device.empty((images, faces, 5, 2), np.float32),
         device.empty(images, np.int32),
     ]
-    overflow = device.array([0], np.int32)
+    lists, overflow = device.array([*wanted, -1], np.int32), device.empty(1, np.int32)
     count = device.array([len(candidates.boxes)], np.int32)
-    device.module.pack_faces(device.module.Candidates(*_upload(device, candidates)), count, *out, overflow, stream=0)
-    boxes, scores, landmarks, counts = (array.numpy() for array in out)
-    return boxes, scores, landmarks, counts, int(overflow.numpy()[0])
+    held = device.module.Candidates(*_upload(device, candidates))
+    device.module.pack_faces(held, count, *out, lists, overflow, limits=limits, stream=0)
+    return Packed(*(array.numpy() for array in out), lists.numpy().tolist(), int(overflow.numpy()[0]))

@@ -2,6 +2,7 @@
 // on an emulated device (machine.h). Only what the kernels use is here; anything else is a compile error.
 #pragma once
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -29,6 +30,12 @@ struct alignas(16) uint4 {
 };
 struct alignas(16) float4 {
     float x, y, z, w;
+};
+struct alignas(8) float2 {
+    float x, y;
+};
+struct alignas(8) int2 {
+    int x, y;
 };
 
 // Not macros: the launch configuration has members of these names.
@@ -74,6 +81,7 @@ T atomicMax(T* address, T value) {
 inline int __popc(unsigned value) { return __builtin_popcount(value); }
 inline int __popcll(unsigned long long value) { return __builtin_popcountll(value); }
 inline int __ffsll(long long value) { return __builtin_ffsll(value); }
+inline float __fmaf_rn(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline unsigned __float_as_uint(float value) { return __builtin_bit_cast(unsigned, value); }
 
 // --- Host interface
@@ -98,6 +106,7 @@ struct cudaDeviceProp {
     char name[256];
     int major, minor, multiProcessorCount;
     size_t totalGlobalMem;
+    size_t sharedMemPerBlockOptin;
 };
 struct cudaLaunchConfig_t {
     dim3 gridDim;
@@ -108,6 +117,8 @@ struct cudaLaunchConfig_t {
     unsigned numAttrs;
 };
 
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+
 const char* cudaGetErrorName(cudaError_t error);
 const char* cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetLastError();
@@ -117,6 +128,7 @@ cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, unsigned version,
                                              unsigned long long flags, cudaDriverEntryPointQueryResult* found);
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value);
 cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
@@ -127,6 +139,9 @@ cudaError_t cudaEventDestroy(cudaEvent_t event);
 template <typename... Params, typename... Args>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Params...), Args&&... args) {
     const std::tuple<std::decay_t<Params>...> held(static_cast<Args&&>(args)...);
+    if (!::mf_emulation::use_dynamic_shared(reinterpret_cast<const void*>(kernel), config->dynamicSmemBytes)) {
+        return cudaErrorInvalidValue;
+    }
     return static_cast<cudaError_t>(::mf_emulation::run_grid(
         {config->gridDim.x, config->gridDim.y, config->gridDim.z},
         {config->blockDim.x, config->blockDim.y, config->blockDim.z}, [&] { std::apply(kernel, held); }));

@@ -52,6 +52,10 @@ T shuffle(Site site, unsigned mask, T value, Shuffle kind, int lane) {
 
 void record_atomic(const void* address, size_t bytes);
 
+// Shared memory whose size the launch chooses: false if the kernel was not granted that much.
+bool use_dynamic_shared(const void* kernel, size_t bytes);
+void* dynamic_shared();
+
 // Runs a whole grid and returns a cudaError_t.
 int run_grid(Extent grid, Extent block, const std::function<void()>& kernel);
 

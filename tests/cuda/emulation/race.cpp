@@ -47,6 +47,10 @@ struct Cell {
     Event read[2];
 };
 
+constexpr size_t kMostDynamicShared = 227 * 1024;
+alignas(256) char dynamic_memory[kMostDynamicShared];
+size_t dynamic_bytes = 0;
+
 template <typename T>
 T* reserve(size_t count) {
     void* memory =
@@ -82,13 +86,19 @@ Segment find_segment() {
     return found;
 }
 
+struct Allocation {
+    size_t size = 0;
+    uint64_t read = 0;  // bytes, by kernels
+    uint64_t written = 0;
+};
+
 struct Memory {
     char* arena = reserve<char>(kArena);
     Cell* cells = reserve<Cell>(kArena);
     bool* initialised = reserve<bool>(kArena);
     Segment shared = find_segment();
     Cell* shared_cells = reserve<Cell>(shared.size() + 1);
-    std::map<size_t, size_t> blocks;  // offset -> size in the arena
+    std::map<size_t, Allocation> blocks;  // by offset in the arena
     std::map<const char*, size_t> heap;
     uint32_t kernel_stamp = 0;
     uint32_t block_stamp = 0;
@@ -158,20 +168,24 @@ bool touch(Cell& cell, uint32_t stamp, const Actor& now, Access access, const ch
     return true;
 }
 
-bool inside_allocation(size_t offset, size_t bytes) {
-    const auto& blocks = memory().blocks;
+// The allocation that holds all of these bytes, or null.
+Allocation* find_allocation(size_t offset, size_t bytes) {
+    auto& blocks = memory().blocks;
     auto next = blocks.upper_bound(offset);
-    if (next == blocks.begin()) return false;
+    if (next == blocks.begin()) return nullptr;
     --next;
-    return offset + bytes <= next->first + next->second;
+    return offset + bytes <= next->first + next->second.size ? &next->second : nullptr;
 }
 
 void touch_global(size_t offset, size_t bytes, Access access) {
     Memory& m = memory();
-    if (!inside_allocation(offset, bytes)) {
+    Allocation* const allocation = find_allocation(offset, bytes);
+    if (allocation == nullptr) {
         report(std::string(access == Access::kRead ? "read" : "write") + " outside every allocation of device memory");
         return;
     }
+    if (access != Access::kWrite) allocation->read += bytes;
+    if (access != Access::kRead) allocation->written += bytes;
     for (size_t i = offset; i < offset + bytes; ++i) {
         if (access != Access::kWrite && !m.initialised[i]) {
             report("read of global memory that nothing has written");
@@ -182,8 +196,18 @@ void touch_global(size_t offset, size_t bytes, Access access) {
     }
 }
 
+// Whether an access lies in the dynamic shared memory, beyond what the launch asked for.
+bool exceeds_dynamic_shared(const char* address, size_t bytes) {
+    return address >= dynamic_memory && address < dynamic_memory + kMostDynamicShared &&
+           address + bytes > dynamic_memory + dynamic_bytes;
+}
+
 void touch_shared(size_t offset, size_t bytes, Access access) {
     Memory& m = memory();
+    if (exceeds_dynamic_shared(m.shared.begin + offset, bytes)) {
+        report("access outside the shared memory that the launch asked for");
+        return;
+    }
     for (size_t i = offset; i < offset + bytes; ++i) {
         Cell& cell = m.shared_cells[i];
         if (access != Access::kWrite && (cell.stamp != m.block_stamp || !cell.written)) {
@@ -209,12 +233,12 @@ void* device_allocate(size_t bytes) {
     return pointer;
 #else
     size_t offset = kGap;
-    for (const auto& [start, size] : m.blocks) {
+    for (const auto& [start, allocation] : m.blocks) {
         if (offset + bytes + kGap <= start) break;
-        offset = std::max(offset, (start + size + 2 * kGap - 1) / 256 * 256);
+        offset = std::max(offset, (start + allocation.size + 2 * kGap - 1) / 256 * 256);
     }
     if (offset + bytes + kGap > kArena) return nullptr;
-    m.blocks[offset] = bytes;
+    m.blocks[offset] = {bytes, 0, 0};
     std::memset(m.arena + offset, kPoison, bytes);
     std::memset(m.initialised + offset, 0, bytes);
     return m.arena + offset;
@@ -248,11 +272,30 @@ void note_host_write(const void* pointer, size_t bytes) {
     const char* address = static_cast<const char*>(pointer);
     if (address < m.arena || address >= m.arena + kArena) return;
     const size_t offset = static_cast<size_t>(address - m.arena);
-    if (bytes != 0 && !inside_allocation(offset, bytes)) {
+    if (bytes != 0 && find_allocation(offset, bytes) == nullptr) {
         report("copy or fill outside every allocation of device memory");
         return;
     }
     std::memset(m.initialised + offset, 1, bytes);
+}
+
+void set_dynamic_shared(size_t bytes) {
+    dynamic_bytes = bytes;
+#if defined(__SANITIZE_ADDRESS__)
+    __asan_unpoison_memory_region(dynamic_memory, kMostDynamicShared);
+    __asan_poison_memory_region(dynamic_memory + bytes, kMostDynamicShared - bytes);
+#endif
+}
+
+void* dynamic_shared() { return dynamic_memory; }
+
+Traffic take_traffic(const void* pointer) {
+    Memory& m = memory();
+    const auto block = m.blocks.find(static_cast<size_t>(static_cast<const char*>(pointer) - m.arena));
+    if (block == m.blocks.end()) return {};
+    const Traffic traffic{block->second.read, block->second.written};
+    block->second.read = block->second.written = 0;
+    return traffic;
 }
 
 void begin_kernel() { ++memory().kernel_stamp; }

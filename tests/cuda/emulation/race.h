@@ -32,10 +32,18 @@ void device_release(void* pointer);
 bool is_device_memory(const void* pointer);
 // Marks memory written by the host (copies and fills).
 void note_host_write(const void* pointer, size_t bytes);
+// Bytes that kernels read and wrote of one allocation since the last call. Only the race build sees them.
+struct Traffic {
+    uint64_t read = 0;
+    uint64_t written = 0;
+};
+Traffic take_traffic(const void* pointer);
 // Forgets the accesses of the previous kernel: the stream orders it before this one.
 void begin_kernel();
 // Marks shared memory as holding nothing.
 void begin_block();
+// Makes the first `bytes` of the dynamic shared memory usable for the blocks that follow.
+void set_dynamic_shared(size_t bytes);
 void note_access(const void* pointer, size_t bytes, Access access);
 
 // One line for each different offence.

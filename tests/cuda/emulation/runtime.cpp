@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <random>
 #include <string>
 #include <utility>
@@ -25,12 +26,19 @@ std::mt19937_64& generator() {
 int driver_version = CUDART_VERSION;
 int devices = 2;
 int capability[2] = {7, 5};
+size_t shared_memory = 99 * 1024;  // that a block may ask for
 int waits = 0;
 int event_device = -1;
 int launch_device = -1;
 unsigned most_blocks = 0;
 bool skip_kernels = false;
 cudaError_t last_error = cudaSuccess;
+
+// Dynamic shared memory that a kernel was granted beyond the 48 KB that all have.
+std::map<const void*, size_t>& granted() {
+    static std::map<const void*, size_t>& instance = *new std::map<const void*, size_t>;
+    return instance;
+}
 
 // Blocks of each launch since the tests last asked.
 std::vector<uint64_t>& launches() {
@@ -54,6 +62,14 @@ LaunchAnswer begin_launch(uint64_t blocks) {
     if (most_blocks != 0 && blocks > most_blocks) return LaunchAnswer::kRefuse;
     launches().push_back(blocks);
     return skip_kernels ? LaunchAnswer::kSkip : LaunchAnswer::kRun;
+}
+
+bool use_dynamic_shared(const void* kernel, size_t bytes) {
+    const auto found = granted().find(kernel);
+    const size_t most = found == granted().end() ? 48 * 1024 : found->second;
+    if (bytes > most) return keep(cudaErrorInvalidValue) == cudaSuccess;
+    set_dynamic_shared(bytes);
+    return true;
 }
 
 void record_atomic(const void* address, size_t bytes) { note_access(address, bytes, Access::kAtomic); }
@@ -108,6 +124,13 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
     properties->minor = capability[1];
     properties->multiProcessorCount = 1;
     properties->totalGlobalMem = size_t{256} << 20;
+    properties->sharedMemPerBlockOptin = shared_memory;
+    return cudaSuccess;
+}
+
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+    if (value < 0 || static_cast<size_t>(value) > shared_memory) return keep(cudaErrorInvalidValue);
+    granted()[kernel] = static_cast<size_t>(value);
     return cudaSuccess;
 }
 
@@ -158,6 +181,7 @@ MF_TEST_API void emulation_set_capability(int major, int minor) {
     capability[0] = major;
     capability[1] = minor;
 }
+MF_TEST_API void emulation_set_shared_memory(size_t bytes) { shared_memory = bytes; }
 // Launches of more blocks fail as on a smaller device; 0: none does.
 MF_TEST_API void emulation_refuse_blocks(unsigned most) { most_blocks = most; }
 // Launches and fills are counted, but nothing runs: for sizes whose memory is not there.
@@ -167,6 +191,12 @@ MF_TEST_API size_t emulation_launches(uint64_t* blocks, size_t room) {
     const std::vector<uint64_t> all = std::exchange(launches(), {});
     std::copy_n(all.begin(), std::min(room, all.size()), blocks);
     return all.size();
+}
+// Bytes that kernels read and wrote of an allocation since the last call.
+MF_TEST_API void emulation_traffic(const void* pointer, uint64_t* read, uint64_t* written) {
+    const Traffic traffic = take_traffic(pointer);
+    *read = traffic.read;
+    *written = traffic.written;
 }
 MF_TEST_API int emulation_stream_waits() { return waits; }
 MF_TEST_API int emulation_event_device() { return event_device; }

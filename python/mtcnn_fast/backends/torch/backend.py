@@ -7,7 +7,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from mtcnn_fast._types import Floats, Image
 from mtcnn_fast.backends.base import check_one_each
 from mtcnn_fast.backends.numpy import steps as numpy_steps
 from mtcnn_fast.backends.recorder import Recorder
+from mtcnn_fast.backends.torch.capacities import CapacityChooser, enlarged
 from mtcnn_fast.backends.torch.cascade import BatchSizes, Cascade, empty_candidates
 from mtcnn_fast.backends.torch.cpu_steps import CpuOps
 from mtcnn_fast.backends.torch.cuda_steps import CudaOps
@@ -41,6 +42,7 @@ _LOGGER = logging.getLogger("mtcnn_fast")
 _CPU_SIZES = BatchSizes(pnet=1, rnet=32, onet=8)
 _CUDA_SIZES = BatchSizes(pnet=None, rnet=512, onet=128)
 
+Networks = Literal["fused", "torch"]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -54,19 +56,23 @@ class TorchBackend:
     weights : Weights
     device : str
         ``torch:cpu``, ``cuda`` or ``cuda:N``.
-    download_counts : bool
-        On CUDA, whether to wait for the numbers of candidates before R-Net and O-Net. Without, a detection waits once,
-        for its result.
+    download_counts : bool or None
+        On CUDA, whether to wait for the numbers of candidates before R-Net and O-Net, which then run on no more than
+        those. Without, a detection waits once, for its result. None: unless there are `graphs`.
     graphs : int
         On CUDA and without `download_counts`, how many detections to keep recorded as CUDA Graphs, one for the sizes of
         a batch's images: for streams of equal images. 0 records none.
+    networks : {"fused", "torch"} or None
+        ``fused``, on CUDA with float32: P-Net runs in one launch, from the images to its maps, with one order of sums,
+        so that its results do not depend on the batch. R-Net and O-Net are TorchScript. ``torch``: all three are. None:
+        ``fused`` where it can be.
 
     Raises
     ------
     BackendUnavailableError
         If the device cannot be used here; the message says why.
     ConfigError
-        If `graphs` is asked for where there are none.
+        If `graphs` or fused `networks` are asked for where there are none.
     """
 
     def __init__(
@@ -75,15 +81,19 @@ class TorchBackend:
         weights: Weights,
         device: str = "torch:cpu",
         *,
-        download_counts: bool = False,
+        download_counts: bool | None = None,
         graphs: int = 0,
+        networks: Networks | None = None,
     ) -> None:
-        self._arguments = (config, weights, device, download_counts, graphs)
+        self._arguments = (config, weights, device, download_counts, graphs, networks)
         self._config = config
         self._name = "cuda:0" if device == "cuda" else device
         self._device = torch.device(self._name.removeprefix("torch:"))
         dtype = DTYPES[config.precision]
-        self._ops = self._make_ops(config, weights)
+        fused = self._fuses(networks)
+        self._ops = self._make_ops(config, weights, fused)
+        if download_counts is None:
+            download_counts = isinstance(self._ops, CudaOps) and not graphs
         if graphs and (download_counts or not isinstance(self._ops, CudaOps)):
             raise ConfigError(
                 f"graphs must be 0 on torch:cpu and with download_counts, got {graphs} on {self._name} with "
@@ -94,23 +104,36 @@ class TorchBackend:
         memory_format = torch.channels_last if self._device.type == "cpu" else torch.contiguous_format
         modules: dict[str, Any] = dict(load_networks(weights))
         with self._undisturbed():
-            networks = {
+            scripts = {
                 name: script_network(network.to(self._device, dtype, memory_format=memory_format))
                 for name, network in modules.items()
+                if not (fused and name == "pnet")
             }
         self._cascade = Cascade(
             config,
-            networks,
+            scripts,
             self._ops,
             _CUDA_SIZES if self._device.type == "cuda" else _CPU_SIZES,
             dtype=dtype,
             memory_format=memory_format,
             download_counts=download_counts,
+            fused=fused,
         )
-        #: By how much the usual room for candidates is multiplied: doubled whenever it was too little.
-        self._scale = 1
+        self._download_counts = download_counts
+        self._capacities = CapacityChooser()
 
-    def _make_ops(self, config: DetectorConfig, weights: Weights) -> CpuOps | CudaOps:
+    def _fuses(self, networks: Networks | None) -> bool:
+        """Tell whether P-Net is fused."""
+        possible = self._device.type == "cuda" and self._config.precision == "float32"
+        if networks not in (None, "fused", "torch"):
+            raise ConfigError(f"networks must be 'fused', 'torch' or None, got {networks!r}")
+        if networks == "fused" and not possible:
+            raise ConfigError(
+                f"networks='fused' needs a CUDA device and float32, got {self._name} and {self._config.precision}"
+            )
+        return possible and networks != "torch"
+
+    def _make_ops(self, config: DetectorConfig, weights: Weights, fused: bool) -> CpuOps | CudaOps:
         if self._device.type == "cpu":
             return CpuOps(weights.box_coding, config.border)
         problem = cuda_problem(self._device.index or 0)
@@ -124,6 +147,7 @@ class TorchBackend:
             lambda: int(torch.cuda.current_stream(device).cuda_stream),
             weights.box_coding,
             config.border,
+            weights.pnet if fused else None,
         )
 
     def _undisturbed(self) -> contextlib.AbstractContextManager[None]:
@@ -174,7 +198,7 @@ class TorchBackend:
         Returns
         -------
         FacesTensor
-            Its `overflow` is not 0 if candidates were lost for want of room; `detect` would have tried again.
+            Its `overflow` is not 0 if a list was too short and candidates were lost; `detect` would have tried again.
 
         Raises
         ------
@@ -183,7 +207,7 @@ class TorchBackend:
         """
         pictures = [self._checked(image) for image in images]
         plan = make_plan([(image.shape[0], image.shape[1]) for image in pictures], self._config)
-        room = self._room(plan)
+        room = self._capacities.choose(plan)
         with self._undisturbed():
             if isinstance(self._ops, CudaOps):
                 batch: Any = self._ops.adopt(pictures, plan)
@@ -210,7 +234,7 @@ class TorchBackend:
         plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
         candidates = empty_candidates(boxes, self._device)
         most = max(1, len(candidates.boxes))
-        room = dataclasses.replace(self._room(plan), rnet=most, onet=most, faces=most)
+        room = dataclasses.replace(self._capacities.choose(plan), rnet=most, onet=most, faces=most)
         with self._undisturbed():
             batch: Any = self._ops.upload(images, plan)
             candidates = self._ops.gather(batch, candidates, None, most, None, True)
@@ -226,30 +250,37 @@ class TorchBackend:
         del self._cascade
         self._graphs = None
 
-    def _room(self, plan: Plan) -> Capacities:
-        """Return the usual room for candidates: powers of two, so that few different sizes occur."""
-        pixels = sum(height * width for height, width in plan.sizes)
-        images = max(1, len(plan.sizes))
-        usual = (max(2048 * images, pixels // 100), 512 * images, 128 * images, 128)
-        return Capacities(*(self._scale * (1 << (number - 1).bit_length()) for number in usual))
+    def _with_capacities(self, plan: Plan, run: Callable[[Capacities], tuple[_Result, Sequence[int]]]) -> _Result:
+        """Run with the usual capacities, and again where a list was too short.
+
+        `run` returns its result and the lengths that the lists wanted. With downloaded counts no batch runs more than
+        twice, unless it has more faces than `enlarged` makes tables for.
+        """
+        capacities = self._capacities.choose(plan)
+        while True:
+            result, wanted = run(capacities)
+            self._capacities.learn(plan, wanted)
+            larger = enlarged(capacities, wanted, len(plan.sizes), bound=self._download_counts)
+            if larger is None:
+                return result
+            _LOGGER.info("%s: a list of candidates was too short, trying again with %s", self.name, larger)
+            capacities = larger
 
     def _detect(self, images: Sequence[Image], profile: bool, trace: bool) -> list[Faces]:
         plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
-        while True:
+
+        def run(room: Capacities) -> tuple[tuple[_Tables, Recorder | None, Observer], Sequence[int]]:
             record = Recorder(tracing=False) if profile else None
             observer = Observer(record, traced_images=len(images) if trace else 0, synchronise=self._synchronise)
             with self._undisturbed():
                 if self._graphs is None or profile or trace:
-                    tables = _download(self._cascade.detect(self._ops.upload(images, plan), self._room(plan), observer))
+                    tables = _download(self._cascade.detect(self._ops.upload(images, plan), room, observer))
                 else:
                     assert isinstance(self._ops, CudaOps)
-                    tables = self._graphs.detect(self._ops, self._cascade, images, plan, self._room(plan), _download)
-            if not tables.overflow:
-                break
-            self._scale *= 2
-            _LOGGER.info(
-                "%s: too little room for candidates, trying again with %d times the usual", self.name, self._scale
-            )
+                    tables = self._graphs.detect(self._ops, self._cascade, images, plan, room, _download)
+            return (tables, record, observer), tables.wanted
+
+        tables, record, observer = self._with_capacities(plan, run)
         timings = None
         if record is not None:
             timings = {stage: seconds / len(images) for stage, seconds in record.timings.items()}
@@ -272,13 +303,13 @@ class TorchBackend:
 
     def _propose(self, images: Sequence[Image]) -> list[tuple[Floats, Floats]]:
         plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
-        while True:
+
+        def run(room: Capacities) -> tuple[Candidates, Sequence[int]]:
             with self._undisturbed():
-                batch = self._ops.upload(images, plan)
-                found: Candidates = self._cascade.propose(batch, self._room(plan), Observer())
-                if not int(batch.overflow):
-                    break
-            self._scale *= 2
+                batch: Any = self._ops.upload(images, plan)
+                return self._cascade.propose(batch, room, Observer()), batch.wanted[:2].tolist()
+
+        found = self._with_capacities(plan, run)
         count = int(found.count)
         index = found.images[:count].cpu().numpy()
         boxes, scores = found.boxes[:count].cpu().numpy(), found.scores[:count].cpu().numpy()
@@ -321,7 +352,7 @@ class _Tables:
     scores: Floats
     landmarks: Floats
     counts: npt.NDArray[np.int32]
-    overflow: int
+    wanted: list[int]
 
 
 def _describe(item: Any) -> str:
@@ -333,13 +364,13 @@ def _describe(item: Any) -> str:
 
 def _download(faces: FacesTensor) -> _Tables:
     """Copy a result to the host by one transfer: the only time that a detection waits for the device."""
-    numbers = (faces.counts, faces.overflow)
+    numbers = (faces.counts, faces.wanted)
     parts = [faces.boxes, faces.scores, faces.landmarks, *(part.view(torch.float32) for part in numbers)]
     flat = torch.cat([part.reshape(-1) for part in parts]).cpu().numpy()
     split = np.split(flat, np.cumsum([part.numel() for part in parts])[:-1])
     boxes, scores, landmarks = (content.reshape(part.shape) for content, part in zip(split[:3], parts[:3], strict=True))
-    counts, overflow = (content.view(np.int32) for content in split[3:])
-    return _Tables(boxes, scores, landmarks, counts, int(overflow[0]))
+    counts, wanted = (content.view(np.int32) for content in split[3:])
+    return _Tables(boxes, scores, landmarks, counts, wanted.tolist())
 
 
 def _remake(
@@ -347,7 +378,8 @@ def _remake(
     config: DetectorConfig,
     weights: Weights,
     device: str,
-    download_counts: bool,
+    download_counts: bool | None,
     graphs: int,
+    networks: Networks | None,
 ) -> TorchBackend:
-    return kind(config, weights, device, download_counts=download_counts, graphs=graphs)
+    return kind(config, weights, device, download_counts=download_counts, graphs=graphs, networks=networks)

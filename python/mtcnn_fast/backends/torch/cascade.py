@@ -44,6 +44,8 @@ class Cascade:
     download_counts : bool
         Whether to wait for the number of candidates before R-Net and O-Net, and to run them on no more than those,
         instead of on the whole capacity without waiting.
+    fused : bool
+        Whether `device_ops` runs P-Net itself, by its `scan`; ``networks`` needs no ``pnet`` then.
     """
 
     def __init__(
@@ -56,10 +58,11 @@ class Cascade:
         dtype: torch.dtype = torch.float32,
         memory_format: torch.memory_format = torch.contiguous_format,
         download_counts: bool = False,
+        fused: bool = False,
     ) -> None:
         self._config, self._networks, self._ops, self._sizes = config, networks, device_ops, sizes
         self._dtype, self._memory_format = dtype, memory_format
-        self._download_counts = download_counts
+        self._download_counts, self._fused = download_counts, fused
 
     def detect(self, batch: Batch, room: Capacities, observer: Observer) -> FacesTensor:
         """Return the faces of a batch of images."""
@@ -68,10 +71,7 @@ class Cascade:
     def propose(self, batch: Batch, room: Capacities, observer: Observer) -> Candidates:
         """Return what P-Net proposes, regressed and square (section 2)."""
         limits = self._config.nms_thresholds
-        with observer.time("pyramid"):
-            groups = self._ops.pyramid(batch)
-        with observer.time("pnet"):
-            maps = [self._scan(group) for group in groups]
+        maps = self._maps(batch, observer)
         with observer.time("proposals"):
             found = self._ops.propose(batch, maps, self._config.thresholds[0], room.proposals)
             assert found.segments is not None
@@ -81,7 +81,17 @@ class Cascade:
             observer.kept("pnet", found)
             kept = self._ops.suppress(found, found.images, len(batch.plan.sizes), limits[1], "iou")
             observer.suppressed(found, found.images, limits[1])
-            return self._ops.gather(batch, found, kept, room.rnet, 0, True)
+            return self._ops.gather(batch, found, kept, room.rnet, 0, True, wanted=1)
+
+    def _maps(self, batch: Batch, observer: Observer) -> list[tuple[Tensor, Tensor]]:
+        """Return P-Net's scores and offsets for all levels, as `DeviceOps.propose` takes them."""
+        if self._fused:
+            with observer.time("pnet"):
+                return self._ops.scan(batch)
+        with observer.time("pyramid"):
+            groups = self._ops.pyramid(batch)
+        with observer.time("pnet"):
+            return [self._scan(group) for group in groups]
 
     def refine(self, batch: Batch, candidates: Candidates, room: Capacities, observer: Observer) -> FacesTensor:
         """Return the faces among square candidates, by R-Net and O-Net (sections 3 and 4)."""
@@ -94,7 +104,7 @@ class Cascade:
             observer.kept("rnet", passed)
             kept = self._ops.suppress(passed, passed.images, images, limits[2], "iou")
             observer.suppressed(passed, passed.images, limits[2])
-            candidates = self._ops.gather(batch, passed, kept, room.onet, 1, True)
+            candidates = self._ops.gather(batch, passed, kept, room.onet, 1, True, wanted=2)
         seen, valid, points = self._run_on_crops("onet", batch, candidates, observer)
         observer.kept("refinement", candidates, valid)
         with observer.time("output"):
@@ -106,7 +116,7 @@ class Cascade:
             observer.suppressed(passed, passed.images, limits[3], "iomin")
             faces = self._ops.gather(batch, passed, kept, room.onet, None, False)
             observer.result(faces, self._config.max_faces)
-            return self._ops.pack(batch, faces, room.faces)
+            return self._ops.pack(batch, faces, room)
 
     def _run(self, name: str, batch: Tensor) -> tuple[Tensor, ...]:
         return run_script(self._networks[name], batch.to(self._dtype, memory_format=self._memory_format))

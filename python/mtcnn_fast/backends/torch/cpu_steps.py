@@ -15,7 +15,7 @@ from mtcnn_fast._types import Floats, Image, Overlap
 from mtcnn_fast.backends import host
 from mtcnn_fast.backends.numpy import steps as numpy_steps
 from mtcnn_fast.backends.torch.plan import Plan
-from mtcnn_fast.backends.torch.steps import Candidates, FacesTensor
+from mtcnn_fast.backends.torch.steps import Candidates, Capacities, FacesTensor
 from mtcnn_fast.config import Border
 from mtcnn_fast.weights import BoxCoding
 
@@ -26,7 +26,7 @@ class CpuBatch:
 
     plan: Plan
     images: Sequence[Image]
-    overflow: Tensor
+    wanted: Tensor
 
 
 class CpuOps:
@@ -37,7 +37,7 @@ class CpuOps:
 
     def upload(self, images: Sequence[Image], plan: Plan) -> CpuBatch:
         """Keep the images."""
-        return CpuBatch(plan, images, _zeros(1, dtype=torch.int32))
+        return CpuBatch(plan, images, _zeros(4, dtype=torch.int32))
 
     def pyramid(self, batch: CpuBatch) -> list[Tensor]:
         """Return each group of the plan."""
@@ -53,6 +53,10 @@ class CpuOps:
             for level, content in zip(levels, resized, strict=True):
                 groups[level.group][level.slot] = torch.from_numpy(content)
         return groups
+
+    def scan(self, batch: CpuBatch) -> list[tuple[Tensor, Tensor]]:
+        """Refuse: on the CPU the networks are torch's."""
+        raise NotImplementedError("P-Net is not fused on the CPU")
 
     def propose(
         self, batch: CpuBatch, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, room: int
@@ -83,7 +87,7 @@ class CpuOps:
 
     def gather(
         self, batch: CpuBatch, candidates: Candidates, kept: tuple[Tensor, Tensor] | None, room: int,
-        extra: int | None, square: bool,
+        extra: int | None, square: bool, wanted: int | None = None,
     ) -> Candidates:  # fmt: skip
         """Take, regress and square candidates."""
         taken = candidates if kept is None else _map(candidates, lambda part: part[kept[0]])
@@ -124,7 +128,7 @@ class CpuOps:
         taken.count = _count(len(taken.boxes))
         return taken
 
-    def pack(self, batch: CpuBatch, candidates: Candidates, room: int) -> FacesTensor:
+    def pack(self, batch: CpuBatch, candidates: Candidates, room: Capacities) -> FacesTensor:
         """Sort into tables."""
         assert candidates.landmarks is not None
         images = len(batch.plan.sizes)
@@ -136,13 +140,14 @@ class CpuOps:
             mine = np.flatnonzero(usable & (index == image))
             orders.append(mine[numpy_steps.final_order(boxes[mine], scores[mine])])
         counts = torch.tensor([len(order) for order in orders], dtype=torch.int32, device="cpu")
-        room = max([0, *map(len, orders)])
+        most = max([0, *map(len, orders)])
         faces = FacesTensor(
-            _zeros(images, room, 4),
-            _zeros(images, room),
-            _zeros(images, room, 5, 2),
+            _zeros(images, most, 4),
+            _zeros(images, most),
+            _zeros(images, most, 5, 2),
             counts,
-            batch.overflow,
+            _zeros(1, dtype=torch.int32),
+            batch.wanted,
         )
         for image, order in enumerate(orders):
             for table, part in ((faces.boxes, candidates.boxes), (faces.scores, candidates.scores),

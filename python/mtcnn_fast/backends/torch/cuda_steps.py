@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtcnn_fast._types import Image, Overlap
+from mtcnn_fast._types import Floats, Image, Overlap
 from mtcnn_fast.backends.torch.plan import Plan
-from mtcnn_fast.backends.torch.steps import Candidates, FacesTensor
+from mtcnn_fast.backends.torch.steps import Candidates, Capacities, FacesTensor
 from mtcnn_fast.config import Border
 from mtcnn_fast.weights import BoxCoding
 
@@ -58,16 +58,18 @@ def workspace(size: int, module: ModuleType, device: torch.device) -> Tensor:
 
 @dataclasses.dataclass(slots=True)
 class CudaBatch:
-    """One allocation with the images and the kernels' tables, and the flag that any step raises."""
+    """One allocation with the images and the kernels' tables, and what the lists of candidates want."""
 
     plan: Plan
     memory: Tensor
-    resize_plan: Any
-    resize_table: Tensor
+    #: `_cuda.PNetPlan` where the fused P-Net runs, else `_cuda.ResizePlan`, and its table.
+    level_plan: Any
+    level_plan_table: Tensor
     image_table: Tensor
     #: For each launch of `proposals` the table of its levels, and its chunks of work.
     level_tables: list[tuple[Tensor, int]]
-    overflow: Tensor
+    #: As `FacesTensor.wanted`.
+    wanted: Tensor
 
 
 class CudaOps:
@@ -80,13 +82,28 @@ class CudaOps:
     device : torch.device
     stream : callable
         Returns the handle of the stream to work on.
+    coding : {"corner", "rcnn"}
+    border : {"zero", "clip"}
+    pnet : mapping of str to ndarray or None
+        P-Net's weights for `scan`. None: the network runs elsewhere, on what `pyramid` returns.
     """
 
     def __init__(
-        self, module: ModuleType, device: torch.device, stream: Callable[[], int], coding: BoxCoding, border: Border
+        self,
+        module: ModuleType,
+        device: torch.device,
+        stream: Callable[[], int],
+        coding: BoxCoding,
+        border: Border,
+        pnet: Mapping[str, Floats] | None = None,
     ) -> None:
         self._module, self._device, self._stream = module, device, stream
         self._rcnn, self._zero_border = coding == "rcnn", border == "zero"
+        self._pnet = None if pnet is None else self._upload_weights(module.pnet_weights(dict(pnet)))
+        self._shared_memory = module.devices()[device.index or 0]["shared_memory"] if pnet is not None else 0
+
+    def _upload_weights(self, packed: bytes) -> Tensor:
+        return torch.from_numpy(np.frombuffer(packed, np.uint8).copy()).to(self._device)
 
     def upload(self, images: Sequence[Image], plan: Plan) -> CudaBatch:
         """Copy images and tables to the device in one piece, from pinned memory."""
@@ -105,24 +122,36 @@ class CudaOps:
     def _lay_out(self, images: Sequence[Any], plan: Plan) -> CudaBatch:
         sizes = [image.nbytes if isinstance(image, np.ndarray) else 0 for image in images]
         places = np.cumsum([0, *map(self._aligned, sizes)]).tolist()
-        levels = self._level_tables(plan)
         module = self._module
-        shapes = [
-            module.LevelShape(image, group.height, group.width) for group in plan.groups for image in group.images
-        ]
         # The tables' sizes do not depend on the images' addresses, which are known only with the allocation.
-        resize_size = len(module.ResizePlan(self._entries(images, places, module.ALIGNMENT), shapes).table)
-        table_sizes = [resize_size, module.IMAGE_BYTES * len(images), *(len(table) for table, _ in levels)]
-        total = places[-1] + sum(map(self._aligned, table_sizes))
+        tables = self._tables(plan, self._entries(images, places, module.ALIGNMENT))[1]
+        total = places[-1] + sum(self._aligned(len(table)) for table in tables)
         memory = torch.empty(max(total, 1), dtype=torch.uint8, device=self._device)
-        entries = self._entries(images, places, memory.data_ptr())
-        resize_plan = module.ResizePlan(entries, shapes)
+        level_plan, tables, chunks = self._tables(plan, self._entries(images, places, memory.data_ptr()))
         content = [image.reshape(-1) for image in images if isinstance(image, np.ndarray)]
-        texts = [resize_plan.table, module.image_table(entries), *(table for table, _ in levels)]
-        parts = self._copy(memory, content + [np.frombuffer(text, np.uint8) for text in texts])[len(content) :]
-        level_tables = [(part, chunks) for part, (_, chunks) in zip(parts[2:], levels, strict=True)]
-        overflow = torch.zeros(1, dtype=torch.int32, device=self._device)
-        return CudaBatch(plan, memory, resize_plan, parts[0], parts[1], level_tables, overflow)
+        parts = self._copy(memory, content + [np.frombuffer(table, np.uint8) for table in tables])[len(content) :]
+        level_tables = list(zip(parts[2:], chunks, strict=True))
+        wanted = torch.zeros(module.LISTS, dtype=torch.int32, device=self._device)
+        return CudaBatch(plan, memory, level_plan, parts[0], parts[1], level_tables, wanted)
+
+    def _tables(self, plan: Plan, images: Sequence[Any]) -> tuple[Any, list[bytes], list[int]]:
+        """Return the plan of the levels, the tables (its own, that of images, those for `propose`) and their chunks."""
+        module = self._module
+        if self._pnet is None:
+            shapes = [
+                module.LevelShape(image, group.height, group.width) for group in plan.groups for image in group.images
+            ]
+            resize_plan = module.ResizePlan(images, shapes)
+            levels = self._level_tables(plan)
+            tables = [resize_plan.table, module.image_table(images), *(table for table, _ in levels)]
+            return resize_plan, tables, [chunks for _, chunks in levels]
+        levels = []
+        for segment, level in enumerate(plan.levels):
+            group = plan.groups[level.group]
+            scale = float(np.float32(level.scale))
+            levels.append(module.PNetLevel(level.image, group.height, group.width, segment, scale))
+        pnet_plan = module.PNetPlan(images, levels, shared_memory=self._shared_memory)
+        return pnet_plan, [pnet_plan.table, module.image_table(images), pnet_plan.proposal_table], [pnet_plan.chunks]
 
     def _aligned(self, size: int) -> int:
         """Round a number of bytes up to what the next part of an allocation may begin at."""
@@ -168,8 +197,9 @@ class CudaOps:
 
     def pyramid(self, batch: CudaBatch) -> list[Tensor]:
         """Return each group of the plan as a view of one allocation."""
-        packed = self._empty(batch.resize_plan.elements)
-        self._module.resize_pyramid(batch.resize_plan, view(batch.resize_table), view(packed), stream=self._stream())
+        packed = self._empty(batch.level_plan.elements)
+        table = view(batch.level_plan_table)
+        self._module.resize_pyramid(batch.level_plan, table, view(packed), stream=self._stream())
         groups, place = [], 0
         for group in batch.plan.groups:
             shape = (len(group.images), 3, group.height, group.width)
@@ -177,6 +207,14 @@ class CudaOps:
             groups.append(packed[place : place + size].view(shape))
             place += size
         return groups
+
+    def scan(self, batch: CudaBatch) -> list[tuple[Tensor, Tensor]]:
+        """Run P-Net on all levels from the images, in one launch: its maps for `propose`."""
+        cells = batch.level_plan.cells
+        scores, offsets = self._empty(cells), self._empty(4 * cells)
+        arrays = map(view, (batch.level_plan_table, self._pnet, scores, offsets))
+        self._module.pnet(batch.level_plan, *arrays, stream=self._stream())
+        return [(scores.view(1, 1, cells), offsets.view(1, 4, 1, cells))]
 
     def propose(
         self, batch: CudaBatch, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, room: int
@@ -193,7 +231,7 @@ class CudaOps:
                 chunks,
                 threshold,
                 *map(view, (found.boxes, found.scores, found.offsets, found.segments, found.images, found.count)),
-                view(batch.overflow),
+                view(batch.wanted[:1]),
                 view(workspace(self._module.proposals_workspace_size(chunks), self._module, self._device)),
                 append=launch > 0,
                 stream=self._stream(),
@@ -220,23 +258,22 @@ class CudaOps:
 
     def gather(
         self, batch: CudaBatch, candidates: Candidates, kept: tuple[Tensor, Tensor] | None, room: int,
-        extra: int | None, square: bool,
+        extra: int | None, square: bool, wanted: int | None = None,
     ) -> Candidates:  # fmt: skip
         """Take, regress and square candidates."""
         if kept is None:
-            indices, count, out = None, candidates.count, candidates
+            indices, count, out, out_count = None, candidates.count, candidates, None
         else:
             indices, count = kept
-            # More than there is room for: the first ones stay, and the flag says so.
-            batch.overflow |= (count > room).int()
-            count = count.clamp(max=room)
             out = self._room(room, landmarks=candidates.landmarks is not None)
-            out.count = count
+            out_count = out.count
         self._module.gather_candidates(
             self._arrays(candidates),
             view(indices),
             view(count),
             self._arrays(out),
+            view(out_count),
+            None if wanted is None else view(batch.wanted[wanted : wanted + 1]),
             regress=extra is not None,
             inclusive=extra == 1,
             rcnn_coding=self._rcnn,
@@ -268,24 +305,27 @@ class CudaOps:
             *map(view, (points, valid, candidates.count)),
             threshold,
             self._arrays(found),
-            *map(view, (found.count, batch.overflow, space)),
+            *map(view, (found.count, self._empty(1, torch.int32), space)),
             stream=self._stream(),
         )
         return found
 
-    def pack(self, batch: CudaBatch, candidates: Candidates, room: int) -> FacesTensor:
+    def pack(self, batch: CudaBatch, candidates: Candidates, room: Capacities) -> FacesTensor:
         """Sort into tables."""
         images = len(batch.plan.sizes)
         faces = FacesTensor(
-            self._empty((images, room, 4)),
-            self._empty((images, room)),
-            self._empty((images, room, 5, 2)),
+            self._empty((images, room.faces, 4)),
+            self._empty((images, room.faces)),
+            self._empty((images, room.faces, 5, 2)),
             self._empty(images, torch.int32),
-            batch.overflow,
+            self._empty(1, torch.int32),
+            batch.wanted,
         )
         self._module.pack_faces(
             self._arrays(candidates),
-            *map(view, (candidates.count, faces.boxes, faces.scores, faces.landmarks, faces.counts, faces.overflow)),
+            *map(view, (candidates.count, faces.boxes, faces.scores, faces.landmarks, faces.counts)),
+            *map(view, (faces.wanted, faces.overflow)),
+            limits=(room.proposals, room.rnet, room.onet),
             stream=self._stream(),
         )
         return faces

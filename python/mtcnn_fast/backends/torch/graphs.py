@@ -67,7 +67,7 @@ class Graphs:
             recording = self._recordings.pop(key, None)
             if recording is None:
                 batch = device_ops.upload(images, plan)
-                recording = _Recording(batch, *self._record(lambda: _detect(cascade, batch, room)))
+                recording = _Recording(batch, *self._record(lambda: cascade.detect(batch, room, Observer())))
             else:
                 device_ops.refill(recording.batch, images)
             self._recordings[key] = recording
@@ -80,11 +80,6 @@ class Graphs:
         """Forget all recordings, and with them their memory."""
         with self._lock:
             self._recordings.clear()
-
-
-def _detect(cascade: Cascade, batch: CudaBatch, room: Capacities) -> FacesTensor:
-    batch.overflow.zero_()
-    return cascade.detect(batch, room, Observer())
 
 
 def record_graph(device: torch.device) -> GraphRecorder:

@@ -46,7 +46,7 @@ class Candidates:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Capacities:
-    """Room for candidates of a whole batch after P-Net, before R-Net and before O-Net, and for faces of one image."""
+    """Lengths of the lists of a whole batch after P-Net, before R-Net and before O-Net, and of one image's faces."""
 
     proposals: int
     rnet: int
@@ -68,7 +68,10 @@ class FacesTensor:
     counts : (B,) int32
         Faces of each image.
     overflow : (1,) int32
-        Not 0 if there was too little room somewhere, so that candidates or faces are missing.
+        Not 0 if a list was too short, so that candidates or faces are missing.
+    wanted : (4,) int32
+        The lengths that the lists of `Capacities` would have needed. After a list that was too short, they are lower
+        bounds.
     """
 
     boxes: Tensor
@@ -76,13 +79,14 @@ class FacesTensor:
     landmarks: Tensor
     counts: Tensor
     overflow: Tensor
+    wanted: Tensor
 
 
 class Batch(Protocol):
     """Images on the device, with whatever a device keeps of them."""
 
     plan: Plan
-    overflow: Tensor
+    wanted: Tensor
 
 
 BatchT = TypeVar("BatchT", bound=Batch)
@@ -96,6 +100,9 @@ class DeviceOps(Protocol[BatchT]):
 
     def pyramid(self, batch: BatchT) -> list[Tensor]:
         """Return each group of the plan as normalised ``(slots, 3, height, width)``."""
+
+    def scan(self, batch: BatchT) -> list[tuple[Tensor, Tensor]]:
+        """Run P-Net on all levels of a batch; only for `Cascade` with ``fused``."""
 
     def propose(self, batch: BatchT, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, room: int) -> Candidates:
         """Turn the cells of P-Net's maps that reach a threshold into candidates."""
@@ -113,8 +120,12 @@ class DeviceOps(Protocol[BatchT]):
         room: int,
         extra: int | None,
         square: bool,
+        wanted: int | None = None,
     ) -> Candidates:
-        """Take some candidates (or all), regress them unless `extra` is None, and square them if asked."""  # fmt: skip
+        """Take some candidates (or all), regress them unless `extra` is None, and square them if asked.
+
+        With `wanted`, an index into `FacesTensor.wanted`, their number is noted there.
+        """  # fmt: skip
 
     def crop(self, batch: BatchT, candidates: Candidates, size: int) -> tuple[Tensor, Tensor]:
         """Return crops ``(n, 3, size, size)`` and which of them are valid."""
@@ -124,5 +135,5 @@ class DeviceOps(Protocol[BatchT]):
     ) -> Candidates:
         """Keep the valid candidates above a threshold."""
 
-    def pack(self, batch: BatchT, candidates: Candidates, room: int) -> FacesTensor:
+    def pack(self, batch: BatchT, candidates: Candidates, room: Capacities) -> FacesTensor:
         """Sort the faces of each image into padded tables."""

@@ -1,0 +1,67 @@
+#include <pybind11/numpy.h>
+
+#include "cuda/bindings.h"
+#include "cuda/pnet.h"
+#include "cuda/pnet_weights.h"
+#include "cuda/register.h"
+
+namespace py = pybind11;
+using py::object;
+
+namespace mtcnn_fast::cuda {
+namespace {
+
+using HostArray = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+py::bytes py_pnet_weights(const std::map<std::string, HostArray>& tensors) {
+    std::map<std::string, HostTensor> described;
+    for (const auto& [name, array] : tensors) {
+        described[name] = {array.data(), {array.shape(), array.shape() + array.ndim()}};
+    }
+    return bytes_of(pack_pnet_weights(described));
+}
+
+PNetPlan make_plan(const std::vector<ImageView>& images, const std::vector<PNetLevelShape>& levels,
+                   size_t shared_memory) {
+    return {device_images(images), levels, shared_memory};
+}
+
+void py_pnet(const PNetPlan& plan, const object& table, const object& weights, const object& scores,
+             const object& offsets, uint64_t stream) {
+    Call call(stream);
+    PNetArguments a{};
+    a.tables = call.in<uint8_t>("table", table, {static_cast<int64_t>(plan.bytes().size())});
+    a.weights = reinterpret_cast<const float*>(
+        call.in<uint8_t>("weights", weights, {int64_t{PNetLayout::kFloats} * static_cast<int64_t>(sizeof(float))}));
+    a.scores = call.out<float>("scores", scores, {plan.cells()});
+    a.offsets = call.out<float>("offsets", offsets, {4 * plan.cells()});
+    call.run([&] { pnet(plan, a, call.stream()); });
+}
+
+}  // namespace
+
+void register_pnet(py::module_& m) {
+    using namespace py::literals;
+    py::class_<PNetLevelShape>(m, "PNetLevel", py::module_local())
+        .def(py::init<int32_t, int32_t, int32_t, int32_t, float>(), "image"_a, "height"_a, "width"_a, "segment"_a,
+             "scale"_a)
+        .def_readonly("image", &PNetLevelShape::image)
+        .def_readonly("height", &PNetLevelShape::height)
+        .def_readonly("width", &PNetLevelShape::width)
+        .def_readonly("segment", &PNetLevelShape::segment)
+        .def_readonly("scale", &PNetLevelShape::scale);
+    py::class_<PNetPlan>(m, "PNetPlan", py::module_local())
+        .def(py::init(&make_plan), "images"_a, "levels"_a, py::kw_only(), "shared_memory"_a)
+        .def_property_readonly("table", [](const PNetPlan& plan) { return bytes_of(plan.bytes()); })
+        .def_property_readonly("proposal_table", [](const PNetPlan& plan) { return bytes_of(plan.proposal_levels()); })
+        .def_property_readonly("chunks", &PNetPlan::chunks)
+        .def_property_readonly("cells", &PNetPlan::cells)
+        .def_property_readonly("blocks", &PNetPlan::blocks)
+        .def_property_readonly("shared_memory", [](const PNetPlan& plan) { return plan.tile().shared_memory; })
+        .def_property_readonly(
+            "tile", [](const PNetPlan& plan) { return py::make_tuple(plan.tile().width, plan.tile().height); });
+    m.def("pnet_weights", py_pnet_weights, "tensors"_a);
+    m.def("pnet", py_pnet, "plan"_a, "table"_a, "weights"_a, "scores"_a, "offsets"_a, py::kw_only(), "stream"_a);
+}
+
+}  // namespace mtcnn_fast::cuda
