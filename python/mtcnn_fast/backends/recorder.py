@@ -51,7 +51,7 @@ class Recorder:
         reason: str,
         by: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        """Remember the candidates that are dropped; `by` holds the index of the better box for each that overlaps one."""
+        """Remember dropped candidates; `by` holds the index of the better box for each that overlaps one."""
         if self.tracing:
             better = np.full((int(which.sum()), 4), np.nan, np.float32) if by is None else boxes[by[which]]
             self._dropped.append(Dropped(boxes[which], scores[which], (reason,) * len(better), better))
