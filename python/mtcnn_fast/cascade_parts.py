@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mtcnn_fast._types import Color, Layout
+from mtcnn_fast._types import Color, Image, Layout, ValueRange
 from mtcnn_fast.checks.arrays import Array
-from mtcnn_fast.errors import BackendUnavailableError
+from mtcnn_fast.errors import BackendUnavailableError, ImageError
 from mtcnn_fast.images import load_image
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mtcnn_fast.config import DetectorConfig
     from mtcnn_fast.faces import Faces
 
+#: Largest side of an image in pixels: boxes are float32, which holds each whole number up to here.
+MAX_SIDE = 2**24
+
 _BOXES = Array((None, 4))
 
 
@@ -27,6 +30,16 @@ class CascadeParts:
 
     _config: DetectorConfig
     _shared: SharedBackend
+
+    def _load(self, image: Any, *, color: Color, value_range: ValueRange | None, layout: Layout) -> Image:
+        """Load an image as `detect` does, and refuse one whose pixels float32 cannot count."""
+        pixels = load_image(
+            image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
+        )
+        height, width = pixels.shape[:2]
+        if max(height, width) > MAX_SIDE:
+            raise ImageError(f"image must have at most {MAX_SIDE} pixels a side, got {width} x {height} pixels")
+        return pixels
 
     def detect_tensor(self, images: Any) -> FacesTensor:
         """Find the faces in images that are on the device, and leave the result there, without waiting for it.
@@ -63,7 +76,7 @@ class CascadeParts:
         image: Any,
         *,
         color: Color = "rgb",
-        value_range: tuple[float, float] | None = None,
+        value_range: ValueRange | None = None,
         layout: Layout = "hwc",
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Return what the first network proposes: many boxes, most of them no faces.
@@ -85,9 +98,7 @@ class CascadeParts:
             As for `mtcnn_fast.Detector.detect`.
         """
         with self._shared.lent() as backend:
-            pixels = load_image(
-                image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
-            )
+            pixels = self._load(image, color=color, value_range=value_range, layout=layout)
             return backend.propose([pixels])[0]
 
     def refine(
@@ -96,7 +107,7 @@ class CascadeParts:
         boxes: npt.ArrayLike,
         *,
         color: Color = "rgb",
-        value_range: tuple[float, float] | None = None,
+        value_range: ValueRange | None = None,
         layout: Layout = "hwc",
     ) -> Faces:
         """Find the faces in given boxes by the second and the third network: in those of a tracker, say.
@@ -123,7 +134,5 @@ class CascadeParts:
         """
         corners = _BOXES("boxes", boxes)
         with self._shared.lent() as backend:
-            pixels = load_image(
-                image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
-            )
+            pixels = self._load(image, color=color, value_range=value_range, layout=layout)
             return backend.refine([pixels], [corners])[0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator, Sized
-from typing import TYPE_CHECKING, Any, Literal, overload
+from collections.abc import Iterator, Mapping, Sized
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from mtcnn_fast._types import Color, Image, Layout, ValueRange
 from mtcnn_fast.backends import batch_size as best_batch_size
@@ -15,9 +15,10 @@ from mtcnn_fast.backends.shared import SharedBackend
 from mtcnn_fast.cascade_parts import CascadeParts
 from mtcnn_fast.checks import Choice, Count
 from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precision
-from mtcnn_fast.errors import ConfigError, ImageError, WeightsError
-from mtcnn_fast.images import load_image, split_batch
+from mtcnn_fast.errors import ConfigError, ImageError, MisuseError, WeightsError
+from mtcnn_fast.images import split_batch
 from mtcnn_fast.images.batches import files_ahead, gather
+from mtcnn_fast.migration import DETECTOR, SETTINGS, hint, missing_attribute
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -48,6 +49,8 @@ precision
     ------
     ConfigError
         If a setting or the device string is not accepted, or the device cannot compute in `precision`.
+    MisuseError
+        If there is no setting of a name; the message says what takes its place.
     BackendUnavailableError
         If the device cannot be used here; the message says why and how to get it.
     WeightsError
@@ -82,7 +85,10 @@ precision
         num_threads: int | None = DEFAULTS.num_threads,
         precision: Precision = DEFAULTS.precision,
         weights: str | os.PathLike[str] | Weights | None = None,
+        **unknown: NoReturn,
     ) -> None:
+        if unknown:
+            _refuse(unknown)
         config = DetectorConfig(
             min_face_size=min_face_size,
             max_face_size=max_face_size,
@@ -195,9 +201,7 @@ precision
             If the detector is closed, or the backend fails.
         """
         with self._shared.lent() as backend:
-            pixels = load_image(
-                image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
-            )
+            pixels = self._load(image, color=color, value_range=value_range, layout=layout)
             return backend.detect([pixels], profile=profile, trace=trace)[0]
 
     def detect_batch(
@@ -307,9 +311,7 @@ precision
             raise ConfigError(f"on_error must be 'raise' or 'return', got {on_error!r}")
         self._shared.check_open()
         limit = best_batch_size(self.backend) if batch_size is None else Count()("batch_size", batch_size)
-        load = functools.partial(
-            load_image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
-        )
+        load = functools.partial(self._load, color=color, value_range=value_range, layout=layout)
         batches = gather(
             split_batch(images, layout),
             load,
@@ -374,6 +376,15 @@ precision
         if closed:
             self.close()
 
+    if not TYPE_CHECKING:  # a checker of types reports these itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            missing_attribute(self, name, DETECTOR)
+
+        def __call__(self, *arguments: object, **settings: object) -> NoReturn:
+            """Raise MisuseError: a detector detects by its methods."""
+            raise MisuseError("a Detector is not called; use detector.detect(image), or detect_batch for several")
+
     def __repr__(self) -> str:
         parts = [repr(self._device)]
         for field in dataclasses.fields(DetectorConfig):
@@ -384,6 +395,14 @@ precision
             parts.append(f"weights={self._weights.source!r}")
         state = "closed" if self._shared.closed else f"on {self._shared.name or 'no backend yet'}"
         return f"<Detector({', '.join(parts)}), {state}>"
+
+
+def _refuse(unknown: Mapping[str, object]) -> NoReturn:
+    """Raise MisuseError for settings that do not exist."""
+    name = next(iter(unknown))
+    names = ["device", *(field.name for field in dataclasses.fields(DetectorConfig)), "weights"]
+    ending = hint(name, SETTINGS, names) or f"; its settings are {', '.join(names)}"
+    raise MisuseError(f"Detector has no setting {name!r}{ending}")
 
 
 def _weights(given: object) -> Weights:

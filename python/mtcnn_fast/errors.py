@@ -20,6 +20,10 @@ class ConfigError(MtcnnFastError, ValueError):
     """A setting is outside what is accepted; the message names it, what was given and what is accepted."""
 
 
+class MisuseError(MtcnnFastError, TypeError):
+    """Something was called with an argument that does not exist, or is not to be called; the message says what is."""
+
+
 class ImageError(MtcnnFastError, ValueError):
     """An image cannot be used; the message names what was given and what is accepted."""
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast.checks.arrays import Array
+from mtcnn_fast.errors import MisuseError
 from mtcnn_fast.faces import geometry
+from mtcnn_fast.migration import FACE, missing_attribute
 
 _BOX = Array((4,))
 _SCORE = Array(())
@@ -120,6 +122,16 @@ class Face:
     def frontalness(self) -> float:
         """1 for a face seen from the front, 0 for a profile; see `mtcnn_fast.faces.geometry.frontalness`."""
         return float(geometry.frontalness(self.landmarks[None])[0])
+
+    if not TYPE_CHECKING:  # a checker of types reports these itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            missing_attribute(self, name, FACE)
+
+        def __iter__(self) -> NoReturn:
+            raise MisuseError(
+                "a Face has several parts; face.box is x1, y1, x2, y2, face.score a number, face.landmarks (5, 2)"
+            )
 
     def _point(self, index: int) -> tuple[float, float]:
         return float(self.landmarks[index, 0]), float(self.landmarks[index, 1])

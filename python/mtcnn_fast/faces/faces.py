@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from mtcnn_fast.faces import geometry
 from mtcnn_fast.faces.exchange import FaceExchange
 from mtcnn_fast.faces.face import Face
 from mtcnn_fast.faces.pictures import FacePictures
+from mtcnn_fast.migration import FACES, missing_attribute
 
 
 class Faces(FacePictures, FaceExchange):
@@ -24,6 +25,11 @@ class Faces(FacePictures, FaceExchange):
     """
 
     __slots__ = ()
+
+    if not TYPE_CHECKING:  # a checker of types reports this itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            missing_attribute(self, name, FACES)
 
     @classmethod
     def empty(cls, image_size: tuple[int, int]) -> Faces:
