@@ -4,7 +4,9 @@ venv=build/ci/torch-venv
 wheel=$(echo dist/*.whl)
 if [[ ! $venv/.installed -nt $wheel ]]; then
     "${PYTHON:-python3}" -m venv --clear "$venv"
-    "$venv/bin/pip" install --quiet "$wheel[test,train,onnx]" torch==2.13.0 mypy
+    "$venv/bin/pip" install --quiet "$wheel[test,train,onnx]" torch==2.13.0 mypy opencv-python-headless requests tqdm
+    # The real package, to compare the stand-in with. It asks for versions of torch, numpy and Pillow that are years old.
+    "$venv/bin/pip" install --quiet --no-deps facenet-pytorch==2.6.0
     touch "$venv/.installed"
 fi
 
