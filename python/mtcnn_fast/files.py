@@ -1,22 +1,44 @@
-"""Files that are there whole or not at all, whenever the process is killed."""
+"""Files that are there whole or not at all, whenever the process is killed or the disk is full."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 
-def written_whole(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file under another name beside it, bring it to the disk, then give it its name."""
+def written_whole(path: str | os.PathLike[str], data: bytes, *, sync: bool = True) -> None:
+    """Write a file under another name beside it, bring it to the disk, then give it its name.
+
+    Parameters
+    ----------
+    path : path-like or str
+        An earlier file of this name is replaced.
+    data : bytes
+    sync : bool
+        Whether to wait until the disk has the data, so that the file outlives a crash of the system too.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; nothing of it is left then, and an earlier one stays.
+    """
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(target)
+    # Not made of the target's name, which may be as long as the file system accepts.
+    partial = target.with_name(f".{os.getpid()}.{abs(hash(target.name)):x}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        partial.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

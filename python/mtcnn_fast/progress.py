@@ -3,72 +3,110 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
+    from tqdm import tqdm
 
 T = TypeVar("T")
 
+_FORMAT = "{desc}{bar} {n_fmt}/{total_fmt} {rate_noinv_fmt}, {remaining} left{postfix}"
 
-@contextlib.contextmanager
-def progress_bar(total: int | None, console: Console) -> Iterator[Callable[[], None]]:
-    """Show a bar until the block ends.
+
+def is_shown() -> bool:
+    """Tell whether a bar would be shown: on a terminal and in a notebook."""
+    return sys.stderr is not None and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+
+
+def make_bar(total: int | None, *, initial: int = 0, unit: str = "images") -> tqdm[None]:
+    """Make a bar on standard error; it has to be closed.
 
     Parameters
     ----------
     total : int or None
-        How many steps there will be, if that is known.
-    console : rich.console.Console
-        Where to show it. On anything but a terminal or a notebook nothing is shown.
+        Number of steps, if known.
+    initial : int
+        Steps that an earlier run did.
+    unit : str
+        What is counted.
+    """
+    from tqdm import tqdm
+
+    # No thread of its own, and no semaphore that other processes could share.
+    kind: Any = type("Bar", (tqdm,), {"monitor_interval": 0})
+    kind.set_lock(threading.RLock())
+    # Results come in batches: the rate is that since the start, not that of the last moments.
+    bar: tqdm[None] = kind(
+        total=total,
+        initial=initial,
+        unit=f" {unit}",
+        smoothing=0,
+        leave=False,
+        dynamic_ncols=True,
+        disable=not is_shown(),
+        file=sys.stderr,
+        bar_format=_FORMAT if total is not None else None,
+    )
+    return bar
+
+
+class Progress:
+    """What `progress_bar` shows; without a bar nothing.
+
+    Parameters
+    ----------
+    bar : tqdm or None
+    """
+
+    def __init__(self, bar: tqdm[None] | None) -> None:
+        self._bar = bar
+
+    def advance(self) -> None:
+        """Count a step."""
+        if self._bar is not None:
+            self._bar.update()
+
+    @contextlib.contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Take the bar away while the block prints on the same terminal."""
+        if self._bar is not None:
+            self._bar.clear()
+        yield
+        if self._bar is not None:
+            self._bar.refresh()
+
+
+@contextlib.contextmanager
+def progress_bar(total: int | None, *, unit: str = "images", label: str = "") -> Iterator[Progress]:
+    """Show a bar on standard error until the block ends; on anything but a terminal or a notebook nothing is shown.
+
+    Parameters
+    ----------
+    total : int or None
+        Number of steps, if known.
+    unit : str
+        What is counted.
+    label : str
+        What stands before the bar.
 
     Yields
     ------
-    advance : callable
-        To be called after each step.
+    progress : Progress
     """
-    if not (console.is_terminal or console.is_jupyter):
-        yield lambda: None
+    if not is_shown():
+        yield Progress(None)
         return
-    with _images_bar(console) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda: progress.advance(task)
+    with make_bar(total, unit=unit) as bar:
+        bar.set_description(label or None)
+        yield Progress(bar)
 
 
 def track(steps: Iterable[T], total: int | None) -> Iterator[T]:
     """Yield `steps` unchanged while a bar on standard error counts them."""
-    from rich.console import Console
-
-    with progress_bar(total, Console(stderr=True)) as advance:
+    with progress_bar(total) as progress:
         for step in steps:
             yield step
-            advance()
-
-
-def _images_bar(console: Console) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task
-    from rich.text import Text
-
-    class Pace(ProgressColumn):
-        """Rate and time left since the start: results come in batches, which mislead a rate of the last moments."""
-
-        def render(self, task: Task) -> Text:
-            return Text(pace(task.completed, task.total, task.elapsed or 0.0))
-
-    columns = BarColumn(bar_width=None), MofNCompleteColumn(), Pace()
-    return Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
-
-
-def pace(done: float, total: float | None, seconds: float) -> str:
-    """Describe rate and time left, such as ``"12.5 images/s, 1:04 left"``; nothing before the first step is done."""
-    if not done or not seconds:
-        return ""
-    rate = done / seconds
-    text = f"{rate:.1f} images/s"
-    if total is None:
-        return text
-    left = round((total - done) / rate)
-    clock = f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}" if left >= 3600 else f"{left // 60}:{left % 60:02}"
-    return f"{text}, {clock} left"
+            progress.advance()

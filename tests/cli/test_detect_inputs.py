@@ -98,7 +98,7 @@ def test_standard_input(photo: str, faces: Faces) -> None:
 
 
 def test_standard_input_is_read_once(photo: str) -> None:
-    assert "Invalid value for PATH: - can be given once only" in usage_error("-", photo, "-")
+    assert "Invalid value for 'PATH': - can be given once only" in usage_error("-", photo, "-")
 
 
 def test_missing_file(photo: str) -> None:

@@ -86,7 +86,7 @@ def test_form_of_the_file_is_kept_if_it_can_be(photo: str) -> None:
         "a.gif.faces.png": "PNG",
         "a.ppm.faces.png": "PNG",
         "bare.faces.png": "PNG",
-        "stdin.faces.png": "PNG",
+        "stdin_faces.png": "PNG",
     }
 
 
@@ -101,13 +101,12 @@ def test_picture_that_cannot_be_written(photo: str) -> None:
     Path("out/photo_faces.png").mkdir(parents=True)
     (record,) = detect_json(photo, "--draw", "--out", "out", ending=1)
     assert len(record["faces"]) == 1
-    assert record["error"].startswith("its pictures could not be written: ")
-    assert "photo_faces.png" in record["error"]
+    assert record["error"] == "the picture 'out/photo_faces.png' could not be written: Is a directory"
 
 
 @pytest.mark.parametrize("option", ["--draw", "--crops", "--align"])
 def test_pictures_need_a_folder(option: str, photo: str) -> None:
-    assert "Invalid value for --out: --draw, --crops and --align need a folder" in usage_error(photo, option)
+    assert "Invalid value for '--out': --draw, --crops and --align need a folder" in usage_error(photo, option)
 
 
 def test_folder_needs_pictures(photo: str) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from mtcnn_fast import Detector
-from mtcnn_fast.cli import app
+from mtcnn_fast import Detector, DetectorConfig, Faces, available_backends
+from mtcnn_fast.checks import Choice, Maybe, settings_of
+from mtcnn_fast.config import PRESETS
 from mtcnn_fast.weights.loader import SHIPPED
-from support.cli import QUICKLY, detect_json, usage_error
+from support.bad_values import bad_values
+from support.cli import detect, detect_json, run, usage_error
 from support.portrait import QUICK, portrait
 
 
@@ -35,8 +37,7 @@ from support.portrait import QUICK, portrait
 def test_each_reaches_the_detector(options: list[str], settings: dict[str, Any], photo: str) -> None:
     double = np.hstack([portrait(), portrait()[:, ::-1]])[:, 30:190]
     Image.fromarray(double).save("double.png")
-    result = CliRunner().invoke(app, ["detect", "double.png", "--json", *QUICKLY, *options])
-    assert result.exit_code == 0, result.output
+    result = detect("double.png", "--json", *options)
     expected = Detector("numpy", **{**QUICK, **settings}).detect(double)
     assert json.loads(result.stdout)[0]["faces"] == expected.to_dict()["faces"]
 
@@ -46,32 +47,73 @@ def test_max_pixels(photo: str) -> None:
     assert "max_pixels=12543" in record["error"]
 
 
+def bad_texts() -> Iterator[tuple[str, list[str]]]:
+    """Yield the bad values of every setting that can be typed as a value of its option."""
+    for name, setting in settings_of(DetectorConfig).items():
+        for value in bad_values(setting.check):
+            length = getattr(setting.check, "length", None)
+            items = value if isinstance(value, list) and length is not None else [value]
+            if len(items) == (length or 1) and all(isinstance(item, (int, float)) for item in items):
+                yield f"--{name.replace('_', '-')}", [str(item) for item in items]
+
+
+@pytest.mark.parametrize(("option", "values"), list(bad_texts()))
+def test_every_bad_value_is_refused_by_option(option: str, values: list[str], photo: str) -> None:
+    message = usage_error(photo, *([f"{option}={values[0]}"] if len(values) == 1 else [option, *values]))
+    assert f"Invalid value for '{option}': " in message
+
+
 @pytest.mark.parametrize(
     ("options", "option", "reason"),
     [
-        (["--min-face-size", "0"], "--min-face-size", "min_face_size must be a finite number of at least 1"),
-        (["--max-face-size", "3"], "--max-face-size", "max_face_size must be a finite number of at least 20"),
-        (["--thresholds", "0.1", "2", "0"], "--thresholds", "thresholds[1] must be a number from 0 to 1"),
-        (
-            ["--nms-thresholds", "0", "0", "0", "-1"],
-            "--nms-thresholds",
-            "nms_thresholds[3] must be a number from 0 to 1",
-        ),
-        (["--factor", "1"], "--factor", "factor must be a number above 0"),
-        (["--border", "wrap"], "--border", "border must be one of zero, clip"),
-        (["--max-faces", "0"], "--max-faces", "max_faces must be a whole number"),
-        (["--max-pixels", "-5"], "--max-pixels", "max_pixels must be a whole number"),
-        (["--num-threads", "0"], "--num-threads", "num_threads must be a whole number"),
+        (["--min-face-size", "0"], "--min-face-size", "min_face_size must be a finite number of at least 1, got 0.0"),
+        (["--max-face-size", "3"], "--max-face-size", "max_face_size must be a finite number of at least 20, got 3.0"),
+        (["--thresholds", "0.1", "2", "0"], "--thresholds", "thresholds[1] must be a number from 0 to 1, got 2.0"),
+        (["--border", "wrap"], "--border", "border must be one of zero, clip, got 'wrap'"),
+        (["--num-threads", "1025"], "--num-threads", "num_threads must be a whole number from 1 to 1024, got 1025"),
         (["--precision", "int8"], "--precision", "precision must be one of float32, tf32"),
         (["--precision", "float16"], "--precision", "precision must be 'float32' on the backend"),
+        (["--preset", "slow"], "--preset", "preset must be one of default, fast, accurate, got 'slow'"),
         (["--device", "gpu"], "--device", "device must be one of auto, numpy, cpu"),
         (["--device", "cuda:999"], "--device", "device 'cuda:999' is not available"),
         (["--weights", "nowhere"], "--weights", "no weights at 'nowhere'"),
     ],
 )
-def test_wrong_values_are_told_by_option(options: list[str], option: str, reason: str, photo: str) -> None:
-    message = usage_error(photo, *options)
-    assert f"Invalid value for {option}: {reason}" in message
+def test_wrong_values_are_named_by_option(options: list[str], option: str, reason: str, photo: str) -> None:
+    message = usage_error(photo, "--device", "numpy", *options)
+    assert f"Invalid value for '{option}': {reason}" in message
+
+
+def test_a_wrong_variable_of_the_environment_is_named(photo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if available_backends()["cpu"] is not None:
+        pytest.skip("needs the cpu backend")
+    monkeypatch.setenv("MTCNN_FAST_NUM_THREADS", "many")
+    message = usage_error(photo, "--device", "cpu")
+    assert "Invalid value for 'MTCNN_FAST_NUM_THREADS': MTCNN_FAST_NUM_THREADS must be a whole number" in message
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_a_preset_and_what_is_given_beside_it(preset: str, photo: str) -> None:
+    arguments = ["detect", photo, "--json", "--device", "numpy", "--preset", preset, "--min-face-size", "30"]
+    found = json.loads(run(*arguments).stdout)[0]["faces"]
+    expected = Detector.from_preset(preset, "numpy", min_face_size=30).detect(portrait())
+    assert found == expected.to_dict()["faces"]
+
+
+def test_clip(photo: str) -> None:
+    Image.fromarray(portrait()[:, 36:]).save("cut.png")
+    plain, clipped = (detect_json("cut.png", *more)[0] for more in ([], ["--clip"]))
+    assert clipped["faces"] == Faces.from_dict(plain).clip().to_dict()["faces"]
+    assert clipped["faces"] != plain["faces"]
+
+
+def test_every_setting_has_an_option_with_its_range() -> None:
+    text = " ".join(run("detect", "--help").stdout.split())
+    for name, setting in settings_of(DetectorConfig).items():
+        assert f"--{name.replace('_', '-')} " in text
+        assert setting.help in text
+        check = setting.check.check if isinstance(setting.check, Maybe) else setting.check
+        assert ("|".join(check.options) if isinstance(check, Choice) else check.accepted) in text
 
 
 @pytest.mark.parametrize("options", [["--min-face-size", "x"], ["--thresholds", "0.5"], ["--nonsense"]])

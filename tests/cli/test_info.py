@@ -7,18 +7,19 @@ import json
 import re
 from pathlib import Path
 
+import click
 import pytest
-from typer.testing import CliRunner
 
 import mtcnn_fast
-from mtcnn_fast.cli import app, info
+import mtcnn_fast.cli.info as info
+from mtcnn_fast.cli import COMMANDS, app
 from mtcnn_fast.weights.loader import SHIPPED
+from support.cli import problem
+from support.cli import run as run_command
 
 
-def run(*arguments: str, ending: int = 0) -> str:
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == ending, result.output
-    return result.output
+def run(*arguments: str) -> str:
+    return run_command(*arguments).stdout
 
 
 def test_info_as_json() -> None:
@@ -46,7 +47,7 @@ def test_info_tells_the_same_to_people() -> None:
 @pytest.mark.parametrize(
     ("available", "forced", "line"),
     [
-        ([], None, "none, as there is no native engine here"),
+        ([], None, "none: there is no native engine here"),
         (["avx2", "sse2"], None, "avx2 of avx2, sse2"),
         (["avx2", "sse2"], "sse2", "sse2 of avx2, sse2, by MTCNN_FAST_ISA"),
     ],
@@ -65,7 +66,7 @@ def test_threads_are_the_processors_that_the_process_may_use(monkeypatch: pytest
 
 def test_damaged_installation_is_told_without_a_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("mtcnn_fast.weights.loader.SHIPPED", tmp_path)
-    assert run("info", ending=1).startswith("mtcnn-fast: ")
+    assert problem("info").startswith("mtcnn-fast: ")
 
 
 def test_version() -> None:
@@ -79,22 +80,60 @@ def test_help_lists_the_commands() -> None:
     assert "mtcnn-fast detect photo.jpg" in text
 
 
-@pytest.mark.parametrize("command", ["detect", "info"])
-def test_help_of_each_command_has_examples(command: str) -> None:
-    text = run(command, "--help")
-    examples = text[text.index("Examples") :]
-    assert f"mtcnn-fast {command}" in examples
-
-
-def test_help_of_detect_names_every_setting() -> None:
-    text = run("detect", "--help")
-    for name in mtcnn_fast.DetectorConfig.__dataclass_fields__:
-        assert f"--{name.replace('_', '-')} " in text
-
-
 def test_no_command_shows_the_help() -> None:
-    assert "Usage: " in CliRunner().invoke(app, []).output
+    assert "Usage: " in run_command(ending=2).stderr
 
 
-def test_unknown_command() -> None:
-    assert "No such command" in run("dettect", ending=2)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["dettect"], "No such command 'dettect'. Did you mean 'detect'?"),
+        (["photo.jpg"], "No such command 'photo.jpg'. Did you mean 'mtcnn-fast detect photo.jpg'?"),
+        (["some/folder"], "Did you mean 'mtcnn-fast detect some/folder'?"),
+        (["evaluate", "widerfaces"], "No such command 'widerfaces'. Did you mean 'widerface'?"),
+        (["detect", "a.jpg", "--jsn"], "No such option"),
+        (["detect", "a.jpg", "--jsn"], "--json"),
+        (["detect", "a.jpg", "--min-face-sise", "3"], "--min-face-size"),
+    ],
+)
+def test_mistyped_names_bring_a_suggestion(given: list[str], message: str) -> None:
+    assert message in problem(*given, ending=2)
+
+
+def test_a_name_like_nothing_brings_none() -> None:
+    assert problem("qqqq", ending=2).endswith("Error: No such command 'qqqq'.")
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    context = click.Context(app)
+    for name, summary in COMMANDS.items():
+        command = app.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        first = " ".join((command.help or "").split("\n\n")[0].split())
+        assert first == summary.help
+    assert app.list_commands(context) == list(COMMANDS)
+
+
+def commands() -> list[list[str]]:
+    context = click.Context(app)
+    groups = {name: app.get_command(context, name) for name in COMMANDS}
+    return [
+        path
+        for name, command in groups.items()
+        for path in (
+            [[name], *([name, inner] for inner in command.commands)] if isinstance(command, click.Group) else [[name]]
+        )
+    ]
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_help_of_each_command(command: list[str]) -> None:
+    text = run(*command, "--help")
+    examples = text[text.index("Examples:") :]
+    assert f"mtcnn-fast {' '.join(command)} " in f"{examples} ".replace("\n", " ")
+    assert "[bold]" not in text
+
+
+def test_help_of_training_names_the_extra() -> None:
+    assert "pip install 'mtcnn-fast[train]'" in " ".join(run("train", "--help").split())

@@ -15,7 +15,7 @@ import mtcnn_fast
 from mtcnn_fast import config, detector, errors, faces
 
 #: Packages that neither `import mtcnn_fast` nor a detection in an array may bring.
-HEAVY = {"torch", "typer", "rich", "click", "safetensors", "PIL", "scipy", "cv2"}
+HEAVY = {"torch", "click", "tqdm", "safetensors", "PIL", "scipy", "cv2"}
 
 
 def modules_after(statement: str) -> set[str]:
@@ -73,7 +73,7 @@ def test_detecting_in_an_array_needs_neither_torch_nor_the_command_line() -> Non
 
 def test_the_command_line_needs_no_torch() -> None:
     loaded = modules_after("import mtcnn_fast.cli")
-    assert "typer" in loaded
+    assert "click" in loaded
     assert "torch" not in loaded
 
 

@@ -13,9 +13,7 @@ pytest.importorskip("matplotlib")
 
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
-from mtcnn_fast.cli import app
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.evaluation.cascade_cnn.calibration import PATTERNS, move
 from mtcnn_fast.evaluation.cascade_cnn.networks import Calibration, seeded
@@ -39,6 +37,7 @@ from mtcnn_fast.training.samples import SampleBatch, SampleKind, SampleSet, shar
 from mtcnn_fast.training.samples.geometry import box_targets, extents, mirrors
 from mtcnn_fast.training.stage_networks import StageNetwork
 from mtcnn_fast.training.train_options import TrainOptions
+from support.cli import run as run_command
 
 OPTIONS = TrainOptions(
     steps=4, batch_size=14, validate_every=2, log_every=4, augment=False, learning_rate=0.001, schedule="constant"
@@ -358,9 +357,7 @@ class TestCommands:
 
     def ablate(self, folder, name, *arguments, ending=0):
         command = ["ablate", name, "--config", str(folder / "ablations.toml"), "--out", str(folder / name)]
-        result = CliRunner().invoke(app, [*command, *map(str, arguments)])
-        assert result.exit_code == ending, result.output
-        return result
+        return run_command(*command, *arguments, ending=ending)
 
     def test_ohem(self, folder):
         self.ablate(folder, "ohem")
@@ -392,5 +389,5 @@ class TestCommands:
 
     @pytest.mark.parametrize("name", ["ohem", "alignment", "networks", "cascadecnn"])
     def test_help_has_examples(self, name):
-        text = CliRunner().invoke(app, ["ablate", name, "--help"]).output
+        text = run_command("ablate", name, "--help").stdout
         assert f"mtcnn-fast ablate {name}" in " ".join(text.split())

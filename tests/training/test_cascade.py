@@ -12,10 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from mtcnn_fast import Detector
-from mtcnn_fast.cli import app
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.weights import load_weights
 
@@ -23,15 +21,14 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 
 from mtcnn_fast.datasets.drawn import draw_faces  # noqa: E402
 from mtcnn_fast.training import load_config, train  # noqa: E402
+from support.cli import run as run_command  # noqa: E402
 from support.data import ROOT  # noqa: E402
 
 SMOKE = ROOT / "configs" / "smoke.toml"
 
 
 def invoke(*arguments, ending=0):
-    result = CliRunner().invoke(app, ["train", *map(str, arguments)])
-    assert result.exit_code == ending, result.output
-    return result
+    return run_command("train", *arguments, ending=ending)
 
 
 @pytest.fixture(scope="module")

@@ -1,48 +1,49 @@
-"""The command ``mtcnn-fast``: one file a command, put together here."""
+"""The command ``mtcnn-fast``: one file for each command, loaded when it is run."""
 
 from __future__ import annotations
 
-import logging
-from typing import Annotated
+import sys
 
-import typer
+import click
 
 from mtcnn_fast._version import __version__
-from mtcnn_fast.cli import ablate, compare, detect, evaluate, explain, info, train
+from mtcnn_fast.cli.commands import App, Summary
+from mtcnn_fast.cli.streams import prepare_streams
 
-app = typer.Typer(
-    name="mtcnn-fast",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    epilog="Example: [bold]mtcnn-fast detect photo.jpg[/]",
-)
-app.command("detect", epilog=detect.EXAMPLES)(detect.detect)
-app.add_typer(evaluate.app, name="evaluate")
-app.add_typer(ablate.app, name="ablate")
-app.command("compare", epilog=compare.EXAMPLES)(compare.compare_systems)
-app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
-app.command("train", epilog=train.EXAMPLES)(train.train)
-app.command("info", epilog=info.EXAMPLES)(info.info)
+#: Name, function and first sentence of each command. The sentences are here so that ``--help`` loads no command.
+COMMANDS = {
+    "detect": Summary(
+        "mtcnn_fast.cli.detect:detect", "Find the faces in images, print them, and write pictures of them."
+    ),
+    "evaluate": Summary(
+        "mtcnn_fast.cli.evaluate:evaluate", "Score a detector, or stored detections, by the protocol of a data set."
+    ),
+    "compare": Summary(
+        "mtcnn_fast.cli.compare:compare_systems", "Compare detectors on the same images, in the same order, in one run."
+    ),
+    "explain": Summary(
+        "mtcnn_fast.cli.explain:explain", "Show what each step of the cascade proposes, keeps and drops, and why."
+    ),
+    "train": Summary(
+        "mtcnn_fast.cli.train:train", "Train P-, R- and O-Net, one after the other, on what those before propose."
+    ),
+    "ablate": Summary(
+        "mtcnn_fast.cli.ablate:ablate", "Repeat the comparisons of the papers: ways to train, and networks."
+    ),
+    "info": Summary(
+        "mtcnn_fast.cli.info:info", "Show version, backends, instruction set, devices and the hash of the weights."
+    ),
+}
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"mtcnn-fast {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
+@click.group(cls=App, summaries=COMMANDS, examples="mtcnn-fast detect photo.jpg")
+@click.version_option(__version__, message="mtcnn-fast %(version)s", help="Show the version and exit.")
+def app() -> None:
     """Find faces in images, and the eyes, nose and corners of the mouth of each."""
 
 
 def main() -> None:
     """Run the command line."""
-    logging.basicConfig(format="mtcnn-fast: %(message)s")
+    prepare_streams()
     app(prog_name="mtcnn-fast")
+    sys.exit(0)

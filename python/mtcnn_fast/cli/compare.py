@@ -4,88 +4,120 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-from mtcnn_fast.cli.exits import clean_exit
-from mtcnn_fast.cli.settings import OPTIONS, naming_options, takes_some_settings
+from mtcnn_fast.checks import Count
+from mtcnn_fast.cli.commands import Command, Decorator, option
+from mtcnn_fast.cli.exit_codes import FAILED, resumable
+from mtcnn_fast.cli.settings import bad_option, checked, detector_options, naming_options
+from mtcnn_fast.cli.streams import print_error, print_line
 from mtcnn_fast.config import DetectorConfig
-from mtcnn_fast.evaluation.comparison import FALSE_POSITIVES, Benchmark, compare, plot_comparison, table
-from mtcnn_fast.evaluation.other_detectors import SYSTEMS
-from mtcnn_fast.evaluation.systems import SystemOptions
-from mtcnn_fast.optional import require
 
-EXAMPLES = """[bold]Examples[/]
-
+EXAMPLES = """
 mtcnn-fast compare --widerface WIDER_val/images eval_tools/ground_truth --out comparison
-
 mtcnn-fast compare --landmarks data data/net_7876.txt --system cpu --system facenet-pytorch --out comparison
-
 mtcnn-fast compare --widerface WIDER_val/images eval_tools/ground_truth --every 4 --min-face-size 10 --out comparison
 """
 
 Pair = tuple[Path, Path] | None
 
 
-def _pair(text: str) -> Any:
-    return typer.Option(metavar="DIR PATH", help=f"Images and annotation of {text}.", show_default=False)
+def _pair(name: str, text: str) -> Decorator:
+    return option(
+        name,
+        nargs=2,
+        type=click.Path(path_type=Path),
+        metavar="DIR PATH",
+        help=f"Images and annotation of {text}.",
+    )
 
 
-@takes_some_settings("min_face_size", "thresholds", "factor")
+def _model(name: str, text: str, metavar: str = "FILE") -> Decorator:
+    return option(name, type=click.Path(), metavar=metavar, help=text)
+
+
+@click.command("compare", cls=Command, examples=EXAMPLES)
+@option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    required=True,
+    help="Where results go; an interrupted comparison continues there.",
+)
+@_pair("--widerface", "WIDER FACE")
+@_pair("--fddb", "FDDB")
+@_pair("--landmarks", "a list of landmarks")
+@option("--system", multiple=True, metavar="NAME", help="Only this one; repeat for more. A wrong name lists all.")
+@_model("--yunet", "Model of YuNet.")
+@_model("--scrfd", "Model of SCRFD.")
+@_model("--cascadecnn", "Weights of CascadeCNN.", "PATH")
+@option("--every", type=int, metavar="N", default=1, callback=checked(Count()), help="Use every Nth image of each set.")
+@option("--limit", type=int, metavar="N", callback=checked(Count()), help="At most N images of each set.")
+@option(
+    "--false-positives",
+    type=int,
+    metavar="N",
+    default=100,
+    callback=checked(Count(0)),
+    help="False positives at which the table gives FDDB's discrete ROC. [default 100]",
+)
+@option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@detector_options("min_face_size", "thresholds", "factor")
 def compare_systems(
-    *,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where results go; continues there.", show_default=False)
-    ],
-    widerface: Annotated[Pair, _pair("WIDER FACE")] = None,
-    fddb: Annotated[Pair, _pair("FDDB")] = None,
-    landmarks: Annotated[Pair, _pair("a list of landmarks")] = None,
-    system: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help=f"Only this one; repeat for more: {', '.join(SYSTEMS)}.", show_default=False),
-    ] = None,
-    yunet: Annotated[Path | None, typer.Option(metavar="FILE", help="Model of YuNet.", show_default=False)] = None,
-    scrfd: Annotated[Path | None, typer.Option(metavar="FILE", help="Model of SCRFD.", show_default=False)] = None,
-    cascadecnn: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Weights of CascadeCNN.", show_default=False)
-    ] = None,
-    every: Annotated[int, typer.Option(metavar="N", min=1, help="Take one image in so many of each set.")] = 1,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="At most so many images of each set.", show_default=False)
-    ] = None,
-    false_positives: Annotated[
-        int, typer.Option(metavar="N", min=0, help="False positives at which FDDB's discrete ROC is told.")
-    ] = FALSE_POSITIVES,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    out: Path,
+    widerface: Pair,
+    fddb: Pair,
+    landmarks: Pair,
+    system: tuple[str, ...],
+    yunet: str | None,
+    scrfd: str | None,
+    cascadecnn: str | None,
+    every: int,
+    limit: int | None,
+    false_positives: int,
+    as_json: bool,
     settings: dict[str, Any],
-) -> None:
+) -> int:
     """Compare detectors on the same images, in the same order, in one run.
 
-    A detector whose package or model is not there is named with what it needs. Images that are missing are left out,
-    and the table says how many were scored. Settings that are given are those of every MTCNN; each other detector has
-    its package's own. cpu-clip completes faces at the image's edge as facenet-pytorch does.
+    A detector whose package or model is missing is named with what it needs. One that fails is named with its error;
+    the exit code is 1 then. Images that are missing are left out, and the table says how many were scored.
+
+    Settings that are given apply to every MTCNN; each other detector has its package's own. cpu-clip completes faces at
+    the image's edge as facenet-pytorch does.
     """
-    with clean_exit():
-        unknown = [name for name in system or () if name not in SYSTEMS]
-        if unknown:
-            raise typer.BadParameter(f"must be one of {', '.join(SYSTEMS)}, got {unknown[0]!r}", param_hint="--system")
-        if widerface is None and fddb is None and landmarks is None:
-            raise typer.BadParameter("give at least one", param_hint="--widerface, --fddb or --landmarks")
-        require("matplotlib.figure", "plotting")
-        out.mkdir(parents=True, exist_ok=True)
-        with naming_options():
-            DetectorConfig(**settings)
-        # Packages keep their own defaults, which differ from ours in places.
-        given = {name: value for name, value in settings.items() if value != OPTIONS[name][1]}
-        models = {"yunet": yunet, "scrfd": scrfd, "cascadecnn": cascadecnn}
-        paths = {name: str(path) for name, path in models.items() if path is not None}
-        options = SystemOptions(**paths, settings=given)
-        benchmark = Benchmark(widerface, fddb, landmarks, every, limit, false_positives)
+    from mtcnn_fast.evaluation.comparison import Benchmark, Failure, compare, plot_comparison, table
+    from mtcnn_fast.evaluation.other_detectors import SYSTEMS
+    from mtcnn_fast.evaluation.systems import SystemOptions
+    from mtcnn_fast.optional import require
+
+    unknown = [name for name in system if name not in SYSTEMS]
+    if unknown:
+        raise bad_option(f"must be one of {', '.join(SYSTEMS)}, got {unknown[0]!r}", "--system")
+    if widerface is None and fddb is None and landmarks is None:
+        raise click.UsageError("give at least one of --widerface, --fddb and --landmarks", click.get_current_context())
+    require("matplotlib.figure", "plotting")
+    out.mkdir(parents=True, exist_ok=True)
+    with naming_options():
+        DetectorConfig(**settings)
+    models = {"yunet": yunet, "scrfd": scrfd, "cascadecnn": cascadecnn}
+    paths = {name: path for name, path in models.items() if path is not None}
+    # Settings that are not given are left to each package: their defaults differ from ours in places.
+    options = SystemOptions(**paths, settings=settings)
+    benchmark = Benchmark(widerface, fddb, landmarks, every, limit, false_positives)
+    with resumable(f"the same command continues the comparison in {str(out)!r}"):
         rows, missing = compare(system or list(SYSTEMS), benchmark, options, out)
-        report = {"systems": rows, "missing": missing}
-        (out / "comparison.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        (out / "comparison.md").write_text(table(rows, missing, false_positives), encoding="utf-8")
-        if rows:
-            plot_comparison(out / "comparison.png", rows, false_positives)
-        typer.echo(json.dumps(report, indent=2) if as_json else table(rows, missing, false_positives))
+    report = {"systems": rows, "missing": missing}
+    text = table(rows, missing, false_positives)
+    (out / "comparison.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    (out / "comparison.md").write_text(text, encoding="utf-8")
+    if rows:
+        plot_comparison(out / "comparison.png", rows, false_positives)
+    print_line(json.dumps(report, indent=2) if as_json else text)
+    failed = {name: reason for name, reason in missing.items() if isinstance(reason, Failure)}
+    for name, reason in failed.items():
+        print_error(f"mtcnn-fast: {name} {reason}")
+    return FAILED if failed else 0

@@ -6,34 +6,36 @@ import json
 import os
 import platform
 import textwrap
-from typing import Annotated, Any
+from typing import Any
 
-import numpy as np
-import typer
+import click
 
 from mtcnn_fast._native import native_isas, usable_processors
 from mtcnn_fast._version import __version__
 from mtcnn_fast.backends import available_backends
-from mtcnn_fast.cli.exits import clean_exit
-from mtcnn_fast.weights import load_weights
+from mtcnn_fast.cli.commands import Command, option
+from mtcnn_fast.cli.streams import print_line
 
-EXAMPLES = """[bold]Examples[/]
-
+EXAMPLES = """
 mtcnn-fast info
-
 mtcnn-fast info --json
 """
 
 
-def info(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+@click.command(cls=Command, examples=EXAMPLES)
+@option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def info(as_json: bool) -> None:
     """Show version, backends, instruction set, devices and the hash of the weights."""
-    with clean_exit():
-        found = gather()
-        typer.echo(json.dumps(found, indent=2) if as_json else as_text(found))
+    found = gather()
+    print_line(json.dumps(found, indent=2) if as_json else as_text(found))
 
 
 def gather() -> dict[str, Any]:
     """Collect what the command shows."""
+    import numpy as np
+
+    from mtcnn_fast.weights import load_weights
+
     weights = load_weights()
     return {
         "version": __version__,
@@ -72,5 +74,5 @@ def _backend(name: str, reason: str | None) -> list[str]:
 
 def _isa(available: list[str], forced: str | None) -> str:
     if not available:
-        return "none, as there is no native engine here"
+        return "none: there is no native engine here"
     return f"{forced or available[0]} of {', '.join(available)}{', by MTCNN_FAST_ISA' if forced else ''}"

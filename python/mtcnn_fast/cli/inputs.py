@@ -1,28 +1,33 @@
 """What the paths on a command line stand for: files, folders, patterns and standard input."""
 
 # Paths stay the text that was given, as they are printed again; `Path` would rewrite "./a", "a//b" and "".
-# ruff: noqa: PTH100, PTH109, PTH110, PTH112, PTH113, PTH118, PTH120, PTH207
+# ruff: noqa: PTH100, PTH109, PTH110, PTH112, PTH113, PTH116, PTH118, PTH120, PTH207
 
 from __future__ import annotations
 
 import dataclasses
 import glob
+import importlib.util
 import os
+import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from mtcnn_fast.errors import ImageError
-from mtcnn_fast.images import load_image
+
+if TYPE_CHECKING:
+    from mtcnn_fast._types import Image
 
 STDIN = "-"
 
 #: Endings of the files that are taken from a folder. A file that is named itself may be called anything.
 ENDINGS = "avif bmp dib gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
 SUFFIXES = frozenset(f".{ending}" for ending in ENDINGS.split())
+
+#: Endings of files that need an optional package.
+HEIF_SUFFIXES = frozenset({".heic", ".heif"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Source:
     error: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Inputs:
     """The files that a command line names, found anew each time they are gone through, so that none are held.
 
@@ -43,17 +48,24 @@ class Inputs:
         Files, folders, patterns such as ``photos/*.jpg``, and ``-`` for standard input.
     recursive : bool
         Whether the folders within folders are searched too. Links to folders are not followed.
+    is_output : callable
+        Tells whether a file in a folder, or matched by a pattern, is a picture that an earlier run wrote.
+    skipped : dict of str to list of str
+        Files of folders and patterns that were left out, by the reason.
     """
 
     arguments: Sequence[str]
     recursive: bool
+    is_output: Callable[[str], bool] = lambda path: False
+    skipped: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Source]:
+        self.skipped.clear()
         for argument in self.arguments:
             if os.path.isdir(argument):
                 yield from self._folder(argument)
             elif argument != STDIN and not os.path.lexists(argument) and glob.has_magic(argument):
-                yield from _pattern(argument)
+                yield from self._pattern(argument)
             else:
                 yield Source(argument)
 
@@ -65,15 +77,38 @@ class Inputs:
             visible = sorted(name for name in folders if not name.startswith("."))
             deeper = deeper or bool(visible)
             folders[:] = visible if self.recursive else []
-            for name in sorted(names):
-                if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+            for path in (os.path.join(where, name) for name in sorted(names) if not name.startswith(".")):
+                suffix = Path(path).suffix.lower()
+                if suffix in SUFFIXES | HEIF_SUFFIXES:
                     found = True
-                    yield Source(os.path.join(where, name))
+                    if not self._skips(path, suffix):
+                        yield Source(path)
         for problem in problems:
             yield Source(str(problem.filename), f"the folder cannot be read ({problem.strerror})")
         if not found and not problems:
             hint = " itself; -r searches those within it too" if deeper and not self.recursive else ""
             yield Source(folder, f"there is no image in the folder{hint}")
+
+    def _pattern(self, pattern: str) -> Iterator[Source]:
+        matches = sorted(path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path))
+        if not matches:
+            yield Source(pattern, "no file matches the pattern")
+        for path in matches:
+            if not self._skips(path, ""):
+                yield Source(path)
+
+    def _skips(self, path: str, suffix: str) -> bool:
+        """Tell whether a file that was found, not named, is left out; note the reason."""
+        reason = None
+        if _is_special(path):
+            reason = "not a regular file, which is read only if it is named"
+        elif suffix in HEIF_SUFFIXES and importlib.util.find_spec("pillow_heif") is None:
+            reason = "HEIC, which needs pillow-heif: pip install 'mtcnn-fast[heif]'"
+        elif self.is_output(path):
+            reason = "written by an earlier run, and read only if it is named"
+        if reason is not None:
+            self.skipped.setdefault(reason, []).append(path)
+        return reason is not None
 
     def common_folder(self) -> str:
         """Return the innermost folder that all inputs lie in, as an absolute path."""
@@ -81,12 +116,14 @@ class Inputs:
         return os.path.commonpath(anchors) if anchors else os.getcwd()
 
 
-def _pattern(pattern: str) -> Iterator[Source]:
-    files = sorted(path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path))
-    if not files:
-        yield Source(pattern, "no file matches the pattern")
-    for path in files:
-        yield Source(path)
+def _is_special(path: str) -> bool:
+    """Tell whether a path is a pipe, a socket or a device; reading one may wait for ever."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        # A link to nothing, say: reading it tells what is wrong.
+        return False
+    return not stat.S_ISREG(mode)
 
 
 def _anchor(argument: str) -> str:
@@ -99,7 +136,7 @@ def _anchor(argument: str) -> str:
     return folder
 
 
-def read_source(path: str, max_pixels: int) -> npt.NDArray[np.uint8]:
+def read_source(path: str, max_pixels: int) -> Image:
     """Read the image that a path stands for.
 
     Raises
@@ -107,8 +144,14 @@ def read_source(path: str, max_pixels: int) -> npt.NDArray[np.uint8]:
     ImageError
         If it cannot be read or is no image.
     """
+    from mtcnn_fast.images import load_image
+
     if path == STDIN:
-        return load_image(sys.stdin.buffer.read(), max_pixels=max_pixels)
+        try:
+            data = sys.stdin.buffer.read()
+        except OSError as error:
+            raise ImageError(f"standard input cannot be read ({error.strerror})") from error
+        return load_image(data, max_pixels=max_pixels)
     if os.path.isfile(path) or not os.path.exists(path):
         return load_image(path, max_pixels=max_pixels)
     # A named pipe or the like cannot be wound back, as a reader of images does.

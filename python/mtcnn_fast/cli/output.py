@@ -6,12 +6,12 @@ import csv
 import dataclasses
 import io
 import json
+import unicodedata
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from rich.cells import cell_len
-
-from mtcnn_fast.faces import Faces
+if TYPE_CHECKING:
+    from mtcnn_fast.faces import Faces
 
 POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
@@ -21,7 +21,7 @@ Emit = Callable[[str], None]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Record:
-    """What became of one path: its faces, or an error, or both where only writing its pictures failed."""
+    """Result of one path: its faces, or an error, or both where only writing its pictures failed."""
 
     path: str
     faces: Faces | None
@@ -84,7 +84,10 @@ class JsonList:
 
 
 class Csv:
-    """One row a face, after a row with the names of the columns."""
+    """One row for each face, after a row with the names of the columns.
+
+    An image without faces has one row with an empty face, and so has an input that failed: its width is empty too.
+    """
 
     def start(self, emit: Emit) -> None:
         """Print the names of the columns."""
@@ -93,7 +96,9 @@ class Csv:
 
     def add(self, record: Record, emit: Emit) -> None:
         """Print the rows."""
-        if record.faces is None:
+        if not record.faces:
+            size = ("", "") if record.faces is None else record.faces.image_size
+            self._row(emit, record.path, *size, *[""] * (6 + 2 * len(POINTS)))
             return
         width, height = record.faces.image_size
         # As numpy's own numbers, which print as the shortest text that is the same float32.
@@ -118,16 +123,19 @@ class Table:
     ----------
     longest : int
         Cells that the longest path takes.
-    room : int or None
+    columns : int or None
         Cells in a line of the terminal; ``None`` if paths need not be shortened.
+    ellipsis : str
+        What stands for the part of a path that is left out.
     """
 
     NUMBERS = 44
     """Cells that the columns after the path take."""
 
-    def __init__(self, longest: int, room: int | None) -> None:
-        self._width = max(5, longest if room is None else min(longest, max(16, room - self.NUMBERS)))
-        self._shortens = room is not None
+    def __init__(self, longest: int, columns: int | None, ellipsis: str = "…") -> None:
+        self._width = max(5, longest if columns is None else min(longest, max(16, columns - self.NUMBERS)))
+        self._shortens = columns is not None
+        self._ellipsis = ellipsis
 
     def start(self, emit: Emit) -> None:
         """Print the names of the columns."""
@@ -150,14 +158,28 @@ class Table:
     def _line(self, path: str, *cells: str) -> str:
         widths = (6, 8, 7, 8, 7, 8)
         numbers = "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=False))
+        # A word that fills its column would run into the path.
+        if cells and len(cells[0]) >= widths[0]:
+            numbers = f" {numbers}"
         return f"{path}{' ' * (self._width - cell_len(path))}{numbers}"
 
     def _fit(self, path: str) -> str:
         if not self._shortens or cell_len(path) <= self._width:
             return path
-        while cell_len(path) >= self._width:
+        while cell_len(path) > self._width - len(self._ellipsis):
             path = path[1:]
-        return f"…{path}"
+        return f"{self._ellipsis}{path}"
+
+
+def cell_len(text: str) -> int:
+    """Return how many cells of a terminal a text takes: wide characters two, combining ones none."""
+    return sum(_cells(character) for character in text)
+
+
+def _cells(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def printable(text: str) -> str:

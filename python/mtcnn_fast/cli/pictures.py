@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from mtcnn_fast.cli.inputs import STDIN
-from mtcnn_fast.faces import Faces
+from mtcnn_fast.files import written_whole
 
-#: Endings in which pictures are written; whatever has another becomes PNG.
-WRITTEN = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+    from mtcnn_fast._types import Image
+    from mtcnn_fast.faces import Faces
+
+#: Endings in which pictures are written, and Pillow's names of the formats; whatever has another becomes PNG.
+FORMATS = {
+    ".bmp": "BMP",
+    ".jpeg": "JPEG",
+    ".jpg": "JPEG",
+    ".png": "PNG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
 
 QUALITY = 95
+
+#: The tag of EXIF that names the program which wrote a picture, and its content in those written here.
+_SOFTWARE = 0x0131
+_WRITER = "mtcnn-fast"
+
+_WRITTEN_NAME = re.compile(r"[_.](faces|face\d+|aligned\d+)\.\w+$")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,44 +46,97 @@ class Pictures:
     Attributes
     ----------
     folder : Path
-        Where to. It and the folders within are made as needed, and files of the same name are replaced.
+        Output folder. It and the folders within are made as needed, and files of the same name are replaced.
     base : str
         Folder that the images' paths are taken relative to, so that namesakes from two folders stay apart.
+    inputs : frozenset of str
+        Real paths of the files that are read, which are never overwritten.
     draw, crops, align : bool
         Whether to write the image with its faces drawn, a square around each face, each face upright.
+    png : bool
+        Whether to write all as PNG.
     """
 
     folder: Path
     base: str
-    draw: bool
-    crops: bool
-    align: bool
+    inputs: frozenset[str]
+    draw: bool = False
+    crops: bool = False
+    align: bool = False
+    png: bool = False
 
-    def save(self, path: str, image: npt.NDArray[np.uint8], faces: Faces) -> None:
-        """Write the pictures of one image.
+    def save(self, path: str, image: Image, faces: Faces) -> list[str]:
+        """Write the pictures of one image; return what went wrong, a text for each picture that was not written."""
+        problems = []
+        for label, make in self._wanted(image, faces):
+            target = self.target(path, label)
+            try:
+                self._write(target, make)
+            # An encoder raises what it likes; the other pictures are written all the same.
+            except Exception as error:
+                problems.append(f"the picture {str(target)!r} could not be written: {_reason(error)}")
+        return problems
 
-        Raises
-        ------
-        OSError
-            If a file cannot be written.
-        """
-        from PIL import Image
+    def _wanted(self, image: Image, faces: Faces) -> Iterator[tuple[str, Any]]:
+        import PIL.Image
 
         if self.draw:
-            self._write(path, "faces", faces.draw(image))
+            yield "faces", lambda: faces.draw(image)
         for wanted, cut, label in ((self.crops, faces.crops, "face"), (self.align, faces.align, "aligned")):
             for i, crop in enumerate(cut(image) if wanted else ()):
-                self._write(path, f"{label}{i + 1}", Image.fromarray(crop))
+                yield f"{label}{i + 1}", lambda crop=crop: PIL.Image.fromarray(crop)
 
-    def _write(self, path: str, label: str, picture: Any) -> None:
-        target = self.target(path, label)
+    def _write(self, target: Path, make: Any) -> None:
+        if self.overwrites(target):
+            raise FileExistsError("an input has this name")
         target.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(target, quality=QUALITY)
+        written_whole(target, _encoded(make(), FORMATS[target.suffix.lower()]), sync=False)
+
+    def overwrites(self, target: Path) -> bool:
+        """Tell whether a picture would take the place of an input."""
+        return os.path.realpath(target) in self.inputs
 
     def target(self, path: str, label: str) -> Path:
         """Return the path of a picture: that of its image below `folder`, with the label in its name."""
+        if path == STDIN:
+            return self.folder / f"stdin_{label}.png"
         # Not `resolve`: a link is what its own name and place say, not what it points to.
-        below = Path("stdin" if path == STDIN else os.path.relpath(os.path.abspath(path), self.base))  # noqa: PTH100
-        if below.suffix.lower() in WRITTEN:
+        below = Path(os.path.relpath(os.path.abspath(path), self.base))  # noqa: PTH100
+        suffix = below.suffix.lower()
+        if suffix in FORMATS and (not self.png or suffix == ".png"):
             return self.folder / below.with_name(f"{below.stem}_{label}{below.suffix}")
         return self.folder / below.with_name(f"{below.name}.{label}.png")
+
+
+def _encoded(picture: PILImage, form: str) -> bytes:
+    import PIL.Image
+
+    exif = PIL.Image.Exif()
+    exif[_SOFTWARE] = _WRITER
+    content = io.BytesIO()
+    extra = {} if form == "BMP" else {"exif": exif}
+    picture.save(content, form, quality=QUALITY, **extra)
+    return content.getvalue()
+
+
+def is_written_here(path: str) -> bool:
+    """Tell whether a file is a picture that this command wrote: by its name, and by the writer it names."""
+    if _WRITTEN_NAME.search(path) is None:
+        return False
+    if path.lower().endswith(".bmp"):
+        # The format has no room for a writer: the image that it was made of lies beside it.
+        return os.path.exists(_WRITTEN_NAME.sub(Path(path).suffix, path))  # noqa: PTH110
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(path) as picture:
+            return picture.getexif().get(_SOFTWARE) == _WRITER
+    # Whatever is wrong with the file, reading it as an image will tell.
+    except Exception:
+        return False
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -5,17 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
-
-import typer
+from collections.abc import Iterable, Iterator
 
 from mtcnn_fast._types import Image
-from mtcnn_fast.cli.inputs import Inputs, Source, read_source
+from mtcnn_fast.cli.inputs import Source, read_source
 from mtcnn_fast.cli.output import Record, printable
 from mtcnn_fast.cli.pictures import Pictures
+from mtcnn_fast.cli.streams import print_error
 from mtcnn_fast.detector import Detector
-from mtcnn_fast.errors import ImageError, MtcnnFastError
-from mtcnn_fast.faces import Faces
+from mtcnn_fast.errors import ImageError
 
 
 class Run:
@@ -24,9 +22,11 @@ class Run:
     Parameters
     ----------
     detector : Detector
-    inputs : Inputs
+    inputs : iterable of Source
     pictures : Pictures or None
         What to write for each image.
+    clip : bool
+        Whether boxes are cut to the image.
 
     Attributes
     ----------
@@ -34,8 +34,11 @@ class Run:
         The records that have an error.
     """
 
-    def __init__(self, detector: Detector, inputs: Inputs, pictures: Pictures | None) -> None:
-        self.inputs = inputs
+    def __init__(
+        self, detector: Detector, inputs: Iterable[Source], pictures: Pictures | None, *, clip: bool = False
+    ) -> None:
+        self._inputs = inputs
+        self._clip = clip
         self.failures: list[Record] = []
         self._detector = detector
         self._pictures = pictures
@@ -57,7 +60,7 @@ class Run:
         pending: deque[tuple[str, Image | ImageError]] = deque()
 
         def images() -> Iterator[Image]:
-            for source in self.inputs:
+            for source in self._inputs:
                 image = self._read(source)
                 pending.append((source.path, image))
                 if not isinstance(image, ImageError):
@@ -68,7 +71,9 @@ class Run:
             while isinstance(image, ImageError):
                 yield Record(path, None, str(image))
                 path, image = pending.popleft()
-            yield Record(path, faces, self._write(path, image, faces))
+            found = faces.clip() if self._clip else faces
+            problems = [] if self._pictures is None else self._pictures.save(path, image, found)
+            yield Record(path, found, "; ".join(problems) or None)
         for path, error in pending:
             yield Record(path, None, str(error))
 
@@ -78,30 +83,27 @@ class Run:
         try:
             return read_source(source.path, self._detector.config.max_pixels)
         except ImageError as error:
-            # The path is told beside the error.
+            # The path is printed beside the error.
             return ImageError(str(error).removeprefix(f"image file {source.path!r} "))
 
-    def _write(self, path: str, image: Image, faces: Faces) -> str | None:
-        """Write the pictures of an image; return what went wrong."""
-        if self._pictures is None:
-            return None
-        try:
-            self._pictures.save(path, image, faces)
-        except (OSError, MtcnnFastError) as error:
-            return f"its pictures could not be written: {error}"
-        return None
-
     def report(self) -> None:
-        """Tell on standard error what failed and, on a terminal, how much was done."""
+        """Print on standard error what failed and, on a terminal, how much was done."""
         if sys.stderr.isatty():
             seconds = time.perf_counter() - self._start
             counts = f"{_plural(self._images, 'image')}, {_plural(self._faces, 'face')} in {seconds:.1f} s"
             written = "" if self._pictures is None else f"; pictures in {printable(str(self._pictures.folder))}"
-            typer.echo(f"{counts} ({self._images / seconds:.1f} images/s){written}", err=True)
+            print_error(f"{counts} ({self._images / seconds:.1f} images/s){written}")
         if self.failures:
-            typer.echo(f"mtcnn-fast: {_plural(len(self.failures), 'input')} failed:", err=True)
+            print_error(f"mtcnn-fast: {_plural(len(self.failures), 'input')} failed:")
         for record in self.failures:
-            typer.echo(f"  {printable(record.path)}: {printable(record.error or '')}", err=True)
+            print_error(f"  {printable(record.path)}: {printable(record.error or '')}")
+
+
+def report_skipped(skipped: dict[str, list[str]]) -> None:
+    """Print on standard error which files of folders and patterns were left out."""
+    for reason, paths in skipped.items():
+        more = "" if len(paths) == 1 else f" and {len(paths) - 1} more"
+        print_error(f"mtcnn-fast: left out {printable(paths[0])}{more}: {reason}")
 
 
 def _plural(count: int, noun: str) -> str:

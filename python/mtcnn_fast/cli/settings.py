@@ -1,99 +1,163 @@
-"""The detector's settings as options, the same for every command that detects."""
+"""The detector's settings as options, made of the declarations in `DetectorConfig`."""
 
 from __future__ import annotations
 
 import functools
-import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from mtcnn_fast.backends import DEVICES
-from mtcnn_fast.config import DEFAULTS, PRECISIONS
-from mtcnn_fast.detector import Detector
+from mtcnn_fast.checks import Check, Choice, Count, Maybe, Setting, Tuple, settings_of
+from mtcnn_fast.cli.commands import Decorator, F, option
+from mtcnn_fast.config import DEFAULTS, PRESETS, DetectorConfig
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError, WeightsError
 
-PANEL = "Detection"
+if TYPE_CHECKING:
+    from mtcnn_fast.detector import Detector
+
+SECTION = "Detection"
 
 
-def _option(metavar: str, help_text: str) -> Any:
-    return typer.Option(rich_help_panel=PANEL, metavar=metavar, help=help_text)
+class Words(click.ParamType):  # type: ignore[type-arg]
+    """Text that the shell completes; whether it is accepted is checked by the setting's own check."""
+
+    name = "text"
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self.words = words
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the words that begin as the text does."""
+        return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
 
 
-#: Type and default of each option; the names are those of the parameters of `Detector`.
-OPTIONS: dict[str, tuple[Any, Any]] = {
-    "device": (Annotated[str, _option("NAME", f"One of {', '.join(DEVICES)}.")], "auto"),
-    "min_face_size": (
-        Annotated[float, _option("PIXELS", "Side of the smallest face to look for.")],
-        DEFAULTS.min_face_size,
+def choice(*names: str, options: tuple[str, ...], **attributes: Any) -> Decorator:
+    """Declare an option with a few accepted words."""
+    return option(
+        *names,
+        type=Words(options),
+        metavar=attributes.pop("metavar", "|".join(options)),
+        callback=checked(Choice(options)),
+        **attributes,
+    )
+
+
+def checked(check: Check[Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Make a callback of a check: the parser refuses what it refuses, and names the option."""
+
+    def call(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return check(param.name or "", value)
+        except ConfigError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+
+    return call
+
+
+def _declared(name: str, setting: Setting) -> Decorator:
+    check = setting.check.check if isinstance(setting.check, Maybe) else setting.check
+    default = getattr(DEFAULTS, name)
+    facts = [] if default is None else [f"default {_as_typed(default)}"]
+    if not isinstance(check, Choice):
+        facts.insert(0, check.accepted)
+    attributes: dict[str, Any] = {
+        "default": default,
+        "help": f"{setting.help} [{'; '.join(facts)}]",
+        "section": SECTION,
+    }
+    flag = _flag(name)
+    if isinstance(check, Choice):
+        return choice(flag, options=check.options, **attributes)
+    item = check.item if isinstance(check, Tuple) else check
+    return option(
+        flag,
+        type=int if isinstance(item, Count) else float,
+        nargs=check.length if isinstance(check, Tuple) else 1,
+        metavar=setting.metavar,
+        callback=checked(check),
+        **attributes,
+    )
+
+
+def _as_typed(value: object) -> str:
+    values = value if isinstance(value, tuple) else (value,)
+    return " ".join(str(int(v)) if isinstance(v, float) and v == int(v) else str(v) for v in values)
+
+
+def _flag(setting: str) -> str:
+    return f"--{setting.replace('_', '-')}"
+
+
+#: The options by the names of the detector's parameters.
+OPTIONS: dict[str, Decorator] = {
+    "device": option(
+        "--device",
+        type=Words(DEVICES[:-1]),
+        metavar="NAME",
+        default="auto",
+        help=f"One of {', '.join(DEVICES)}. [default auto]",
+        section=SECTION,
     ),
-    "max_face_size": (
-        Annotated[float | None, _option("PIXELS", "Side of the largest face to look for.")],
-        DEFAULTS.max_face_size,
+    "preset": choice(
+        "--preset",
+        options=tuple(PRESETS),
+        help="Settings chosen by measurement; options given beside it replace its own.",
+        section=SECTION,
     ),
-    "thresholds": (
-        Annotated[tuple[float, float, float], _option("P R O", "Least score after each of the three networks.")],
-        DEFAULTS.thresholds,
+    **{name: _declared(name, setting) for name, setting in settings_of(DetectorConfig).items()},
+    "weights": option(
+        "--weights",
+        type=click.Path(),
+        metavar="PATH",
+        help="Networks of your own: a folder or a safetensors file.",
+        section=SECTION,
     ),
-    "factor": (Annotated[float, _option("RATIO", "Step between the scales searched.")], DEFAULTS.factor),
-    "nms_thresholds": (
-        Annotated[
-            tuple[float, float, float, float],
-            _option(
-                "S A R O", "Overlap allowed within a scale, over all scales, after the second and the third network."
-            ),
-        ],
-        DEFAULTS.nms_thresholds,
-    ),
-    "border": (
-        Annotated[str, _option("zero|clip", "How faces cut by the image's edge are completed.")],
-        DEFAULTS.border,
-    ),
-    "max_faces": (Annotated[int | None, _option("N", "Keep the N best faces of an image.")], DEFAULTS.max_faces),
-    "max_pixels": (Annotated[int, _option("N", "Refuse images with more pixels.")], DEFAULTS.max_pixels),
-    "num_threads": (
-        Annotated[int | None, _option("N", "Threads of the cpu device; all cores if not given.")],
-        DEFAULTS.num_threads,
-    ),
-    "precision": (
-        Annotated[str, _option("NAME", f"Of the networks on torch:cpu and cuda: {', '.join(PRECISIONS)}.")],
-        DEFAULTS.precision,
-    ),
-    "weights": (Annotated[Path | None, _option("PATH", "Networks of your own: a folder or a safetensors file.")], None),
 }
 
 
-def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of the detector; it receives their values as one argument, `settings`."""
-    return _with_options(command, list(OPTIONS))
+def detector_options(*names: str) -> Decorator:
+    """Give a command options of the detector.
 
+    Parameters
+    ----------
+    *names : str
+        Which; all if none is named.
 
-def takes_some_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command some of the options of the detector, as `takes_settings` gives it all."""
-    return lambda command: _with_options(command, names)
+    Returns
+    -------
+    callable
+        Decorator. The command receives one argument more: `settings`, a dict of the options that were given, with a
+        preset's settings below them.
+    """
+    chosen = names or tuple(OPTIONS)
 
+    def decorate(command: F) -> F:
+        @functools.wraps(command)
+        def with_settings(**values: Any) -> Any:
+            ctx = click.get_current_context()
+            options = {name: values.pop(name) for name in chosen}
+            given = {
+                name: value
+                for name, value in options.items()
+                if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+            }
+            preset = PRESETS[given.pop("preset", "default")]
+            return command(**values, settings={**preset, **given})
 
-def _with_options(command: Callable[..., None], names: Sequence[str]) -> Callable[..., None]:
-    signature = inspect.signature(command, eval_str=True)
-    own = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in ((name, OPTIONS[name]) for name in names)
-    ]
+        decorated: Any = with_settings
+        for name in reversed(chosen):
+            decorated = OPTIONS[name](decorated)
+        return decorated  # type: ignore[no-any-return]
 
-    @functools.wraps(command)
-    def with_settings(**values: Any) -> None:
-        settings = {name: values.pop(name) for name in names}
-        command(**values, settings=settings)
-
-    parameters = [*own, *added]
-    with_settings.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    with_settings.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return with_settings
+    return decorate
 
 
 def make_detector(settings: dict[str, Any]) -> Detector:
@@ -101,29 +165,37 @@ def make_detector(settings: dict[str, Any]) -> Detector:
 
     Raises
     ------
-    typer.BadParameter
+    click.BadParameter
         If one is not accepted; it names the option.
     """
+    from mtcnn_fast.detector import Detector
+
     with naming_options():
         return Detector(**settings)
 
 
 @contextmanager
 def naming_options() -> Iterator[None]:
-    """Turn what is said of settings that are not accepted into what is said of options.
+    """Turn errors of settings into errors of options.
 
     Raises
     ------
-    typer.BadParameter
+    click.BadParameter
         If such an error is raised inside; it names the option.
     """
+    ctx = click.get_current_context()
     try:
         yield
     except ConfigError as error:
-        # The message begins with the setting's name, which is also the option's.
-        setting = re.split(r"\W", str(error), maxsplit=1)[0]
-        raise typer.BadParameter(str(error), param_hint=f"--{setting.replace('_', '-')}") from error
+        # The message begins with the name of the setting, or of a variable of the environment.
+        name = re.split(r"\W", str(error), maxsplit=1)[0]
+        raise bad_option(str(error), _flag(name) if name in OPTIONS else name, ctx) from error
     except BackendUnavailableError as error:
-        raise typer.BadParameter(str(error), param_hint="--device") from error
+        raise bad_option(str(error), "--device", ctx) from error
     except WeightsError as error:
-        raise typer.BadParameter(str(error), param_hint="--weights") from error
+        raise bad_option(str(error), "--weights", ctx) from error
+
+
+def bad_option(message: str, name: str, ctx: click.Context | None = None) -> click.BadParameter:
+    """Make the error of an option that is not accepted."""
+    return click.BadParameter(message, ctx or click.get_current_context(), param_hint=f"'{name}'")

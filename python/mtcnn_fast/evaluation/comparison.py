@@ -22,6 +22,7 @@ from mtcnn_fast.evaluation.reports import as_markdown
 from mtcnn_fast.evaluation.runs import Found, RunRecord, run_system
 from mtcnn_fast.evaluation.systems import System, SystemOptions
 from mtcnn_fast.evaluation.widerface import score_widerface
+from mtcnn_fast.progress import progress_bar
 
 #: Numbers of false positives at which the report gives FDDB's discrete ROC.
 FALSE_POSITIVES = 100
@@ -87,7 +88,7 @@ def compare(
     rows : dict of str to dict
         For each system that could be used, its figures by the keys of `COLUMNS`, and ``label``: what was scored.
     missing : dict of str to str
-        For each that could not, why.
+        For each that could not, why; a `Failure` for one that raised, or whose process died.
 
     Raises
     ------
@@ -100,11 +101,36 @@ def compare(
     for name in names:
         with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
             try:
-                title, figures = pool.submit(evaluate_system, name, benchmark, options, os.fspath(out)).result()
-                rows[title] = figures
+                found = pool.submit(_evaluate_or_fail, name, benchmark, options, os.fspath(out)).result()
             except MissingExtraError as error:
                 missing[name] = str(error)
+                continue
+            except concurrent.futures.BrokenExecutor:
+                found = Failure("failed: its process died")
+        if isinstance(found, Failure):
+            missing[name] = found
+        else:
+            title, figures = found
+            rows[title] = figures
     return rows, missing
+
+
+class Failure(str):
+    """Why a system that is there has no row."""
+
+    __slots__ = ()
+
+
+def _evaluate_or_fail(
+    name: str, benchmark: Benchmark, options: SystemOptions, out: str
+) -> tuple[str, dict[str, Any]] | Failure:
+    try:
+        return evaluate_system(name, benchmark, options, out)
+    except (DataError, MissingExtraError):
+        raise
+    # Another package raises what it likes, and perhaps what cannot be pickled.
+    except Exception as error:
+        return Failure(f"failed: {type(error).__name__}: {error}")
 
 
 def evaluate_system(name: str, benchmark: Benchmark, options: SystemOptions, out: str) -> tuple[str, dict[str, Any]]:
@@ -128,7 +154,8 @@ def _run(
     if not present:
         raise DataError(f"none of {len(files)} annotated images is there, such as {next(iter(files.values()))}")
     settings = {"system": system.name, "settings": system.settings}
-    found, speed = run_system(system, present, RunRecord(folder, settings))
+    with progress_bar(len(present), label=system.name) as progress:
+        found, speed = run_system(system, present, RunRecord(folder, settings), progress.advance)
     if speed is not None:
         speed_of |= {"ms": speed.mean_ms, "p95": speed.p95_ms, "cpu": speed.cpu_ms, "memory": speed.peak_memory_mb}
     return found

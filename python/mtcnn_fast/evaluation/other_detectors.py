@@ -56,8 +56,12 @@ def _ours(device: str, name: str | None = None, **always: Any) -> Callable[[Syst
     return make
 
 
+#: With its dependencies it would replace torch, numpy and Pillow by versions of 2024.
+_FACENET = "pip install --no-deps facenet-pytorch, and beside it torch, torchvision, requests and tqdm"
+
+
 def _facenet(options: SystemOptions) -> System:
-    package = require("facenet_pytorch", "comparing with facenet-pytorch", "pip install facenet-pytorch")
+    package = require("facenet_pytorch", "comparing with facenet-pytorch", _FACENET)
     chosen = {
         name: options.settings[name] for name in ("min_face_size", "thresholds", "factor") if name in options.settings
     }
@@ -71,7 +75,7 @@ def _facenet(options: SystemOptions) -> System:
 
 
 def _ipazc(options: SystemOptions) -> System:
-    package = require("mtcnn", "comparing with ipazc's mtcnn", "pip install mtcnn")
+    package = require("mtcnn", "comparing with ipazc's mtcnn", "pip install mtcnn tensorflow")
     network = package.MTCNN()
     names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
     chosen = {

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from mtcnn_fast.errors import MissingExtraError
 from mtcnn_fast.files import written_whole
+from mtcnn_fast.progress import is_shown, make_bar
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from tqdm import tqdm
 
 Row = Mapping[str, float]
 
@@ -86,22 +87,21 @@ class RunLog:
         self._display = _display(steps, done, name) if shown else None
 
     def __enter__(self) -> RunLog:
-        if self._display is not None:
-            self._display.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._display is not None:
-            self._display.stop()
+            self._display.close()
         if self._board is not None:
             self._board.close()
 
     def advance(self, step: int, loss: float) -> None:
         """Show that a step is done."""
         if self._display is not None:
-            self._display.update(self._display.task_ids[0], completed=step, loss=f"{loss:.4f}")
+            self._display.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+            self._display.update(step - self._display.n)
 
     def write(self, kind: str, row: Row) -> None:
         """Write down a row of ``training`` or ``validation``; its first entry is ``step``."""
@@ -119,7 +119,7 @@ class RunLog:
         if self._display is None:
             print(text, file=sys.stderr, flush=True)
         else:
-            self._display.console.print(text, highlight=False)
+            self._display.write(text, file=sys.stderr)
 
 
 def _summary_writer(folder: Path, done: int) -> Any:
@@ -135,20 +135,9 @@ def _summary_writer(folder: Path, done: int) -> Any:
     return make(str(folder), purge_step=done + 1)
 
 
-def _display(steps: int, done: int, name: str) -> Progress | None:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
+def _display(steps: int, done: int, name: str) -> tqdm[None] | None:
+    if not is_shown():
         return None
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]}"),
-        TimeRemainingColumn(),
-    )
-    progress = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
-    progress.add_task(name, total=steps, completed=done, loss="")
-    return progress
+    bar = make_bar(steps, initial=done, unit="steps")
+    bar.set_description_str(name)
+    return bar

@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
-from rich.console import Console
+import click
 
-from mtcnn_fast.cli.settings import make_detector
+from mtcnn_fast.cli.exit_codes import resumable
+from mtcnn_fast.cli.settings import bad_option, make_detector
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.evaluation.runs import Found, RunRecord, run_system
 from mtcnn_fast.evaluation.systems import DetectorSystem, System
@@ -20,7 +20,7 @@ from mtcnn_fast.weights import load_weights
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Source:
+class EvaluationSource:
     """Stored detections or images, as the options of a command say.
 
     Attributes
@@ -43,18 +43,18 @@ class Source:
 
         Raises
         ------
-        typer.BadParameter
+        click.UsageError
             If neither or both sources are given, or a run has no folder to write to.
         MissingExtraError
             If what plotting and reading need is not installed.
         """
         if (self.detections is None) == (self.images is None):
-            raise typer.BadParameter("give one of them", param_hint="--detections or --images")
+            raise click.UsageError("give one of --detections and --images", click.get_current_context())
         if self.images is not None and self.out is None:
-            raise typer.BadParameter("a run needs a folder to write to", param_hint="--out")
+            raise bad_option("a run needs a folder to write to", "--out")
         if self.out is not None:
             if self.out.exists() and not self.out.is_dir():
-                raise typer.BadParameter(f"{str(self.out)!r} is not a folder", param_hint="--out")
+                raise bad_option(f"{str(self.out)!r} is not a folder", "--out")
             require("matplotlib.figure", "plotting")
             self.out.mkdir(parents=True, exist_ok=True)
 
@@ -100,13 +100,14 @@ class Source:
             What a report says of the run: the system, its settings and speed.
         """
         if self.out is None:
-            raise typer.BadParameter("a run needs a folder to write to", param_hint="--out")
+            raise bad_option("a run needs a folder to write to", "--out")
         settings = {"dataset": dataset, "system": system.name, "settings": system.settings}
-        with progress_bar(len(files), Console(stderr=True)) as advance:
-            found, speed = run_system(system, files, RunRecord(self.out / "run", settings), advance)
+        advice = f"the same command continues the run in {str(self.out)!r}"
+        with resumable(advice), progress_bar(len(files)) as progress:
+            found, speed = run_system(system, files, RunRecord(self.out / "run", settings), progress.advance)
         return found, {**settings, "speed": None if speed is None else speed.to_dict()}
 
 
 def detector_system(settings: dict[str, Any]) -> System:
     """Make the detector that the options describe, as something to evaluate."""
-    return DetectorSystem(make_detector(settings), load_weights(settings["weights"]))
+    return DetectorSystem(make_detector(settings), load_weights(settings.get("weights")))
