@@ -17,6 +17,7 @@ from mtcnn_fast.evaluation.comparison import Benchmark, evaluate_system, plot_co
 from mtcnn_fast.evaluation.other_detectors import SYSTEMS
 from mtcnn_fast.evaluation.plots import plot_frontier
 from mtcnn_fast.evaluation.systems import SystemOptions
+from support.data import PHOTO
 from support.files import write
 from support.portrait import QUICK, portrait
 
@@ -337,3 +338,15 @@ def test_help_has_examples():
         text = run(*command, "--help").stdout
         assert "Examples" in text
         assert f"mtcnn-fast {' '.join(command)}" in text
+
+
+@pytest.mark.parametrize(("name", "mark"), [("a.jpg", "\ufeff"), ("b.png", ""), ("a.JPG", "")])
+def test_widerface_images_of_any_ending(tmp_path, name, mark):
+    """The annotation begins with a byte-order mark, or names another ending than jpg."""
+    folder = tmp_path / "images" / "0--E"
+    folder.mkdir(parents=True)
+    Image.open(PHOTO).resize((128, 128)).save(folder / name, "PNG" if name.endswith("png") else "JPEG")
+    (tmp_path / "gt.txt").write_text(f"{mark}0--E/{name}\n1\n45 15 22 28 0 0 0 0 0 0\n", encoding="utf-8")
+    arguments = ["--annotations", tmp_path / "gt.txt", "--images", tmp_path / "images", "--out", tmp_path / "out"]
+    figures = json.loads(run("evaluate", "widerface", *arguments, "--device", "numpy", "--json").stdout)
+    assert figures["average_precision"]["all"] > 0.9

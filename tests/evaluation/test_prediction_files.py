@@ -57,7 +57,6 @@ class TestWiderPredictions:
             (["a", "1", "1 2 nan 4 0.5"], 3, "must be finite"),
             (["a", "1", "1 2 3 4 inf"], 3, "must be finite"),
             (["a", "1", "1 2 -3 4 0.5"], 3, "width and height must not be negative"),
-            (["a", "2", "1 2 3 4 0.5", "1 2 3 4 0.6"], 4, "scores must not rise within an image, got 0.6 after 0.5"),
         ],
     )
     def test_bad_files(self, tmp_path, lines, line, message):
@@ -66,6 +65,27 @@ class TestWiderPredictions:
         assert (error.file, error.line) == (str(path), line)
         assert message in str(error)
         assert str(error).startswith(f"{path}:{line}: ")
+
+    def test_rows_are_sorted_by_score(self, tmp_path):
+        write(tmp_path / "0--Parade/a.txt", "a", "4", "1 1 1 1 0.5", "2 2 1 1 0.9", "3 3 1 1 0.5", "4 4 1 1 0.7")
+        found = read_widerface_predictions(tmp_path, KNOWN)[KNOWN[0]]
+        assert found.scores.tolist() == [0.9, 0.7, 0.5, 0.5]
+        assert found.boxes[:, 0].tolist() == [2, 4, 1, 3]
+
+    @pytest.mark.parametrize("data", [b"\xef\xbb\xbfa\r\n1\r\n1 2 3 4 0.5 \r\n", b"0--Parade\\a.jpg\r1\r1 2 3 4 0.5\r"])
+    def test_files_from_windows(self, tmp_path, data):
+        (tmp_path / "0--Parade").mkdir()
+        (tmp_path / "0--Parade/a.txt").write_bytes(data)
+        assert read_widerface_predictions(tmp_path, KNOWN)[KNOWN[0]].boxes.tolist() == [[1, 2, 4, 6]]
+
+    def test_images_that_differ_in_their_ending_alone(self, tmp_path):
+        known = ["0--E/a.jpg", "0--E/a.png"]
+        write_widerface_predictions(tmp_path, dict.fromkeys(known, SOME))
+        assert list(read_widerface_predictions(tmp_path, known)) == known
+        write(tmp_path / "0--E/a.txt", "a", "0")
+        assert "no image '0--E/a', but '0--E/a.jpg' and '0--E/a.png'" in str(
+            problem(read_widerface_predictions, tmp_path, known)
+        )
 
     def test_unknown_image(self, tmp_path):
         path = write(tmp_path / "0--Parade/z.txt", "z", "0")
@@ -89,6 +109,10 @@ class TestFddbDetections:
     def test_dos_line_ends(self, tmp_path):
         (tmp_path / "found.txt").write_bytes(b"a\r\n1\r\n1 2 3 4 0.5\r\n\x1a")
         assert len(read_fddb_detections(tmp_path / "found.txt", ["a"])["a"]) == 1
+
+    def test_rows_are_sorted_by_score(self, tmp_path):
+        path = write(tmp_path / "found.txt", "a", "3", "1 1 1 1 0.5", "2 2 1 1 0.9", "3 3 1 1 0.5")
+        assert read_fddb_detections(path, ["a"])["a"].boxes[:, 0].tolist() == [2, 1, 3]
 
     @pytest.mark.parametrize(
         ("lines", "line", "message"),

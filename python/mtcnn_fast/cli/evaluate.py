@@ -13,6 +13,7 @@ from mtcnn_fast.cli.settings import takes_settings
 from mtcnn_fast.cli.sources import Source, detector_system
 from mtcnn_fast.datasets.fddb import read_fddb_images, read_published_rocs, sizes_from_boxes, write_roc
 from mtcnn_fast.datasets.landmark_lists import read_landmarks
+from mtcnn_fast.datasets.textfiles import slashes
 from mtcnn_fast.datasets.widerface import read_widerface_images, select_events
 from mtcnn_fast.evaluation import landmarks as alignment
 from mtcnn_fast.evaluation import plots
@@ -98,7 +99,8 @@ def widerface(
         if detections is not None:
             found = stored.read_widerface_predictions(detections, [image.key for image in everything])
         else:
-            results, run = source.run(detector_system(settings), "WIDER FACE", source.files(list(wanted), ".jpg"))
+            files = {key: image.file(images or "") for key, image in wanted.items()}
+            results, run = source.run(detector_system(settings), "WIDER FACE", source.files(files))
             found = {key: item.detections for key, item in results.items()}
         scored = source.keep_known(list(wanted), found) if detections is not None else list(found)
         result = score_widerface([wanted[key] for key in scored], found, of_images=len(everything))
@@ -145,7 +147,8 @@ def fddb(
             found = stored.read_fddb_detections(detections, names)
             source.keep_known(names, found)
         else:
-            results, run = source.run(detector_system(settings), "FDDB", source.files(names, ".jpg"))
+            files = {image.name: image.file(images or "") for image in everything}
+            results, run = source.run(detector_system(settings), "FDDB", source.files(files))
             found = {name: item.detections for name, item in results.items()}
             sizes = {name: item.size for name, item in results.items()}
         scored = [image for image in everything if image.name in found]
@@ -197,7 +200,8 @@ def landmarks(
             system = (
                 detector_system(settings) if given is None else BoxAligner(load_weights(settings["weights"]), given)
             )
-            results, run = source.run(system, f"landmarks in boxes {boxes}", source.files(list(faces), ""))
+            files = {path: (images or Path()) / slashes(path) for path in faces}
+            results, run = source.run(system, f"landmarks in boxes {boxes}", source.files(files))
             points = {key: alignment.choose_face(item.detections, faces[key].box) for key, item in results.items()}
         result = alignment.score_landmarks([face for path, face in faces.items() if path in points], points)
         if out is not None:

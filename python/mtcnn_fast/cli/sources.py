@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,18 +68,16 @@ class Source:
         """
         return self._keep(keys, [key for key in keys if key in found], "have no detections", self.detections)
 
-    def files(self, keys: Sequence[str], suffix: str) -> list[tuple[str, Path]]:
-        """Return the images and their files.
+    def files(self, paths: Mapping[str, Path]) -> list[tuple[str, Path]]:
+        """Return the images whose files there are, and the files.
 
         Raises
         ------
         DataError
             If one is missing, unless that is allowed; or all are.
         """
-        folder = Path() if self.images is None else self.images
-        paths = {key: folder / f"{key}{suffix}" for key in keys}
-        present = [key for key in keys if paths[key].is_file()]
-        return [(key, paths[key]) for key in self._keep(keys, present, "are missing", folder)]
+        present = [key for key, path in paths.items() if path.is_file()]
+        return [(key, paths[key]) for key in self._keep(list(paths), present, "are missing", self.images)]
 
     def _keep(self, keys: Sequence[str], present: list[str], what: str, where: Path | None) -> list[str]:
         if len(present) < len(keys) and not (self.allow_partial and present):

@@ -11,7 +11,7 @@ import numpy as np
 
 from mtcnn_fast.datasets.detections import widths_to_corners
 from mtcnn_fast.datasets.records import FaceRecord
-from mtcnn_fast.datasets.textfiles import TextFile
+from mtcnn_fast.datasets.textfiles import TextFile, first_word
 from mtcnn_fast.errors import ConfigError, DataError
 
 Partition = Literal["train", "val", "test"]
@@ -94,7 +94,7 @@ class _List:
 
     def next(self, expected: str | None = None) -> tuple[str, list[float]]:
         """Read a row, which must be that of the image `expected` if one is given."""
-        name, _, rest = self.file.take(f"a row ({self._form})").partition(" ")
+        name, rest = first_word(self.file.take(f"a row ({self._form})"))
         if expected is not None and name != expected:
             raise self.file.error(f"the row must be that of {expected!r} as in {BOXES}, got {name!r}")
         return name, self.file.numbers(rest, self._columns, self._form)

@@ -12,6 +12,7 @@ import numpy as np
 
 from mtcnn_fast.datasets.detections import widths_to_corners
 from mtcnn_fast.datasets.records import FaceRecord
+from mtcnn_fast.datasets.textfiles import slashes
 from mtcnn_fast.errors import DataError
 
 #: Numbers of a face's ``keypoints``: x, y and visibility of five landmarks.
@@ -72,7 +73,8 @@ def read_coco(
 
 def _load(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text("utf-8"))
+        # From bytes, so that a byte-order mark is understood.
+        content = json.loads(path.read_bytes())
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from error
     except json.JSONDecodeError as error:
@@ -143,7 +145,7 @@ def _numbers(path: Path, value: object, place: str, count: int) -> list[float]:
 def _record(folder: Path, picture: Mapping[str, Any], faces: list[dict[str, Any]], complete: bool) -> FaceRecord:
     width, height = picture.get("width"), picture.get("height")
     return FaceRecord(
-        folder / picture["file_name"],
+        folder / slashes(picture["file_name"]),
         widths_to_corners(np.array([face["box"] for face in faces], np.float64).reshape(-1, 4)).astype(np.float32),
         np.array([face["points"] for face in faces], np.float32).reshape(-1, 5, 2),
         np.array([face["ignored"] for face in faces], np.bool_),

@@ -12,8 +12,9 @@ import numpy as np
 
 from mtcnn_fast._types import Doubles
 from mtcnn_fast.datasets.detections import Detections
+from mtcnn_fast.datasets.image_files import image_file
 from mtcnn_fast.datasets.records import FaceRecord
-from mtcnn_fast.datasets.textfiles import TextFile
+from mtcnn_fast.datasets.textfiles import TextFile, slashes
 from mtcnn_fast.errors import DataError
 
 #: The longest side of every FDDB image.
@@ -41,6 +42,10 @@ class FddbImage:
     fold: int
     ellipses: Doubles
 
+    def file(self, folder: str | os.PathLike[str]) -> Path:
+        """Return the image's file in the folder with ``2002`` and ``2003``, see `image_file`."""
+        return image_file(Path(folder), self.name, None)
+
 
 def read_fddb_images(folder: str | os.PathLike[str]) -> list[FddbImage]:
     """Read the annotation.
@@ -67,7 +72,7 @@ def read_fddb_images(folder: str | os.PathLike[str]) -> list[FddbImage]:
             continue
         file = TextFile(path)
         while not file.at_end:
-            name = file.take("the name of an image")
+            name = slashes(file.take("the name of an image"))
             rows = file.rows(file.count("the number of faces"), 5, _ROW, exact=False)
             images.append(FddbImage(name, int(match[1]), rows))
     if not images:
@@ -206,7 +211,7 @@ def read_fddb_records(folds: str | os.PathLike[str], images: str | os.PathLike[s
     for image in read_fddb_images(folds):
         fold = np.full(len(image.ellipses), image.fold, np.int64)
         boxes = ellipse_boxes(image.ellipses).astype(np.float32)
-        yield FaceRecord(folder / f"{image.name}.jpg", boxes, attributes={"fold": fold})
+        yield FaceRecord(image.file(folder), boxes, attributes={"fold": fold})
 
 
 def ellipse_boxes(ellipses: Doubles) -> Doubles:

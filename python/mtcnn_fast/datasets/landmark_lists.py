@@ -12,7 +12,7 @@ import numpy as np
 
 from mtcnn_fast._types import Doubles
 from mtcnn_fast.datasets.records import FaceRecord
-from mtcnn_fast.datasets.textfiles import TextFile
+from mtcnn_fast.datasets.textfiles import TextFile, first_word, slashes
 from mtcnn_fast.errors import DataError
 
 LandmarkForm = Literal["box", "points", "mtfl"]
@@ -109,7 +109,7 @@ def landmark_rows(path: str | os.PathLike[str], form: LandmarkForm | None = None
         raise DataError("the file is empty", path)
     seen = set()
     while not file.at_end:
-        name, _, rest = file.take("a row").partition(" ")
+        name, rest = first_word(file.take("a row"))
         layout = form or ("box" if len(rest.split()) == 14 else "points")
         columns, text = FORMS[layout]
         numbers = np.array(file.numbers(rest, columns, f"path {text}"))
@@ -162,8 +162,7 @@ def read_landmark_list(
     """
     folder = Path(annotation).parent if images is None else Path(images)
     for face in landmark_rows(annotation, form):
-        # Lists made on Windows.
-        path = folder / face.path.replace("\\", "/")
+        path = folder / slashes(face.path)
         box = whole_face_box(face.box) if whole_face else face.box
         yield FaceRecord(path, box[None].astype(np.float32), face.points[None].astype(np.float32), complete=False)
 

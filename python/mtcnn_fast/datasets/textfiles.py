@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import os
 from pathlib import Path
@@ -15,8 +16,19 @@ from mtcnn_fast.errors import DataError
 _END_OF_TEXT = "\x1a"
 
 
+def slashes(path: str) -> str:
+    """Return a path of a list made on Windows with the separators of other systems."""
+    return path.replace("\\", "/")
+
+
+def first_word(text: str) -> tuple[str, str]:
+    """Split a row at its first blanks or tabs; the rest is empty where there are none."""
+    word, *rest = text.split(maxsplit=1) or [""]
+    return word, "".join(rest)
+
+
 class TextFile:
-    """The lines of a file and a position within it.
+    """The lines of a file and a position within it; a byte-order mark and the ends of lines are no part of them.
 
     Parameters
     ----------
@@ -31,9 +43,14 @@ class TextFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         try:
-            text = self.path.read_text("utf-8", errors="surrogateescape")
+            data = self.path.read_bytes()
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror})", path) from error
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise DataError("is text in UTF-16; accepted: UTF-8", path)
+        # Names of files may be of any bytes.
+        text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="surrogateescape")
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
         self._lines = text.rstrip(f" \t\r\n{_END_OF_TEXT}").split("\n") if text.strip() else []
         self._next = 0
 
@@ -125,17 +142,18 @@ class TextFile:
         return values
 
     def scored_boxes(self, count: int) -> Doubles:
-        """Read rows ``x y width height score`` with positive sizes, the highest score first."""
-        form = "x y width height score"
+        """Read rows ``x y width height score`` with sizes of 0 or more.
+
+        Returns
+        -------
+        rows : (count, 5) float64
+            The highest score first, equal ones in the file's order: the official readers sort them too.
+        """
         start = self.line
-        rows = self.rows(count, 5, form)
-        for i, row in enumerate(rows):
-            place = start + i + 1
+        rows = self.rows(count, 5, "x y width height score")
+        for place, row in enumerate(rows, start + 1):
             if row[2] < 0 or row[3] < 0:
                 raise DataError(
                     f"width and height must not be negative, got {row[2]:g} and {row[3]:g}", self.path, place
                 )
-            if i and row[4] > rows[i - 1, 4]:
-                message = f"scores must not rise within an image, got {row[4]:g} after {rows[i - 1, 4]:g}"
-                raise DataError(f"{message}; sort the rows by score, highest first", self.path, place)
-        return rows
+        return rows[np.argsort(-rows[:, 4], kind="stable")]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import numpy as np
 
 from mtcnn_fast._types import Bools, Doubles
 from mtcnn_fast.datasets.detections import widths_to_corners
+from mtcnn_fast.datasets.image_files import image_file
 from mtcnn_fast.datasets.records import FaceRecord
-from mtcnn_fast.datasets.textfiles import TextFile
+from mtcnn_fast.datasets.textfiles import TextFile, slashes
 from mtcnn_fast.datasets.widerface_mat import load_variables, widerface_mat_rows
 from mtcnn_fast.errors import DataError
 
@@ -44,22 +46,29 @@ class WiderImage:
     event : str
         Folder of the image, such as ``0--Parade``.
     name : str
-        File name without ending.
+        File name without ending; with it where two images of the event differ in nothing else.
     boxes : (N, 4) float64
         Corners ``x1, y1, x2, y2`` in pixels, with ``x2 = x + width`` of the annotation.
     subsets : dict of str to (N,) bool
         For each sub-set of faces, which of `boxes` count; the others are ignored, neither wanted nor wrong.
+    suffix : str or None
+        What follows `name` in the name of the image's file; None where the annotation does not tell.
     """
 
     event: str
     name: str
     boxes: Doubles
     subsets: dict[str, Bools]
+    suffix: str | None = None
 
     @property
     def key(self) -> str:
         """Event and name, as detections are looked up by."""
         return f"{self.event}/{self.name}"
+
+    def file(self, folder: str | os.PathLike[str]) -> Path:
+        """Return the image's file in the folder with the events' folders, see `image_file`."""
+        return image_file(Path(folder), self.key, self.suffix)
 
 
 def read_widerface_images(path: str | os.PathLike[str]) -> list[WiderImage]:
@@ -91,11 +100,14 @@ def read_widerface_images(path: str | os.PathLike[str]) -> list[WiderImage]:
 def _read_text(path: Path) -> list[WiderImage]:
     if path.suffix == ".mat":
         raise DataError("give the folder with the four .mat files, or a .txt file", path)
+    rows = list(widerface_rows(path))
+    counts = Counter(text.rpartition(".")[0] for text, _ in rows)
     images = []
-    for text, faces in widerface_rows(path):
+    for text, faces in rows:
         event, _, name = text.rpartition("/")
-        boxes = widths_to_corners(faces)
-        images.append(WiderImage(event, name.rpartition(".")[0], boxes, {ALL: faces[:, _INVALID] == 0}))
+        stem, dot, ending = name.rpartition(".")
+        name, suffix = (stem, dot + ending) if counts[text.rpartition(".")[0]] == 1 else (name, "")
+        images.append(WiderImage(event, name, widths_to_corners(faces), {ALL: faces[:, _INVALID] == 0}, suffix))
     return images
 
 
@@ -124,7 +136,7 @@ def widerface_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Doubles]
         raise DataError("the file holds no annotation", path)
     seen = set()
     while not file.at_end:
-        text = file.take("the path of an image")
+        text = slashes(file.take("the path of an image"))
         event, _, name = text.rpartition("/")
         if not event or "." not in name:
             raise file.error(f"the path of an image must be EVENT/NAME.jpg, got {text!r}")
@@ -132,7 +144,7 @@ def widerface_rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, Doubles]
             raise file.error(f"the image {text!r} is annotated twice")
         seen.add(text)
         count = file.count("the number of faces")
-        if not count and not file.at_end and "/" not in file.peek():
+        if not count and not file.at_end and "/" not in slashes(file.peek()):
             file.take("the row of zeros that the official files have for an image without faces")
         yield text, file.rows(count, 10, _TEXT_ROW, exact=False)
 
@@ -234,7 +246,7 @@ def read_retinaface(annotation: str | os.PathLike[str], images: str | os.PathLik
         raise file.error("the file holds no annotation")
     while not file.at_end:
         heading = file.take("a row '# EVENT/NAME.jpg'")
-        name = heading[1:].strip()
+        name = slashes(heading[1:].strip())
         if not heading.startswith("#") or not name:
             raise file.error(f"an image must begin with a row '# EVENT/NAME.jpg', got {heading!r}")
         boxes, landmarks = [], []

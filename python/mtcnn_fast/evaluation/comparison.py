@@ -138,7 +138,7 @@ def _widerface(system: System, benchmark: Benchmark, folder: Path, label: list[s
     images_folder, annotation = benchmark.widerface or (Path(), Path())
     images = read_widerface_images(annotation)
     row: dict[str, Any] = {}
-    files = {image.key: images_folder / f"{image.key}.jpg" for image in images}
+    files = {image.key: image.file(images_folder) for image in images}
     found = _run(system, folder, files, benchmark, row)
     scored = [image for image in images if image.key in found]
     result = score_widerface(scored, {key: item.detections for key, item in found.items()}, of_images=len(images))
@@ -150,7 +150,7 @@ def _fddb(system: System, benchmark: Benchmark, folder: Path, label: list[str]) 
     images_folder, annotation = benchmark.fddb or (Path(), Path())
     images = read_fddb_images(annotation)
     row: dict[str, Any] = {}
-    files = {image.name: images_folder / f"{image.name}.jpg" for image in images}
+    files = {image.name: image.file(images_folder) for image in images}
     found = _run(system, folder, files, benchmark, row)
     scored = [image for image in images if image.name in found]
     detections = {name: item.detections for name, item in found.items()}

@@ -14,7 +14,7 @@ from mtcnn_fast._types import Doubles
 from mtcnn_fast.datasets.detections import Detections
 from mtcnn_fast.datasets.landmark_lists import LandmarkFace
 from mtcnn_fast.datasets.overlap import iou_matrix
-from mtcnn_fast.datasets.textfiles import TextFile
+from mtcnn_fast.datasets.textfiles import TextFile, first_word
 from mtcnn_fast.errors import DataError
 
 POINTS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
@@ -42,12 +42,12 @@ def read_landmark_predictions(path: str | os.PathLike[str], known: Sequence[str]
     found: dict[str, Doubles | None] = {}
     file = TextFile(path)
     while not file.at_end:
-        name, _, rest = file.take("a row").partition(" ")
+        name, rest = first_word(file.take("a row"))
         if name not in names:
             raise file.error(f"the annotation has no image {name!r}")
         if name in found:
             raise file.error(f"the image {name!r} comes twice")
-        row = file.numbers(rest, 10, "path x1 y1 … x5 y5") if rest.strip() else None
+        row = file.numbers(rest, 10, "path x1 y1 … x5 y5") if rest else None
         found[name] = None if row is None else np.array(row).reshape(5, 2)
     return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mtcnn_fast.datasets.detections import Detections, corners_to_widths, widths_to_corners
-from mtcnn_fast.datasets.textfiles import TextFile
+from mtcnn_fast.datasets.textfiles import TextFile, slashes
 from mtcnn_fast.errors import DataError
 
 
@@ -20,14 +20,14 @@ def read_widerface_predictions(folder: str | os.PathLike[str], known: Collection
     ----------
     folder : path-like or str
         It holds ``EVENT/NAME.txt`` for each image: the image's name, the number of boxes, then for each box
-        ``x y width height score``, the highest score first.
+        ``x y width height score``, in any order.
     known : collection of str
         The images of the annotation, as ``EVENT/NAME``.
 
     Returns
     -------
     detections : dict of str to Detections
-        By ``EVENT/NAME``; not every known image need be there.
+        By ``EVENT/NAME``, the highest score first; not every known image need be there.
 
     Raises
     ------
@@ -42,7 +42,9 @@ def read_widerface_predictions(folder: str | os.PathLike[str], known: Collection
     for path in sorted(folder.glob("*/*.txt")):
         key = f"{path.parent.name}/{path.stem}"
         if key not in known:
-            raise DataError(f"the annotation has no image {key!r}", path)
+            others = sorted(name for name in known if name.startswith(f"{key}."))
+            hint = f", but {' and '.join(map(repr, others))}: name the files {path.stem}.ENDING.txt" if others else ""
+            raise DataError(f"the annotation has no image {key!r}{hint}", path)
         found[key] = _read_widerface_file(path)
     if not found:
         raise DataError("there is no EVENT/NAME.txt in it", folder)
@@ -51,7 +53,7 @@ def read_widerface_predictions(folder: str | os.PathLike[str], known: Collection
 
 def _read_widerface_file(path: Path) -> Detections:
     file = TextFile(path)
-    name = file.take("the name of the image").rpartition("/")[2]
+    name = slashes(file.take("the name of the image")).rpartition("/")[2]
     if path.stem not in (name, name.rpartition(".")[0]):
         raise file.error(f"the first line must name the image {path.stem!r}, got {name!r}")
     rows = file.scored_boxes(file.count("the number of boxes"))
@@ -79,14 +81,14 @@ def read_fddb_detections(path: str | os.PathLike[str], known: Collection[str]) -
     ----------
     path : path-like or str
         A text file, or a folder of them, one a fold: for each image its name, the number of boxes, then for each box
-        ``x y width height score``, the highest score first.
+        ``x y width height score``, in any order.
     known : collection of str
         The images of the annotation, such as ``2002/08/11/big/img_591``.
 
     Returns
     -------
     detections : dict of str to Detections
-        By image; not every known image need be there.
+        By image, the highest score first; not every known image need be there.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def read_fddb_detections(path: str | os.PathLike[str], known: Collection[str]) -
     for text_file in files:
         file = TextFile(text_file)
         while not file.at_end:
-            name = file.take("the name of an image")
+            name = slashes(file.take("the name of an image"))
             if name not in known:
                 raise file.error(f"the annotation has no image {name!r}")
             if name in found:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,13 +90,13 @@ def compare_on_fddb(
         If there is no image, or the annotation cannot be read.
     """
     known = read_fddb_images(annotation)
-    present = [image for image in known if (Path(images) / f"{image.name}.jpg").is_file()]
+    present = [image for image in known if image.file(images).is_file()]
     if not present:
         raise DataError(f"none of {len(known)} annotated images is there, such as {known[0].name}.jpg", images)
     found: dict[str, dict[str, Detections]] = {variant: {} for variant in variants}
     sizes = {}
     for annotated in present:
-        image = load_image(Path(images) / f"{annotated.name}.jpg")
+        image = load_image(annotated.file(images))
         sizes[annotated.name] = (image.shape[1], image.shape[0])
         boxes = candidates(detector, image)
         said = {name: look(network.eval(), image, boxes) for name, network in networks.items()}
