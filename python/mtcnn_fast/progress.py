@@ -102,6 +102,8 @@ def progress_bar(total: int | None, *, unit: str = "images", label: str = "") ->
     with make_bar(total, unit=unit) as bar:
         bar.set_description(label or None)
         yield Progress(bar)
+        # What was counted since the bar was last drawn, however little ago that was.
+        bar.refresh()
 
 
 def track(steps: Iterable[T], total: int | None) -> Iterator[T]:

@@ -17,7 +17,6 @@ from PIL import Image
 
 from mtcnn_fast import BackendError, ConfigError, Detector, Faces, ImageError
 from mtcnn_fast.images.batches import files_ahead, gather
-from mtcnn_fast.progress import pace
 from support.portrait import QUICK, portrait
 
 Pixels = npt.NDArray[np.uint8]
@@ -236,8 +235,7 @@ class TestProgress:
     def test_bar_on_a_terminal(
         self, detector: Detector, photo: Pixels, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setenv("FORCE_COLOR", "1")
-        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setattr("mtcnn_fast.progress.is_shown", lambda: True)
         found = detector.detect_batch([photo] * 3, progress=True)
         assert [type(faces) for faces in found] == [Faces] * 3
         out, err = capfd.readouterr()
@@ -246,7 +244,7 @@ class TestProgress:
         assert "images/s" in err
 
     def test_error_passes_through(self, detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setattr("mtcnn_fast.progress.is_shown", lambda: True)
         with pytest.raises(ImageError, match=r"^images\[0\]"):
             detector.detect_batch([None], progress=True)
 
@@ -255,21 +253,6 @@ class TestProgress:
         detector.close()
         with pytest.raises(BackendError, match="closed"):
             detector.detect_batch([photo], progress=True)
-
-    @pytest.mark.parametrize(
-        ("done", "total", "seconds", "text"),
-        [
-            (0, 10, 5, ""),
-            (3, 10, 0, ""),
-            (5, 10, 2, "2.5 images/s, 0:02 left"),
-            (10, 10, 4, "2.5 images/s, 0:00 left"),
-            (10, 1000, 10, "1.0 images/s, 16:30 left"),
-            (10, 10**5, 10, "1.0 images/s, 27:46:30 left"),
-            (30, None, 10, "3.0 images/s"),
-        ],
-    )
-    def test_pace(self, done: int, total: int | None, seconds: float, text: str) -> None:
-        assert pace(done, total, seconds) == text
 
 
 class TestFilesAhead:

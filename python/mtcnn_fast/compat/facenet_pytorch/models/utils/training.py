@@ -64,7 +64,7 @@ class BatchTimer:
         self.start = now
         if self.per_sample:
             elapsed /= len(y_pred)
-        return torch.tensor(1 / elapsed if self.rate else elapsed)
+        return torch.tensor(1 / elapsed if self.rate else elapsed, dtype=torch.float32, device="cpu")
 
 
 def accuracy(logits: Tensor, y: Tensor) -> Tensor:
