@@ -1,7 +1,8 @@
-"""Speed on a CUDA device: images per second and latency by size and batch, and where the time goes.
+"""Speed on a CUDA device: images per second and latency by size and batch, where the time goes, and what was expected.
 
-Compares a detection that waits once with one that downloads two counts (`TorchBackend(download_counts=True)`), and with
-facenet-pytorch on the same device where that is installed. Prints a table and writes JSON.
+Compares the fused P-Net with torch's, a detection that waits once with one that downloads two counts, images on the
+host with images on the device, and facenet-pytorch where that is installed. Prints tables and writes JSON. Ends with a
+line for each expectation: met, missed, or why it was not measured.
 
     python benchmarks/gpu.py [--device cuda:0] [--sizes 640x480 ...] [--batches 1 8 64] [--json FILE]
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import runpy
 import statistics
 import sys
 import time
@@ -27,8 +29,12 @@ from mtcnn_fast.weights import load_weights
 PHOTO = Path(__file__).resolve().parents[1] / "examples" / "astronaut.jpg"
 SIZES = ["640x480", "1280x720", "1920x1080"]
 BATCHES = [1, 4, 16, 64]
-#: Runs of each measurement, at least; a measurement also lasts at least a second.
-RUNS = 20
+#: Runs of each measurement, and its seconds, unless it lasts longer than the last number already.
+RUNS, SHORTEST, LONGEST = 20, 1.0, 4.0
+#: What the verdicts are about.
+VERDICT_SIZE, VERDICT_BATCH = "640x480", 64
+#: Images a second that a batch of 64 should reach in float32 on an H100 or better.
+GOAL = 8000
 
 
 def scene(width: int, height: int) -> np.ndarray:
@@ -42,12 +48,12 @@ def scene(width: int, height: int) -> np.ndarray:
 
 
 def measure(run: Callable[[], Any], synchronise: Callable[[], None]) -> list[float]:
-    """Return the seconds of each run, after three that don't count."""
+    """Return the seconds of each run, after three that don't count; at least of three runs."""
     for _ in range(3):
         run()
     synchronise()
     seconds: list[float] = []
-    while len(seconds) < RUNS or sum(seconds) < 1:
+    while len(seconds) < 3 or (sum(seconds) < LONGEST and (len(seconds) < RUNS or sum(seconds) < SHORTEST)):
         start = time.perf_counter()
         run()
         synchronise()
@@ -68,21 +74,26 @@ def row(name: str, size: str, batch: int, seconds: list[float], faces: int) -> d
     }
 
 
-def contenders(device: str) -> dict[str, Callable[[list[np.ndarray]], list[int]]]:
+Run = Callable[[list[np.ndarray]], list[int]]
+
+
+def contenders(device: str) -> dict[str, Run]:
     """Return functions from images to the number of faces in each."""
     from mtcnn_fast.backends.torch.backend import TorchBackend
 
     weights = load_weights(None)
-    found: dict[str, Callable[[list[np.ndarray]], list[int]]] = {}
+    found: dict[str, Run] = {}
     for name, precision, options in (
-        ("one wait", "float32", {}),
-        ("two counts", "float32", {"download_counts": True}),
-        ("one wait, graphs", "float32", {"graphs": 1}),
-        ("one wait, tf32", "tf32", {}),
-        ("one wait, float16", "float16", {}),
+        ("fused", "float32", {}),
+        ("torch", "float32", {"networks": "torch"}),
+        ("fused, one wait", "float32", {"download_counts": False}),
+        ("fused, graphs", "float32", {"graphs": 1}),
+        ("torch, tf32", "tf32", {}),
+        ("torch, float16", "float16", {}),
     ):
         backend = TorchBackend(DetectorConfig(border="clip", precision=precision), weights, device, **options)
         found[name] = lambda images, backend=backend: [len(faces) for faces in backend.detect(images)]
+    found["fused, on the device"] = on_the_device(TorchBackend(DetectorConfig(border="clip"), weights, device), device)
     try:
         from facenet_pytorch import MTCNN
     except ImportError:
@@ -98,13 +109,29 @@ def contenders(device: str) -> dict[str, Callable[[list[np.ndarray]], list[int]]
     return found
 
 
-def profile(device: str, image: np.ndarray, batch: int) -> list[dict[str, Any]]:
+def on_the_device(backend: Any, device: str) -> Run:
+    """Return a function that uploads images once, and from then on detects in what is on the device."""
+    import torch
+
+    held: dict[int, Any] = {}
+
+    def run(images: list[np.ndarray]) -> list[int]:
+        key = id(images)
+        if key not in held:
+            held.clear()
+            held[key] = torch.from_numpy(np.stack(images)).to(device)
+        return list(backend.detect_tensor(held[key]).counts.tolist())
+
+    return run
+
+
+def profile(device: str, image: np.ndarray, batch: int, **options: Any) -> list[dict[str, Any]]:
     """Return the time of each kernel in one detection of a batch, by torch's profiler."""
     import torch
 
     from mtcnn_fast.backends.torch.backend import TorchBackend
 
-    backend = TorchBackend(DetectorConfig(), load_weights(None), device)
+    backend = TorchBackend(DetectorConfig(), load_weights(None), device, **options)
     images = torch.from_numpy(np.stack([image] * batch)).to(device)
     backend.detect_tensor(images)
     torch.cuda.synchronize(device)
@@ -116,7 +143,7 @@ def profile(device: str, image: np.ndarray, batch: int) -> list[dict[str, Any]]:
     total = sum(kernel[2] for kernel in kernels) or 1
     return [
         {"kernel": name, "launches": count, "us": micros, "share": micros / total}
-        for name, count, micros in sorted(kernels, key=lambda kernel: -kernel[2])[:25]
+        for name, count, micros in sorted(kernels, key=lambda kernel: -kernel[2])
     ]
 
 
@@ -136,6 +163,60 @@ def pyramid_bandwidth(device: str, image: np.ndarray, kernels: list[dict[str, An
         "pyramid_gb_per_second": moved / micros / 1e3 if micros else 0.0,
         "copy_gb_per_second": 2 * block.numel() / statistics.median(seconds) / 1e9,
     }
+
+
+def kernel_ms(kernels: list[dict[str, Any]], *names: str) -> float:
+    """Return the milliseconds of the kernels whose names contain any of `names`."""
+    return sum(k["us"] for k in kernels if any(name in k["kernel"] for name in names)) / 1e3
+
+
+def verdicts(card: str, rows: list[dict[str, Any]], kernels: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each expectation: what was measured, what was expected, and whether it was met.
+
+    Parameters
+    ----------
+    card : str
+        Name of the device; the least times on paper are those of `scripts/gpu_roofline.py`.
+    rows, kernels : list of dict
+        What `row` and `profile` return; the kernels are those of `VERDICT_BATCH` images of `VERDICT_SIZE`.
+    """
+    paper = runpy.run_path(str(Path(__file__).resolve().parents[1] / "scripts" / "gpu_roofline.py"))
+    known = next((device for device in paper["DEVICES"] if device.name in card), None)
+    rates = {
+        r["what"]: r["images_per_second"] for r in rows if (r["size"], r["batch"]) == (VERDICT_SIZE, VERDICT_BATCH)
+    }
+    lines = []
+
+    def judge(name: str, measured: float | None, limit: float, unit: str, *, least: bool) -> None:
+        if measured is None or not measured:
+            lines.append(f"{name}: not run")
+            return
+        met = measured >= limit if least else measured <= limit
+        word = "at least" if least else "at most"
+        lines.append(f"{name}: {measured:.2f} {unit}, expected {word} {limit:.2f}: {'met' if met else 'MISSED'}")
+
+    for what in ("fused", "fused, on the device"):
+        judge(f"images a second, {what}", rates.get(what), GOAL, "images/s", least=True)
+    torch_rate, peer = rates.get("torch"), rates.get("facenet-pytorch")
+    judge("fused against torch's P-Net", ratio(rates.get("fused"), torch_rate), 2, "times", least=True)
+    judge("fused against facenet-pytorch", ratio(rates.get("fused"), peer), 1, "times", least=True)
+    if known is None:
+        lines.append(f"P-Net against the limit on paper: not run: no peaks of {card} in scripts/gpu_roofline.py")
+    else:
+        width, height = map(int, VERDICT_SIZE.split("x"))
+        part = next(p for p in paper["parts"](width, height, VERDICT_BATCH) if p.name.startswith("P-Net"))
+        limit, _ = part.limit(known, 0.4)
+        judge("P-Net, 40 % of the peak", kernel_ms(kernels, "pnet_kernel"), limit, "ms", least=False)
+    judge("suppression, all four", kernel_ms(kernels, "nms_"), 0.5, "ms", least=False)
+    others = kernel_ms(kernels, "select_", "scan_chunks", "gather_kernel", "pack_faces")
+    judge("other kernels of ours", others, 0.5, "ms", least=False)
+    launches = sum(k["launches"] for k in kernels) or None
+    judge("launches of a detection", launches, 300, "launches", least=False)
+    return lines
+
+
+def ratio(ours: float | None, theirs: float | None) -> float | None:
+    return ours / theirs if ours and theirs else None
 
 
 def main() -> None:
@@ -168,13 +249,22 @@ def main() -> None:
                     f"{name:20s} {size:>10s} {batch:5d} {r['images_per_second']:9.1f} {r['p50_ms']:8.2f} "
                     f"{r['p99_ms']:8.2f} {r['faces']:5d}"
                 )
-    kernels = profile(arguments.device, image, 8)
-    bandwidth = pyramid_bandwidth(arguments.device, image, kernels, 8)
-    for kernel in kernels:
+    bandwidth = pyramid_bandwidth(arguments.device, image, profile(arguments.device, image, 8, networks="torch"), 8)
+    kernels = profile(arguments.device, scene(*map(int, VERDICT_SIZE.split("x"))), VERDICT_BATCH)
+    print(f"kernels of {VERDICT_BATCH} images of {VERDICT_SIZE}:")
+    for kernel in kernels[:25]:
         print(f"{kernel['us']:9.0f} us {kernel['share']:6.1%} {kernel['launches']:4d}x {kernel['kernel'][:90]}")
     print(", ".join(f"{name} {value:.0f}" for name, value in bandwidth.items()))
+    answers = verdicts(torch.cuda.get_device_name(device), rows, kernels)
+    print("\n".join(answers))
     if arguments.json:
-        result = {"device": torch.cuda.get_device_name(device), "rows": rows, "kernels": kernels, **bandwidth}
+        result = {
+            "device": torch.cuda.get_device_name(device),
+            "rows": rows,
+            "kernels": kernels,
+            "verdicts": answers,
+            **bandwidth,
+        }
         arguments.json.write_text(json.dumps(result, indent=1))
 
 

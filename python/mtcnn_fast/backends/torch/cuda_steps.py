@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mtcnn_fast._types import Floats, Image, Overlap
 from mtcnn_fast.backends.torch.plan import Plan
+from mtcnn_fast.backends.torch.staging import Stager
 from mtcnn_fast.backends.torch.steps import Candidates, Capacities, FacesTensor
 from mtcnn_fast.config import Border
 from mtcnn_fast.weights import BoxCoding
@@ -98,6 +99,7 @@ class CudaOps:
         pnet: Mapping[str, Floats] | None = None,
     ) -> None:
         self._module, self._device, self._stream = module, device, stream
+        self._stager = Stager(device)
         self._rcnn, self._zero_border = coding == "rcnn", border == "zero"
         self._pnet = None if pnet is None else self._upload_weights(module.pnet_weights(dict(pnet)))
         self._shared_memory = module.devices()[device.index or 0]["shared_memory"] if pnet is not None else 0
@@ -106,7 +108,7 @@ class CudaOps:
         return torch.from_numpy(np.frombuffer(packed, np.uint8).copy()).to(self._device)
 
     def upload(self, images: Sequence[Image], plan: Plan) -> CudaBatch:
-        """Copy images and tables to the device in one piece, from pinned memory."""
+        """Copy images and tables into one allocation on the device."""
         return self._lay_out([np.ascontiguousarray(image) for image in images], plan)
 
     def adopt(self, images: Sequence[Tensor], plan: Plan) -> CudaBatch:
@@ -116,20 +118,19 @@ class CudaOps:
     def refill(self, batch: CudaBatch, images: Sequence[Image]) -> None:
         """Put other images of the same sizes in the place of those that `upload` brought."""
         content = [np.ascontiguousarray(image).reshape(-1) for image in images]
-        end = sum(self._aligned(array.size) for array in content)
-        self._copy(batch.memory[:end], content)
+        self._stager.fill(batch.memory, content, self._places(content)[:-1], in_use=True)
 
     def _lay_out(self, images: Sequence[Any], plan: Plan) -> CudaBatch:
-        sizes = [image.nbytes if isinstance(image, np.ndarray) else 0 for image in images]
-        places = np.cumsum([0, *map(self._aligned, sizes)]).tolist()
         module = self._module
-        # The tables' sizes do not depend on the images' addresses, which are known only with the allocation.
-        tables = self._tables(plan, self._entries(images, places, module.ALIGNMENT))[1]
-        total = places[-1] + sum(self._aligned(len(table)) for table in tables)
-        memory = torch.empty(max(total, 1), dtype=torch.uint8, device=self._device)
-        level_plan, tables, chunks = self._tables(plan, self._entries(images, places, memory.data_ptr()))
         content = [image.reshape(-1) for image in images if isinstance(image, np.ndarray)]
-        parts = self._copy(memory, content + [np.frombuffer(table, np.uint8) for table in tables])[len(content) :]
+        # Tables hold addresses, which are known only with the allocation; their sizes do not depend on them.
+        tables = self._tables(plan, self._entries(images, self._places(content), module.ALIGNMENT))[1]
+        *places, total = self._places([*content, *tables])
+        memory = self._stager.allocate(total)
+        level_plan, tables, chunks = self._tables(plan, self._entries(images, places, memory.data_ptr()))
+        self._stager.fill(memory, [*content, *(np.frombuffer(table, np.uint8) for table in tables)], places)
+        table_places = places[len(content) :]
+        parts = [memory[place : place + len(table)] for table, place in zip(tables, table_places, strict=True)]
         level_tables = list(zip(parts[2:], chunks, strict=True))
         wanted = torch.zeros(module.LISTS, dtype=torch.int32, device=self._device)
         return CudaBatch(plan, memory, level_plan, parts[0], parts[1], level_tables, wanted)
@@ -153,9 +154,10 @@ class CudaOps:
         pnet_plan = module.PNetPlan(images, levels, shared_memory=self._shared_memory)
         return pnet_plan, [pnet_plan.table, module.image_table(images), pnet_plan.proposal_table], [pnet_plan.chunks]
 
-    def _aligned(self, size: int) -> int:
-        """Round a number of bytes up to what the next part of an allocation may begin at."""
-        return int(-(-size // self._module.ALIGNMENT) * self._module.ALIGNMENT)
+    def _places(self, content: Sequence[Any]) -> list[int]:
+        """Return where each array or table begins in one allocation, aligned, and the size of all."""
+        alignment = self._module.ALIGNMENT
+        return [0, *np.cumsum([-(-len(part) // alignment) * alignment for part in content], dtype=np.int64).tolist()]
 
     def _entries(self, images: Sequence[Any], places: Sequence[int], base: int) -> list[Any]:
         entries: list[Any] = []
@@ -166,19 +168,6 @@ class CudaOps:
             else:
                 entries.append(self._module.Image(image.data_ptr(), *image.stride(), height, width))
         return entries
-
-    def _copy(self, memory: Tensor, content: Sequence[np.ndarray[Any, Any]]) -> list[Tensor]:
-        """Copy arrays into `memory`, each aligned, by one transfer, and return the part of each."""
-        pinned = self._device.type == "cuda"
-        staging = torch.empty(memory.shape, dtype=torch.uint8, device="cpu", pin_memory=pinned)
-        parts, place = [], 0
-        for array in content:
-            staging[place : place + array.size].numpy()[:] = array
-            parts.append(memory[place : place + array.size])
-            place += self._aligned(array.size)
-        # Torch keeps pinned memory from being used again before the copy is over.
-        memory.copy_(staging, non_blocking=True)
-        return parts
 
     def _level_tables(self, plan: Plan) -> list[tuple[bytes, int]]:
         """Describe the levels to `proposals`, which takes the groups `MAX_MAPS` at a time."""

@@ -1,0 +1,53 @@
+"""The lines that `benchmarks/gpu.py` ends with, from made-up measurements: no device is needed to judge."""
+
+import runpy
+
+import pytest
+
+from support.cuda_build import ROOT
+
+BENCHMARK = runpy.run_path(str(ROOT / "benchmarks" / "gpu.py"))
+
+
+def judge(rates, kernels, card="NVIDIA H100 80GB HBM3"):
+    rows = [{"what": what, "size": "640x480", "batch": 64, "images_per_second": rate} for what, rate in rates.items()]
+    # Other sizes say nothing about the expectation.
+    rows.append({"what": "fused", "size": "640x480", "batch": 1, "images_per_second": 1.0})
+    parts = [{"kernel": name, "launches": 1, "us": micros} for name, micros in kernels.items()]
+    return {line.partition(":")[0]: line for line in BENCHMARK["verdicts"](card, rows, parts)}
+
+
+def test_every_expectation_is_answered():
+    lines = judge(
+        {"fused": 9000, "fused, on the device": 7999, "torch": 4000, "facenet-pytorch": 100},
+        {"pnet_kernel<Tile>": 2000, "nms_suppress_kernel": 300, "nms_copy_kept_kernel": 300, "gather_kernel": 10},
+    )
+    assert lines["images a second, fused"].endswith("expected at least 8000.00: met")
+    assert lines["images a second, fused, on the device"].endswith("MISSED")
+    assert "2.25 times" in lines["fused against torch's P-Net"]
+    assert lines["fused against facenet-pytorch"].endswith("met")
+    assert lines["P-Net, 40 % of the peak"].endswith("met")
+    assert lines["suppression, all four"] == "suppression, all four: 0.60 ms, expected at most 0.50: MISSED"
+    assert lines["other kernels of ours"].endswith("met")
+
+
+def test_what_was_not_measured_is_said():
+    lines = judge({"fused": 9000}, {}, card="a card of tomorrow")
+    for name in ("images a second, fused, on the device", "fused against facenet-pytorch", "suppression, all four"):
+        assert lines[name] == f"{name}: not run"
+    assert lines["P-Net against the limit on paper"].endswith(
+        "no peaks of a card of tomorrow in scripts/gpu_roofline.py"
+    )
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.3, 5.0])
+def test_a_measurement_ends(monkeypatch, seconds):
+    clock = [0.0]
+
+    def run():
+        clock[0] += seconds
+
+    monkeypatch.setattr(BENCHMARK["time"], "perf_counter", lambda: clock[0])
+    measured = BENCHMARK["measure"](run, lambda: None)
+    assert measured == pytest.approx([seconds] * len(measured))
+    assert len(measured) == {0.01: 100, 0.3: 14, 5.0: 3}[seconds]
