@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mtcnn_fast.backends.numpy import steps as numpy_steps
 from support.cuda_ops import nms
+from support.native_names import compares
 
 CHECK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, 1e-42], np.float32)
@@ -65,6 +66,7 @@ def test_no_boxes(device):
     assert len(nms(device, np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int32), 0.5)) == 0
 
 
+@compares("_cuda.batched_nms", "_cuda.batched_nms_workspace_size")
 def test_all_scores_equal_keeps_the_order(device):
     boxes = np.arange(100, dtype=np.float32)[:, None] * 100 + np.array([0, 0, 50, 50], np.float32)
     kept = check(device, boxes, np.ones(100, np.float32), np.zeros(100, np.int32), 0.5)

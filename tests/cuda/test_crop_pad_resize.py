@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mtcnn_fast.backends.numpy import steps as numpy_steps
 from support.cuda_ops import crop, upload_image
+from support.native_names import compares
 
 CHECK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -55,6 +56,7 @@ def test_equals_numpy(device, height, width, boxes, size, border, layout, pitch,
     check(device, [picture(height, width, seed)], boxes, index, size, border, layout=layout, pitch=pitch, shift=shift)
 
 
+@compares("_cuda.crop_pad_resize")
 @pytest.mark.parametrize("border", ["zero", "clip"])
 @pytest.mark.parametrize("size", [24, 48, 256])
 def test_boxes_around_every_side(device, size, border):

@@ -11,6 +11,7 @@ from mtcnn_fast.errors import BackendError
 from support.cuda_build import ROOT
 from support.cuda_device import VARIANT
 from support.cuda_producers import BOXES, SCORES, DLPack, Interface, run_nms
+from support.native_names import compares
 
 
 def run_python(program):
@@ -79,6 +80,7 @@ def test_status_tells_no_driver_from_an_old_one(device, driver, version, count, 
     assert len(device.module.devices()) == devices
 
 
+@compares("_cuda.status", "_cuda.devices")
 def test_counting_devices_opens_no_context(device):
     device.opened_contexts()
     assert device.module.status()["devices"] == len(device.module.devices()) == 2

@@ -9,6 +9,7 @@ import pytest
 from mtcnn_fast.errors import BackendError
 from support.cuda_ops import nms
 from support.cuda_producers import BOXES, SCORES, DLPack, Interface, NewDLPack, run_nms
+from support.native_names import compares
 
 
 def test_cuda_array_interface(device, arrays):
@@ -60,6 +61,7 @@ def test_a_producers_own_type_error_is_not_hidden(device, arrays):
         run_nms(device, Broken(arrays[0]), arrays[1])
 
 
+@compares("_cuda.order_after")
 def test_order_after_waits_for_the_producer_of_an_array(device, arrays):
     """For libraries that take the memory of an object and ignore its stream."""
     before = device.library.emulation_stream_waits()

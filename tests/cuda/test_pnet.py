@@ -13,6 +13,7 @@ from mtcnn_fast.weights import load_weights
 from support.cuda_build import ROOT
 from support.cuda_device import VARIANT
 from support.cuda_ops import run_pnet, upload_image
+from support.native_names import compares
 
 WIDE, NARROW = 99 * 1024, 64 * 1024
 WEIGHTS = load_weights(None).pnet
@@ -36,6 +37,7 @@ def assert_level(ours, reference):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=tolerance)
 
 
+@compares("_cuda.PNetLevel", "_cuda.PNetPlan", "_cuda.pnet_weights", "_cuda.pnet")
 @pytest.mark.parametrize("shared_memory", [WIDE, NARROW])
 @pytest.mark.parametrize(
     ("height", "width"),

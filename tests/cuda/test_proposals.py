@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mtcnn_fast.backends.numpy import steps as numpy_steps
 from support.cuda_ops import Proposals, propose
+from support.native_names import compares
 
 CHECK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -82,6 +83,14 @@ def test_too_many_keeps_the_first_and_counts_them_all(device, capacity):
     assert_same(ours, reference, capacity)
 
 
+@compares(
+    "_cuda.ProposalMap",
+    "_cuda.ProposalLevel",
+    "_cuda.ProposalTable",
+    "_cuda.proposals_workspace_size",
+    "_cuda.proposals",
+    "_cuda.MAX_MAPS",
+)
 def test_exactly_full(device):
     shapes = [(2, 30, 40)]
     maps, levels = make_maps(shapes, 4), make_levels(shapes)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mtcnn_fast.backends.numpy import steps as numpy_steps
 from support.cuda_ops import Candidates, filter_candidates, gather_candidates, pack_faces
 from support.cuda_producers import Interface
+from support.native_names import compares
 
 CHECK = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 codings = st.sampled_from(["corner", "rcnn"])
@@ -28,6 +29,7 @@ def make(count, seed=0, images=3):
     )
 
 
+@compares("_cuda.filter_workspace_size", "_cuda.filter_candidates", "_cuda.Candidates")
 @CHECK
 @given(count=st.integers(0, 3000), seed=st.integers(0, 2**32))
 def test_filter_equals_numpy(device, count, seed):
@@ -59,6 +61,7 @@ def test_filter_that_overflows(device):
     np.testing.assert_array_equal(ours.boxes, candidates.boxes[keep[:10]])
 
 
+@compares("_cuda.gather_candidates")
 @CHECK
 @given(
     count=st.integers(1, 300),
@@ -117,6 +120,7 @@ def test_pack_sorts_each_images_faces(device, count, images, seed):
             assert not table[image, len(mine) :].any()
 
 
+@compares("_cuda.pack_faces", "_cuda.LISTS")
 def test_pack_keeps_the_best_of_more_faces_than_fit(device):
     candidates = make(60, 5, images=2)
     candidates.scores[np.isnan(candidates.scores)] = 0

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mtcnn_fast.backends.numpy import steps as numpy_steps
 from support.cuda_ops import resize, upload_image
+from support.native_names import compares
 
 CHECK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -26,6 +27,7 @@ def check(device, image, sizes, **layout):
         np.testing.assert_array_equal(level, reference)
 
 
+@compares("_cuda.Image", "_cuda.LevelShape", "_cuda.ResizePlan", "_cuda.resize_pyramid")
 @CHECK
 @given(
     height=st.integers(1, 70),

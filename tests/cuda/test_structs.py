@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from support.native_names import compares
+
 
 def fields(struct, names):
     return tuple(getattr(struct, name) for name in names)
@@ -25,6 +27,7 @@ def test_structures_keep_what_they_were_given(device):
     assert fields(module.Candidates("boxes"), names) == ("boxes", None, None, None, None)
 
 
+@compares("_cuda.IMAGE_BYTES", "_cuda.ALIGNMENT", "_cuda.image_table")
 def test_exported_sizes_are_those_of_the_tables(device):
     module = device.module
     image = module.Image(64, 30, 3, 1, 7, 9)

@@ -24,17 +24,23 @@ def stub_names(module: str) -> list[str]:
     """List the public names that the stub of a native module, such as ``_cpu``, defines."""
     names: list[str] = []
     for node in ast.parse((PACKAGE / f"{module}.pyi").read_text()).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        if isinstance(node, ast.FunctionDef) or (isinstance(node, ast.ClassDef) and not _is_type_of_dict(node)):
             names.append(node.name)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names.append(node.target.id)
     return [name for name in dict.fromkeys(names) if not name.startswith("_")]
 
 
+def _is_type_of_dict(node: ast.ClassDef) -> bool:
+    """Tell whether a class of a stub is a `TypedDict`, which the module does not have."""
+    return any(isinstance(base, ast.Name) and base.id == "TypedDict" for base in node.bases)
+
+
 def compares(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare that a test compares native names, such as ``_cpu.batched_nms``, with what does not use them.
 
-    The test fails if it does not call one of them; uses of constants cannot be seen.
+    The test fails if it does not call one of them; uses of constants cannot be seen. Names of ``_cuda`` are watched in
+    the module of the test's `device`.
     """
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
@@ -44,7 +50,8 @@ def compares(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
             with contextlib.ExitStack() as patches:
                 for name in names:
                     path, attribute = name.split(".")
-                    module = importlib.import_module(f"mtcnn_fast.{path}")
+                    device = settings.get("device")
+                    module = device.module if device is not None else importlib.import_module(f"mtcnn_fast.{path}")
                     original = getattr(module, attribute)
                     if callable(original):
                         unused.add(name)
