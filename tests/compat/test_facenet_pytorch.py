@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from mtcnn_fast import ConfigError, Detector, ImageError, MissingExtraError, WeightsError
+from mtcnn_fast._native import checked_threads
 from support.data import PHOTO
 
 torch = pytest.importorskip("torch", reason="facenet-pytorch needs torch")
@@ -170,6 +171,20 @@ def test_devices(photo):
     assert MTCNN(device="cpu").device == "cpu"
     meta = MTCNN(device="meta")
     assert next(meta.parameters()).device.type == "meta"
+
+
+def test_the_number_of_threads_is_torchs(mtcnn, photo):
+    networks = mtcnn.pnet, mtcnn.rnet, mtcnn.onet
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        assert engine.detector_for(*networks).config.num_threads == (1 if checked_threads(None) > 1 else None)
+        expected = mtcnn.detect(photo)
+        torch.set_num_threads(1000)
+        assert engine.detector_for(*networks).config.num_threads is None
+        np.testing.assert_array_equal(mtcnn.detect(photo)[0], expected[0])
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_networks_output_is_that_of_the_modules(mtcnn):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mtcnn_fast._native import checked_threads
 from mtcnn_fast._types import Floats
 from mtcnn_fast.compat.detectors import detector_cache, usable_device
 from mtcnn_fast.detector import Detector
@@ -31,6 +32,7 @@ class _Engine:
         first = self._parameters[0]
         self._device = usable_device(first.device.type, first.device.index or 0)
         self._precision = _PRECISIONS.get(first.dtype, "float32") if self._device.startswith("cuda") else "float32"
+        self._processors = checked_threads(None)
         self._make = detector_cache(_weights(networks))
 
     def serves(self, networks: Networks) -> bool:
@@ -43,7 +45,14 @@ class _Engine:
 
     def detector(self, **settings: Any) -> Detector:
         """Return a detector with these weights and settings."""
-        return self._make(self._device, precision=self._precision, **settings)
+        # The program's choice for torch counts here too: a worker of a DataLoader, for one, has a single thread.
+        threads = torch.get_num_threads()
+        return self._make(
+            self._device,
+            precision=self._precision,
+            num_threads=None if threads >= self._processors else threads,
+            **settings,
+        )
 
 
 #: By the first network, and for as long as it lives: modules stay free of state that copies and pickles would carry.

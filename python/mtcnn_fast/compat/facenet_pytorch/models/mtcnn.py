@@ -70,6 +70,7 @@ class MTCNN(nn.Module):
     -----
     All attributes are read at each call and may be set, and so may the parameters of `pnet`, `rnet` and `onet`. Faces
     are those of `mtcnn_fast.Detector` with ``border="clip"``. Networks of type float64 are computed in float32.
+    ``torch.set_num_threads`` sets the number of threads, up to that of the processors.
     """
 
     def __init__(
