@@ -23,7 +23,7 @@ CXX_SOURCES = $(shell git ls-files -co --exclude-standard '*.cpp' '*.h' '*.inl' 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long coverage bench lint types format tidy develop dev cuda test-gpu wheel clean
+.PHONY: help demo test test-long fuzz coverage bench lint types format tidy develop dev cuda test-gpu wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,7 +40,11 @@ test-long: $(VENV)/.test ## run the long tests: what takes minutes and rarely br
 	$(if $(WITH),$(PIP) install $(WITH))
 	$(BIN)/python -m pytest -n $(JOBS) -m long $(ARGS)
 
-coverage: ## the same, and fail when less than 95 % of python/ is covered
+fuzz: $(VENV)/.test ## search for inputs that break a promise, guided by coverage; SECONDS=3600 for each target
+	$(PIP) install atheris || echo "without atheris: inputs are mutated at random"
+	PYTHON=$(BIN)/python scripts/fuzz.sh $(or $(SECONDS),60)
+
+coverage: ## run every test that this machine can run with coverage, and fail when less than 95 % of python/ is covered
 	@$(MAKE) test ARGS="--cov=mtcnn_fast --cov-report=term-missing:skip-covered --cov-fail-under=95 $(ARGS)"
 
 # In an environment of its own, so that torch does not change what the tests find. The peers come one by one, and what

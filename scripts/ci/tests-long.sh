@@ -1,2 +1,2 @@
 # The long tests that need no torch.
-make test-long ARGS="--durations=10"
+make test-long WITH=pyinstaller ARGS="--durations=10"

@@ -233,3 +233,14 @@ def test_a_lazy_pil_image_is_corrected_like_its_file():
     check(load_image(image), GRAY, 0)
     planes = Image.open(io.BytesIO(tiff_of(COLOR_16, planar=True)))
     refused(planes, "PIL image is a TIFF file with PlanarConfiguration 2")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compression", ["lzw", "deflate"])
+def test_the_predictor_of_floats(compression, order):
+    tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
+    pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+    file = io.BytesIO()
+    values = (GRAY / 255).astype(np.float32)
+    tifffile.imwrite(file, values, byteorder=order, compression=compression, predictor=True)
+    read_or_refused(file.getvalue(), GRAY, "SampleFormat 3", (0, 1))

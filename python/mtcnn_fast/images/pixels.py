@@ -119,7 +119,11 @@ def pil_pixels(
 
 def reason(error: BaseException) -> str:
     """Describe an exception by its class and text."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    try:
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    # Errors of foreign code may have no text that can be written.
+    except Exception:
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -119,7 +119,7 @@ def _reader(image: object) -> Any:
 
 def _contents(image: object) -> bytes:
     """Read a file object to its end, or the file of a path; a file object that can seek is left where it was."""
-    what = "a file object" if callable(getattr(image, "read", None)) else f"{type_name(image)} {shorten(str(image))!r}"
+    what = "a file object" if callable(getattr(image, "read", None)) else _named(image)
     try:
         with file_lock(image):
             data = _read_and_return(image)
@@ -139,6 +139,14 @@ def _contents(image: object) -> bytes:
             "(go to its start: image.seek(0))"
         )
     return bytes(data)
+
+
+def _named(image: object) -> str:
+    try:
+        return f"{type_name(image)} {shorten(str(image))!r}"
+    # A path in an archive that has no name cannot be written.
+    except Exception:
+        return f"a {type_name(image)}"
 
 
 def _read_and_return(image: Any) -> object:

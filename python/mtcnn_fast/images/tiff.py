@@ -144,8 +144,12 @@ def _subsampled(image: PILImage.Image) -> bool:
 
 
 def listed(image: PILImage.Image) -> str:
-    """List the tags of an opened image that decide how it is stored, for a message."""
-    return _listed(_tags(image))
+    """List the tags of an opened image that decide how it is stored, for a message; empty where they are damaged."""
+    try:
+        return _listed(_tags(image))
+    # As in `described`.
+    except Exception:
+        return ""
 
 
 def described(file: IO[bytes]) -> str:
