@@ -23,7 +23,7 @@ def test_file(photo: str, faces: Faces) -> None:
     assert len(record["faces"]) == 1
 
 
-def test_paths_are_told_as_they_were_given(photo: str) -> None:
+def test_paths_are_printed_as_they_were_given(photo: str) -> None:
     given = ["./photo.png", photo, f"{Path.cwd()}//photo.png"]
     assert [record["path"] for record in detect_json(*given)] == given
 
@@ -61,7 +61,7 @@ def test_folder_without_images(album: str) -> None:
     assert record["error"] == "there is no image in the folder itself; -r searches those within it too"
 
 
-def test_unreadable_folder_is_told(album: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_folder_is_named(album: str, monkeypatch: pytest.MonkeyPatch) -> None:
     scandir = os.scandir
 
     def refuse(path: str) -> Any:
@@ -70,9 +70,9 @@ def test_unreadable_folder_is_told(album: str, monkeypatch: pytest.MonkeyPatch) 
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    told = {record["path"]: record["error"] for record in detect_json("-r", album, ending=1)}
-    assert told["album/sub/deep"] == "the folder cannot be read (Permission denied)"
-    assert told["album/sub/face.png"] is None
+    errors = {record["path"]: record["error"] for record in detect_json("-r", album, ending=1)}
+    assert errors["album/sub/deep"] == "the folder cannot be read (Permission denied)"
+    assert errors["album/sub/face.png"] is None
 
 
 def test_patterns(album: str) -> None:

@@ -104,9 +104,9 @@ def test_one_form_only(options: list[str], photo: str) -> None:
     assert "exclude each other" in usage_error(photo, *options)
 
 
-def test_failures_are_told_at_the_end_and_nothing_else_is(album: str) -> None:
+def test_failures_are_named_at_the_end_and_nothing_else_is(album: str) -> None:
     result = detect(album, "nowhere.png", "--jsonl", ending=1)
-    told = result.stderr.splitlines()
-    assert told[0] == "mtcnn-fast: 2 inputs failed:"
-    assert [line.split(":")[0] for line in told[1:]] == ["  album/torn.jpg", "  nowhere.png"]
+    lines = result.stderr.splitlines()
+    assert lines[0] == "mtcnn-fast: 2 inputs failed:"
+    assert [line.split(":")[0] for line in lines[1:]] == ["  album/torn.jpg", "  nowhere.png"]
     assert detect("album/blank.png").stderr == ""

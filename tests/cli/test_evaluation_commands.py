@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import re
 
@@ -120,6 +121,17 @@ class TestWiderFace:
     )
     def test_options_that_do_not_go_together(self, options, message):
         assert message in problem("evaluate", "widerface", "--annotations", "x", *options, ending=2)
+
+    def test_an_interrupted_run_says_how_it_is_continued(self, wider_folder, tmp_path, monkeypatch):
+        def interrupt(*arguments):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("mtcnn_fast.cli.evaluation_source.run_system", interrupt)
+        common = ["evaluate", "widerface", "--images", wider_folder / "images", *QUICKLY]
+        common += ["--annotations", wider_folder / "ground_truth", "--out", tmp_path / "out"]
+        folder = str(tmp_path / "out")
+        expected = f"mtcnn-fast: interrupted: the same command continues the run in {folder!r}\n"
+        assert run(*common, ending=130).stderr == expected
 
 
 class TestFddb:
@@ -246,6 +258,48 @@ class TestCompare:
         assert "| FDDB at 7 FP |" in text
         assert "subset of WIDER FACE val: 2 images of 2 events" in text
         assert "subset of FDDB: 1 images" in text
+
+    def test_a_detector_that_raises_is_named_and_the_others_are_compared(self, wider_folder, tmp_path, monkeypatch):
+        def broken(options):
+            raise RuntimeError("no engine\nhere")
+
+        class InThisProcess(concurrent.futures.ThreadPoolExecutor):
+            def __init__(self, workers, mp_context):
+                super().__init__(workers)
+
+        monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", InThisProcess)
+        monkeypatch.setitem(SYSTEMS, "dlib", broken)
+        common = ["compare", "--widerface", wider_folder / "images", wider_folder / "ground_truth", "--out", tmp_path]
+        result = run(*common, "--system", "dlib", "--system", "numpy", "--json", ending=1)
+        report = json.loads(result.stdout)
+        assert list(report["systems"]) == ["mtcnn-fast, numpy"]
+        assert report["missing"] == {"dlib": "failed: RuntimeError: no engine here"}
+        assert result.stderr == "mtcnn-fast: dlib failed: RuntimeError: no engine here\n"
+
+    def test_a_detector_whose_process_dies_is_named(self, wider_folder, tmp_path, monkeypatch):
+        class Dying(concurrent.futures.ThreadPoolExecutor):
+            def __init__(self, workers, mp_context):
+                super().__init__(workers)
+
+            def submit(self, *arguments):
+                raise concurrent.futures.BrokenExecutor
+
+        monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", Dying)
+        common = ["compare", "--widerface", wider_folder / "images", wider_folder / "ground_truth", "--out", tmp_path]
+        assert "mtcnn-fast: numpy failed: its process died" in problem(*common, "--system", "numpy")
+
+    def test_a_setting_given_with_its_default_value_is_given(self, wider_folder, tmp_path, monkeypatch):
+        given = []
+
+        def compare(names, benchmark, options, out):
+            given.append(options.settings)
+            return {}, {}
+
+        monkeypatch.setattr("mtcnn_fast.evaluation.comparison.compare", compare)
+        common = ["compare", "--widerface", wider_folder / "images", wider_folder / "ground_truth", "--out", tmp_path]
+        run(*common, "--min-face-size", 20)
+        run(*common)
+        assert given == [{"min_face_size": 20}, {}]
 
     def test_a_backend_as_facenet_pytorch_does_at_the_edge(self):
         if available_backends()["cpu"] is not None:

@@ -35,7 +35,7 @@ def test_info_as_json() -> None:
     }
 
 
-def test_info_tells_the_same_to_people() -> None:
+def test_info_prints_the_same_for_people() -> None:
     found = json.loads(run("info", "--json"))
     text = run("info")
     assert mtcnn_fast.__version__ in text
@@ -64,7 +64,7 @@ def test_threads_are_the_processors_that_the_process_may_use(monkeypatch: pytest
     assert json.loads(run("info", "--json"))["devices"] == [{"device": "cpu", "threads": 12}]
 
 
-def test_damaged_installation_is_told_without_a_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_damaged_installation_is_named_without_a_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("mtcnn_fast.weights.loader.SHIPPED", tmp_path)
     assert problem("info").startswith("mtcnn-fast: ")
 

@@ -68,7 +68,7 @@ def test_names_that_are_no_text(photo: Path) -> None:
     assert done.stdout.splitlines()[1].startswith(b"\\xe9t\\xe9.png ")
 
 
-def test_fallback_of_auto_is_told_once(photo: Path) -> None:
+def test_fallback_of_auto_is_named_once(photo: Path) -> None:
     program = "import sys; sys.modules['mtcnn_fast._cpu'] = None; from mtcnn_fast.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", program, "detect", photo, photo, *QUICKLY[2:]],
@@ -181,7 +181,7 @@ class TestTerminal:
         assert "/end.png " in row
         assert len(row.rstrip()) <= 80
 
-    def test_pictures_and_failures_are_told(self, photo: Path, tmp_path: Path) -> None:
+    def test_pictures_and_failures_are_named(self, photo: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
         code, screen, _ = self.show("detect", photo, "nowhere", "--draw", "--out", out, *QUICKLY, terminal_out=True)
         assert code == 1

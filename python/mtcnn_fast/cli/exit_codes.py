@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from mtcnn_fast.cli.streams import STDOUT, OutputError, discard, flush_output, print_error
+from mtcnn_fast.cli.streams import STDOUT, OutputError, discard, flush_output, output_error, print_error
 from mtcnn_fast.errors import MtcnnFastError
 
 FAILED = 1
@@ -73,10 +73,12 @@ def exit_code(command: Callable[[], object]) -> int:
         print_error(f"mtcnn-fast: {error}")
         return FAILED
     except OSError as error:
-        print_error(f"mtcnn-fast: {_describe(error)}")
         # Help and version are printed by click, whose errors name no file.
         if error.filename is None:
             discard(STDOUT)
+            print_error(f"mtcnn-fast: {output_error(error)}")
+        else:
+            print_error(f"mtcnn-fast: {os.fspath(error.filename)!r}: {error.strerror or error}")
         return FAILED
     return result if isinstance(result, int) else 0
 
@@ -91,10 +93,3 @@ def _show_usage_error(error: click.ClickException) -> None:
     else:
         # Without arguments a group shows its help.
         print_error(error.format_message())
-
-
-def _describe(error: OSError) -> str:
-    reason = error.strerror or str(error)
-    if error.filename is None:
-        return f"reading or writing failed ({reason})"
-    return f"{os.fspath(error.filename)!r}: {reason}"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtcnn_fast.cli.streams import stream_problem
 from mtcnn_fast.errors import ImageError
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def read_source(path: str, max_pixels: int) -> Image:
         try:
             data = sys.stdin.buffer.read()
         except OSError as error:
-            raise ImageError(f"standard input cannot be read ({error.strerror})") from error
+            raise ImageError(f"standard input cannot be read ({stream_problem(error)})") from error
         return load_image(data, max_pixels=max_pixels)
     if os.path.isfile(path) or not os.path.exists(path):
         return load_image(path, max_pixels=max_pixels)

@@ -36,6 +36,10 @@ QUALITY = 95
 _SOFTWARE = 0x0131
 _WRITER = "mtcnn-fast"
 
+#: BMP has no such tag, but four bytes that are the writing program's own (BITMAPFILEHEADER, bfReserved1 and 2).
+_BMP_RESERVED = slice(6, 10)
+_BMP_WRITER = b"mtcn"
+
 _WRITTEN_NAME = re.compile(r"[_.](faces|face\d+|aligned\d+)\.\w+$")
 
 
@@ -114,8 +118,11 @@ def _encoded(picture: PILImage, form: str) -> bytes:
     exif = PIL.Image.Exif()
     exif[_SOFTWARE] = _WRITER
     content = io.BytesIO()
-    extra = {} if form == "BMP" else {"exif": exif}
-    picture.save(content, form, quality=QUALITY, **extra)
+    if form == "BMP":
+        picture.save(content, form)
+        data = content.getvalue()
+        return data[: _BMP_RESERVED.start] + _BMP_WRITER + data[_BMP_RESERVED.stop :]
+    picture.save(content, form, quality=QUALITY, exif=exif)
     return content.getvalue()
 
 
@@ -123,12 +130,12 @@ def is_written_here(path: str) -> bool:
     """Tell whether a file is a picture that this command wrote: by its name, and by the writer it names."""
     if _WRITTEN_NAME.search(path) is None:
         return False
-    if path.lower().endswith(".bmp"):
-        # The format has no room for a writer: the image that it was made of lies beside it.
-        return os.path.exists(_WRITTEN_NAME.sub(Path(path).suffix, path))  # noqa: PTH110
     import PIL.Image
 
     try:
+        if path.lower().endswith(".bmp"):
+            with Path(path).open("rb") as file:
+                return file.read(_BMP_RESERVED.stop)[_BMP_RESERVED] == _BMP_WRITER
         with PIL.Image.open(path) as picture:
             return picture.getexif().get(_SOFTWARE) == _WRITER
     # Whatever is wrong with the file, reading it as an image will tell.

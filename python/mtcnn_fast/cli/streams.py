@@ -95,8 +95,12 @@ def _encode_character(character: str, encoding: str) -> bytes:
 
 def output_error(error: OSError) -> OutputError:
     """Word an error of standard output."""
-    reason = "it is closed" if error.errno == errno.EBADF else error.strerror or str(error)
-    return OutputError(f"standard output cannot be written ({reason})")
+    return OutputError(f"standard output cannot be written ({stream_problem(error)})")
+
+
+def stream_problem(error: OSError) -> str:
+    """Return what is wrong with a stream."""
+    return "it is closed" if error.errno == errno.EBADF else error.strerror or str(error)
 
 
 def discard(number: int) -> None:

@@ -130,7 +130,7 @@ def _evaluate_or_fail(
         raise
     # Another package raises what it likes, and perhaps what cannot be pickled.
     except Exception as error:
-        return Failure(f"failed: {type(error).__name__}: {error}")
+        return Failure(f"failed: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def evaluate_system(name: str, benchmark: Benchmark, options: SystemOptions, out: str) -> tuple[str, dict[str, Any]]:

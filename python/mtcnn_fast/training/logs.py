@@ -139,5 +139,5 @@ def _display(steps: int, done: int, name: str) -> tqdm[None] | None:
     if not is_shown():
         return None
     bar = make_bar(steps, initial=done, unit="steps")
-    bar.set_description_str(name)
+    bar.set_description(name)
     return bar
