@@ -209,8 +209,8 @@ def test_recordings_give_the_same_and_the_oldest_goes(make, images, fused):
     for batch in ([images[0]], [mirrored], [other], [images[1]], [images[2]], [images[0]], [images[1], images[0]]):
         for ours, expected in zip(backend.detect(batch), plain.detect(batch), strict=True):
             assert_close(ours, expected)
-        assert 1 <= len(backend._graphs) <= 2
-    assert [key[:-1] for key in backend._graphs._recordings] == [((100, 100),), ((100, 170), (100, 100))]
+        assert 1 <= len(backend.recordings) <= 2
+    assert backend.recordings == [((100, 100),), ((100, 170), (100, 100))]
 
 
 def test_a_recording_with_too_little_room_is_made_again(make, images):
@@ -222,17 +222,17 @@ def test_a_recording_with_too_little_room_is_made_again(make, images):
     assert backend._capacities.choose(make_plan([(100, 100)], backend._config)).rnet > 8
     # A flag that an earlier detection raised does not stay up.
     assert all(len(faces) == 0 for faces in backend.detect([np.zeros_like(image) for image in images[:2]]))
-    assert len(backend._graphs) > 1
+    assert len(backend.recordings) > 1
 
 
 def test_profile_and_trace_go_without_a_recording(make, images):
     backend = make(graphs=1)
     assert backend.detect(images[:1], profile=True)[0].timings
     assert backend.detect(images[:1], trace=True)[0].trace
-    assert len(backend._graphs) == 0
+    assert len(backend.recordings) == 0
     backend.detect(images[:1])
     backend.close()
-    assert backend._graphs is None
+    assert backend.recordings == []
 
 
 def test_recordings_go_when_memory_runs_out(make, images, monkeypatch):
@@ -247,7 +247,7 @@ def test_recordings_go_when_memory_runs_out(make, images, monkeypatch):
 
     monkeypatch.setattr(Cascade, "detect", short_of_memory)
     assert [len(faces) for faces in backend.detect(images[2:])] == [0, 0]
-    assert [key[0] for key in backend._graphs._recordings] == [(40, 50), (5, 5)]
+    assert backend.recordings == [((40, 50),), ((5, 5),)]
 
 
 def test_recordings_are_refused_with_counts(make):

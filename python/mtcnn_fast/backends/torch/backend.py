@@ -207,13 +207,13 @@ class TorchBackend:
         """
         pictures = [self._checked(image) for image in images]
         plan = make_plan([(image.shape[0], image.shape[1]) for image in pictures], self._config)
-        room = self._capacities.choose(plan)
+        capacities = self._capacities.choose(plan)
         with self._undisturbed():
             if isinstance(self._ops, CudaOps):
                 batch: Any = self._ops.adopt(pictures, plan)
             else:
                 batch = self._ops.upload([np.ascontiguousarray(image.numpy()) for image in pictures], plan)
-            return self._cascade.detect(batch, room, Observer())
+            return self._cascade.detect(batch, capacities, Observer())
 
     @property
     def on_tensors(self) -> TorchBackend:
@@ -234,11 +234,11 @@ class TorchBackend:
         plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
         candidates = empty_candidates(boxes, self._device)
         most = max(1, len(candidates.boxes))
-        room = dataclasses.replace(self._capacities.choose(plan), rnet=most, onet=most, faces=most)
+        capacities = dataclasses.replace(self._capacities.choose(plan), rnet=most, onet=most, faces=most)
         with self._undisturbed():
             batch: Any = self._ops.upload(images, plan)
-            candidates = self._ops.gather(batch, candidates, None, most, None, True)
-            tables = _download(self._cascade.refine(batch, candidates, room, Observer()))
+            candidates = self._ops.gather(batch, candidates, None, most, square=True)
+            tables = _download(self._cascade.refine(batch, candidates, capacities, Observer()))
         return self._faces(tables, plan)
 
     def warmup(self) -> None:
@@ -269,15 +269,15 @@ class TorchBackend:
     def _detect(self, images: Sequence[Image], profile: bool, trace: bool) -> list[Faces]:
         plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
 
-        def run(room: Capacities) -> tuple[tuple[_Tables, Recorder | None, Observer], Sequence[int]]:
+        def run(capacities: Capacities) -> tuple[tuple[_Tables, Recorder | None, Observer], Sequence[int]]:
             record = Recorder(tracing=False) if profile else None
             observer = Observer(record, traced_images=len(images) if trace else 0, synchronise=self._synchronise)
             with self._undisturbed():
                 if self._graphs is None or profile or trace:
-                    tables = _download(self._cascade.detect(self._ops.upload(images, plan), room, observer))
+                    tables = _download(self._cascade.detect(self._ops.upload(images, plan), capacities, observer))
                 else:
                     assert isinstance(self._ops, CudaOps)
-                    tables = self._graphs.detect(self._ops, self._cascade, images, plan, room, _download)
+                    tables = self._graphs.detect(self._ops, self._cascade, images, plan, capacities, _download)
             return (tables, record, observer), tables.wanted
 
         tables, record, observer = self._with_capacities(plan, run)
@@ -304,10 +304,10 @@ class TorchBackend:
     def _propose(self, images: Sequence[Image]) -> list[tuple[Floats, Floats]]:
         plan = make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
 
-        def run(room: Capacities) -> tuple[Candidates, Sequence[int]]:
+        def run(capacities: Capacities) -> tuple[Candidates, Sequence[int]]:
             with self._undisturbed():
                 batch: Any = self._ops.upload(images, plan)
-                return self._cascade.propose(batch, room, Observer()), batch.wanted[:2].tolist()
+                return self._cascade.propose(batch, capacities, Observer()), batch.wanted[:2].tolist()
 
         found = self._with_capacities(plan, run)
         count = int(found.count)
@@ -328,6 +328,11 @@ class TorchBackend:
             self._graphs.clear()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+
+    @property
+    def recordings(self) -> list[tuple[tuple[int, int], ...]]:
+        """Height and width of the images of each recorded detection, the one used last at the end."""
+        return [] if self._graphs is None else self._graphs.sizes
 
     def _synchronise(self) -> None:
         if self._device.type == "cuda":

@@ -64,24 +64,24 @@ class Cascade:
         self._dtype, self._memory_format = dtype, memory_format
         self._download_counts, self._fused = download_counts, fused
 
-    def detect(self, batch: Batch, room: Capacities, observer: Observer) -> FacesTensor:
+    def detect(self, batch: Batch, capacities: Capacities, observer: Observer) -> FacesTensor:
         """Return the faces of a batch of images."""
-        return self.refine(batch, self.propose(batch, room, observer), room, observer)
+        return self.refine(batch, self.propose(batch, capacities, observer), capacities, observer)
 
-    def propose(self, batch: Batch, room: Capacities, observer: Observer) -> Candidates:
+    def propose(self, batch: Batch, capacities: Capacities, observer: Observer) -> Candidates:
         """Return what P-Net proposes, regressed and square (section 2)."""
         limits = self._config.nms_thresholds
         maps = self._maps(batch, observer)
         with observer.time("proposals"):
-            found = self._ops.propose(batch, maps, self._config.thresholds[0], room.proposals)
+            found = self._ops.propose(batch, maps, self._config.thresholds[0], capacities.proposals)
             assert found.segments is not None
             kept = self._ops.suppress(found, found.segments, len(batch.plan.levels), limits[0], "iou")
             observer.suppressed(found, found.segments, limits[0])
-            found = self._ops.gather(batch, found, kept, room.proposals, None, False)
+            found = self._ops.gather(batch, found, kept, capacities.proposals)
             observer.kept("pnet", found)
             kept = self._ops.suppress(found, found.images, len(batch.plan.sizes), limits[1], "iou")
             observer.suppressed(found, found.images, limits[1])
-            return self._ops.gather(batch, found, kept, room.rnet, 0, True, wanted=1)
+            return self._ops.gather(batch, found, kept, capacities.rnet, regress=True, square=True, wanted=1)
 
     def _maps(self, batch: Batch, observer: Observer) -> list[tuple[Tensor, Tensor]]:
         """Return P-Net's scores and offsets for all levels, as `DeviceOps.propose` takes them."""
@@ -93,30 +93,32 @@ class Cascade:
         with observer.time("pnet"):
             return [self._scan(group) for group in groups]
 
-    def refine(self, batch: Batch, candidates: Candidates, room: Capacities, observer: Observer) -> FacesTensor:
+    def refine(self, batch: Batch, candidates: Candidates, capacities: Capacities, observer: Observer) -> FacesTensor:
         """Return the faces among square candidates, by R-Net and O-Net (sections 3 and 4)."""
         limits, thresholds, images = self._config.nms_thresholds, self._config.thresholds, len(batch.plan.sizes)
         seen, valid, _ = self._run_on_crops("rnet", batch, candidates, observer)
         observer.kept("proposals", candidates, valid)
         with observer.time("refinement"):
             observer.below_threshold(seen, valid, thresholds[1])
-            passed = self._ops.filter(batch, seen, None, valid, thresholds[1], room.rnet)
+            passed = self._ops.filter(batch, seen, None, valid, thresholds[1], capacities.rnet)
             observer.kept("rnet", passed)
             kept = self._ops.suppress(passed, passed.images, images, limits[2], "iou")
             observer.suppressed(passed, passed.images, limits[2])
-            candidates = self._ops.gather(batch, passed, kept, room.onet, 1, True, wanted=2)
+            candidates = self._ops.gather(
+                batch, passed, kept, capacities.onet, regress=True, inclusive=True, square=True, wanted=2
+            )
         seen, valid, points = self._run_on_crops("onet", batch, candidates, observer)
         observer.kept("refinement", candidates, valid)
         with observer.time("output"):
             observer.below_threshold(seen, valid, thresholds[2])
-            passed = self._ops.filter(batch, seen, points, valid, thresholds[2], room.onet)
+            passed = self._ops.filter(batch, seen, points, valid, thresholds[2], capacities.onet)
             observer.kept("onet", passed)
-            passed = self._ops.gather(batch, passed, None, room.onet, 1, False)
+            passed = self._ops.gather(batch, passed, None, capacities.onet, regress=True, inclusive=True)
             kept = self._ops.suppress(passed, passed.images, images, limits[3], "iomin")
             observer.suppressed(passed, passed.images, limits[3], "iomin")
-            faces = self._ops.gather(batch, passed, kept, room.onet, None, False)
+            faces = self._ops.gather(batch, passed, kept, capacities.onet)
             observer.result(faces, self._config.max_faces)
-            return self._ops.pack(batch, faces, room)
+            return self._ops.pack(batch, faces, capacities)
 
     def _run(self, name: str, batch: Tensor) -> tuple[Tensor, ...]:
         return run_script(self._networks[name], batch.to(self._dtype, memory_format=self._memory_format))

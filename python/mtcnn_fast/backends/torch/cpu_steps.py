@@ -59,7 +59,7 @@ class CpuOps:
         raise NotImplementedError("P-Net is not fused on the CPU")
 
     def propose(
-        self, batch: CpuBatch, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, room: int
+        self, batch: CpuBatch, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, capacity: int
     ) -> Candidates:
         """Turn the cells that reach the threshold into candidates."""
         parts = []
@@ -86,15 +86,15 @@ class CpuOps:
         return torch.from_numpy(kept), _count(len(kept))
 
     def gather(
-        self, batch: CpuBatch, candidates: Candidates, kept: tuple[Tensor, Tensor] | None, room: int,
-        extra: int | None, square: bool, wanted: int | None = None,
+        self, batch: CpuBatch, candidates: Candidates, kept: tuple[Tensor, Tensor] | None, capacity: int,
+        regress: bool = False, inclusive: bool = False, square: bool = False, wanted: int | None = None,
     ) -> Candidates:  # fmt: skip
         """Take, regress and square candidates."""
         taken = candidates if kept is None else _map(candidates, lambda part: part[kept[0]])
         boxes = taken.boxes.numpy()
         with np.errstate(all="ignore"):
-            if extra is not None:
-                boxes = numpy_steps.regress(boxes, taken.offsets.numpy(), self._coding, extra)
+            if regress:
+                boxes = numpy_steps.regress(boxes, taken.offsets.numpy(), self._coding, int(inclusive))
             if square:
                 boxes = numpy_steps.square(boxes) if len(boxes) else boxes
         return dataclasses.replace(taken, boxes=_tensor(boxes), count=_count(len(boxes)))
@@ -116,7 +116,7 @@ class CpuOps:
 
     def filter(
         self, batch: CpuBatch, candidates: Candidates, points: Tensor | None, valid: Tensor, threshold: float,
-        room: int,
+        capacity: int,
     ) -> Candidates:  # fmt: skip
         """Keep what passes."""
         keep = valid & (candidates.scores > float(np.float32(threshold)))
@@ -128,7 +128,7 @@ class CpuOps:
         taken.count = _count(len(taken.boxes))
         return taken
 
-    def pack(self, batch: CpuBatch, candidates: Candidates, room: Capacities) -> FacesTensor:
+    def pack(self, batch: CpuBatch, candidates: Candidates, capacities: Capacities) -> FacesTensor:
         """Sort into tables."""
         assert candidates.landmarks is not None
         images = len(batch.plan.sizes)

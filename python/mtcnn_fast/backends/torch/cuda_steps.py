@@ -206,10 +206,10 @@ class CudaOps:
         return [(scores.view(1, 1, cells), offsets.view(1, 4, 1, cells))]
 
     def propose(
-        self, batch: CudaBatch, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, room: int
+        self, batch: CudaBatch, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, capacity: int
     ) -> Candidates:
         """Turn the cells that reach the threshold into candidates."""
-        found = self._room(room, segments=True)
+        found = self._allocate(capacity, segments=True)
         held = [(scores.contiguous(), offsets.contiguous()) for scores, offsets in maps]
         most = self._module.MAX_MAPS
         for launch, (table, chunks) in enumerate(batch.level_tables):
@@ -246,15 +246,15 @@ class CudaOps:
         return kept, count
 
     def gather(
-        self, batch: CudaBatch, candidates: Candidates, kept: tuple[Tensor, Tensor] | None, room: int,
-        extra: int | None, square: bool, wanted: int | None = None,
+        self, batch: CudaBatch, candidates: Candidates, kept: tuple[Tensor, Tensor] | None, capacity: int,
+        regress: bool = False, inclusive: bool = False, square: bool = False, wanted: int | None = None,
     ) -> Candidates:  # fmt: skip
         """Take, regress and square candidates."""
         if kept is None:
             indices, count, out, out_count = None, candidates.count, candidates, None
         else:
             indices, count = kept
-            out = self._room(room, landmarks=candidates.landmarks is not None)
+            out = self._allocate(capacity, landmarks=candidates.landmarks is not None)
             out_count = out.count
         self._module.gather_candidates(
             self._arrays(candidates),
@@ -263,8 +263,8 @@ class CudaOps:
             self._arrays(out),
             view(out_count),
             None if wanted is None else view(batch.wanted[wanted : wanted + 1]),
-            regress=extra is not None,
-            inclusive=extra == 1,
+            regress=regress,
+            inclusive=inclusive,
             rcnn_coding=self._rcnn,
             square=square,
             stream=self._stream(),
@@ -284,10 +284,10 @@ class CudaOps:
 
     def filter(
         self, batch: CudaBatch, candidates: Candidates, points: Tensor | None, valid: Tensor, threshold: float,
-        room: int,
+        capacity: int,
     ) -> Candidates:  # fmt: skip
         """Keep what passes."""
-        found = self._room(room, landmarks=points is not None)
+        found = self._allocate(capacity, landmarks=points is not None)
         space = workspace(self._module.filter_workspace_size(len(candidates.boxes)), self._module, self._device)
         self._module.filter_candidates(
             self._arrays(candidates),
@@ -299,13 +299,13 @@ class CudaOps:
         )
         return found
 
-    def pack(self, batch: CudaBatch, candidates: Candidates, room: Capacities) -> FacesTensor:
+    def pack(self, batch: CudaBatch, candidates: Candidates, capacities: Capacities) -> FacesTensor:
         """Sort into tables."""
         images = len(batch.plan.sizes)
         faces = FacesTensor(
-            self._empty((images, room.faces, 4)),
-            self._empty((images, room.faces)),
-            self._empty((images, room.faces, 5, 2)),
+            self._empty((images, capacities.faces, 4)),
+            self._empty((images, capacities.faces)),
+            self._empty((images, capacities.faces, 5, 2)),
             self._empty(images, torch.int32),
             self._empty(1, torch.int32),
             batch.wanted,
@@ -314,7 +314,7 @@ class CudaOps:
             self._arrays(candidates),
             *map(view, (candidates.count, faces.boxes, faces.scores, faces.landmarks, faces.counts)),
             *map(view, (faces.wanted, faces.overflow)),
-            limits=(room.proposals, room.rnet, room.onet),
+            limits=(capacities.proposals, capacities.rnet, capacities.onet),
             stream=self._stream(),
         )
         return faces
@@ -322,7 +322,7 @@ class CudaOps:
     def _empty(self, shape: int | tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.empty(shape, dtype=dtype, device=self._device)
 
-    def _room(self, capacity: int, *, landmarks: bool = False, segments: bool = False) -> Candidates:
+    def _allocate(self, capacity: int, *, landmarks: bool = False, segments: bool = False) -> Candidates:
         return Candidates(
             boxes=self._empty((capacity, 4)),
             scores=self._empty(capacity),

@@ -31,7 +31,7 @@ class _Recording:
 
 
 class Graphs:
-    """Recordings by the sizes of a batch's images and the room for candidates.
+    """Recordings by the sizes of a batch's images and the lengths of the lists.
 
     Parameters
     ----------
@@ -46,8 +46,10 @@ class Graphs:
         # A recording has one memory for its images and its result, so one detection at a time.
         self._lock = threading.Lock()
 
-    def __len__(self) -> int:
-        return len(self._recordings)
+    @property
+    def sizes(self) -> list[tuple[tuple[int, int], ...]]:
+        """Height and width of the images of each recording, the one used last at the end."""
+        return [key[:-1] for key in self._recordings]
 
     def detect(
         self,
@@ -55,19 +57,19 @@ class Graphs:
         cascade: Cascade,
         images: Sequence[Image],
         plan: Plan,
-        room: Capacities,
+        capacities: Capacities,
         finish: Callable[[FacesTensor], _Result],
     ) -> _Result:
         """Detect by a recording, made if there is none, and return what `finish` makes of the result.
 
         The result's memory is written again by the next detection: `finish` has to copy it.
         """
-        key = (*plan.sizes, room)
+        key = (*plan.sizes, capacities)
         with self._lock:
             recording = self._recordings.pop(key, None)
             if recording is None:
                 batch = device_ops.upload(images, plan)
-                recording = _Recording(batch, *self._record(lambda: cascade.detect(batch, room, Observer())))
+                recording = _Recording(batch, *self._record(lambda: cascade.detect(batch, capacities, Observer())))
             else:
                 device_ops.refill(recording.batch, images)
             self._recordings[key] = recording

@@ -104,7 +104,9 @@ class DeviceOps(Protocol[BatchT]):
     def scan(self, batch: BatchT) -> list[tuple[Tensor, Tensor]]:
         """Run P-Net on all levels of a batch; only for `Cascade` with ``fused``."""
 
-    def propose(self, batch: BatchT, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, room: int) -> Candidates:
+    def propose(
+        self, batch: BatchT, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, capacity: int
+    ) -> Candidates:
         """Turn the cells of P-Net's maps that reach a threshold into candidates."""
 
     def suppress(
@@ -117,23 +119,46 @@ class DeviceOps(Protocol[BatchT]):
         batch: BatchT,
         candidates: Candidates,
         kept: tuple[Tensor, Tensor] | None,
-        room: int,
-        extra: int | None,
-        square: bool,
+        capacity: int,
+        *,
+        regress: bool = False,
+        inclusive: bool = False,
+        square: bool = False,
         wanted: int | None = None,
     ) -> Candidates:
-        """Take some candidates (or all), regress them unless `extra` is None, and square them if asked.
+        """Take candidates, in the order given, and move their boxes.
 
-        With `wanted`, an index into `FacesTensor.wanted`, their number is noted there.
+        Parameters
+        ----------
+        batch : Batch
+        candidates : Candidates
+        kept : ((capacity,) int64 Tensor, (1,) int32 Tensor) or None
+            Indices of those to take, and their number; None takes all.
+        capacity : int
+            Length of the list that is returned.
+        regress : bool
+            Whether to move each box by the network's offsets.
+        inclusive : bool
+            Whether boxes include their last column and row, so that a width is ``x2 - x1 + 1``.
+        square : bool
+            Whether to enlarge each box to a square.
+        wanted : int or None
+            Where in `FacesTensor.wanted` to note the number of candidates.
         """  # fmt: skip
 
     def crop(self, batch: BatchT, candidates: Candidates, size: int) -> tuple[Tensor, Tensor]:
         """Return crops ``(n, 3, size, size)`` and which of them are valid."""
 
     def filter(
-        self, batch: BatchT, candidates: Candidates, points: Tensor | None, valid: Tensor, threshold: float, room: int
+        self,
+        batch: BatchT,
+        candidates: Candidates,
+        points: Tensor | None,
+        valid: Tensor,
+        threshold: float,
+        capacity: int,
     ) -> Candidates:
         """Keep the valid candidates above a threshold."""
 
-    def pack(self, batch: BatchT, candidates: Candidates, room: Capacities) -> FacesTensor:
+    def pack(self, batch: BatchT, candidates: Candidates, capacities: Capacities) -> FacesTensor:
         """Sort the faces of each image into padded tables."""
