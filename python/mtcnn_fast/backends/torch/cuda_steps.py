@@ -161,10 +161,12 @@ class CudaOps:
 
     def _entries(self, images: Sequence[Any], places: Sequence[int], base: int) -> list[Any]:
         entries: list[Any] = []
-        for image, place in zip(images, places, strict=False):
+        # Only arrays have a place in the allocation; tensors stay where they are.
+        remaining = iter(places)
+        for image in images:
             height, width = image.shape[:2]
             if isinstance(image, np.ndarray):
-                entries.append(self._module.Image(base + place, 3 * width, 3, 1, height, width))
+                entries.append(self._module.Image(base + next(remaining), 3 * width, 3, 1, height, width))
             else:
                 entries.append(self._module.Image(image.data_ptr(), *image.stride(), height, width))
         return entries
