@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from mtcnn_fast import Detector
+from mtcnn_fast.cli.train import told_of
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.training.comparison import ValidationSet, compare_weights
 from mtcnn_fast.training.soft.calibration import shifted
@@ -55,3 +57,18 @@ def test_a_face_beside_the_annotated_one_is_a_false_positive(validation: Validat
 def test_images_must_be_there(validation: ValidationSet, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="none of the 2 annotated images is there"):
         ValidationSet(validation.annotation, tmp_path / "elsewhere").present()
+
+
+def test_the_command_tells_what_was_found(tmp_path: Path) -> None:
+    figures = {"average_precision": {"easy": 0.9, "hard": 0.5}, "whole_curve": {"easy": 0.92, "hard": 0.6}}
+    report = {
+        "label": "subset of WIDER FACE val: 2 images",
+        "trained": {**figures, "false_positives": 3},
+        "shipped": {**figures, "false_positives": 4},
+    }
+    (tmp_path / "comparison.json").write_text(json.dumps(report))
+    lines = told_of(tmp_path / "comparison.json")
+    assert lines[0] == report["label"]
+    assert lines[1].startswith("trained: average precision 0.900 / 0.500, 3 false positives; 0.920 / 0.600 with")
+    assert lines[2].startswith("shipped:")
+    assert told_of(tmp_path / "none.json") == []

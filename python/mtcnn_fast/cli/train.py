@@ -85,11 +85,11 @@ def train(
         for name, result in results.items():
             print_line(_line(name, result))
         print_line(f"weights: {out / 'weights'}")
-        for line in _comparison(out / "comparison.json"):
+        for line in told_of(out / "comparison.json"):
             print_line(line)
 
 
-def _comparison(path: Path) -> list[str]:
+def told_of(path: Path) -> list[str]:
     """Return what there is to say of the weights beside the shipped ones."""
     if not path.exists():
         return []
