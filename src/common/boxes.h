@@ -27,7 +27,7 @@ MF_HD float cell_begin(int64_t index, float scale) {
     return ::floorf(static_cast<float>(kCellStride * index + 1) / scale);
 }
 
-// Far edge of the cell, likewise.
+// Far edge of the cell, by the same division.
 MF_HD float cell_end(int64_t index, float scale) {
     return ::floorf(static_cast<float>(kCellStride * index + kCellSize) / scale);
 }

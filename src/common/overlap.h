@@ -10,7 +10,7 @@ enum class Overlap {
     kIoMin,  // intersection over the smaller area, with 1 added to every width and height
 };
 
-// What a mode adds to widths and heights.
+// Pixels that a mode adds to widths and heights.
 MF_HD float overlap_extra(Overlap mode) { return mode == Overlap::kIoMin ? 1.0f : 0.0f; }
 
 MF_HD float box_area(const Box& box, Overlap mode) {

@@ -4,6 +4,8 @@
 #include <pybind11/pybind11.h>
 #include <unistd.h>
 
+#include <exception>
+
 #if defined(__GLIBCXX__)
 #include <cxxabi.h>
 #endif
@@ -42,9 +44,9 @@ class ReleasedGil {
             state_ = PyEval_SaveThread();
             return;
         }
-        const pybind11::error_already_set raised;
+        const std::exception_ptr raised = std::make_exception_ptr(pybind11::error_already_set());
         state_ = PyEval_SaveThread();
-        throw raised;
+        std::rethrow_exception(raised);
     }
 
   private:

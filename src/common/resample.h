@@ -30,7 +30,7 @@ MF_HD Bin area_bin(int64_t i, int64_t n_in, int64_t n_out) {
     return {i * n_in / n_out, ((i + 1) * n_in + n_out - 1) / n_out};
 }
 
-// Walks over all bins of `n_in` pixels resampled to `n_out`, from bin `first` on: what area_bin says, without a
+// Walks over all bins of `n_in` pixels resampled to `n_out`, from bin `first` on: the same as area_bin, without a
 // division for each.
 class BinWalk {
   public:

@@ -1,4 +1,4 @@
-// An image that somebody else owns.
+// Views of pixels whose memory the caller owns.
 #pragma once
 
 #include <cstddef>

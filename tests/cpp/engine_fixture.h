@@ -67,7 +67,7 @@ class RandomNetworks {
     // The elements of a tensor, to be changed.
     float* data(engine::TensorMap& net, const std::string& name) { return const_cast<float*>(net.at(name).data); }
 
-    engine::NetworkWeights pack() const { return engine::NetworkWeights(pnet, rnet, onet); }
+    engine::NetworkWeights pack() const { return {pnet, rnet, onet}; }
 
     engine::TensorMap pnet;
     engine::TensorMap rnet;
@@ -139,6 +139,9 @@ class RandomImage {
         if (data_) ASAN_UNPOISON_MEMORY_REGION(data_.get(), static_cast<std::size_t>((height_ - 1) * pitch_));
     }
     RandomImage(RandomImage&&) = default;
+    RandomImage& operator=(RandomImage&&) = delete;
+    RandomImage(const RandomImage&) = delete;
+    RandomImage& operator=(const RandomImage&) = delete;
 
     ImageView view() const { return {data_.get(), pitch_, height_, width_}; }
     std::uint8_t* pixels() { return data_.get(); }

@@ -39,7 +39,7 @@ inline Maps conv(const TensorMap& net, const std::string& name, const Maps& in) 
     for (std::size_t o = 0; o < out.channels; ++o)
         for (std::size_t y = 0; y < out.height; ++y)
             for (std::size_t x = 0; x < out.width; ++x) {
-                double sum = static_cast<double>(bias[o]);
+                auto sum = static_cast<double>(bias[o]);
                 for (std::size_t c = 0; c < in.channels; ++c)
                     for (std::size_t i = 0; i < k; ++i)
                         for (std::size_t j = 0; j < k; ++j) {
@@ -90,7 +90,7 @@ inline Maps dense(const TensorMap& net, const std::string& name, const Maps& in)
     const float* const bias = net.at(name + ".bias").data;
     Maps out(weight.shape[0], 1, 1);
     for (std::size_t o = 0; o < out.channels; ++o) {
-        double sum = static_cast<double>(bias[o]);
+        auto sum = static_cast<double>(bias[o]);
         for (std::size_t i = 0; i < in.values.size(); ++i) {
             sum += static_cast<double>(weight.data[o * in.values.size() + i]) * in.values[i];
         }

@@ -93,6 +93,7 @@ void many_threads_may_ask() {
         },
         [&] { return now += RememberedCount::kRememberedNanoseconds / 100; });
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int i = 0; i < 4; ++i) {
         threads.emplace_back([&] {
             for (int k = 0; k < 1000; ++k) CHECK(count.get() == 3);

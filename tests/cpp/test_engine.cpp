@@ -146,6 +146,7 @@ void callers_do_not_disturb_one_another() {
         const Detections second = detect(cascade, {small.view()}, many_faces(), 1)[0];
         CHECK(!first.boxes.empty());
         std::vector<std::thread> callers;
+        callers.reserve(4);
         for (int i = 0; i < 4; ++i) {
             callers.emplace_back([&, i] {
                 for (int round = 0; round < (kEvery == 1 ? 3 : 1); ++round) {

@@ -129,6 +129,7 @@ void many_callers_share_the_workers() {
     ThreadPool pool(3);
     std::atomic<std::int64_t> sum = 0;
     std::vector<std::thread> callers;
+    callers.reserve(6);
     for (int caller = 0; caller < 6; ++caller) {
         callers.emplace_back([&pool, &sum] {
             for (int round = 0; round < 200; ++round) {

@@ -152,7 +152,7 @@ MF_INLINE void sum_columns(const Element* sums, const ColumnBins& bins, int base
                            std::int64_t rows, Emit emit) {
     using Pixel = PixelSum<Element, Sum>;
     const int count = K > 0 ? K : bins.count;
-    PixelBlock<typename Pixel::Type> block;
+    PixelBlock<typename Pixel::Type> block;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
     block.inverse[0] = inverse_area(rows * count);
     block.inverse[1] = inverse_area(rows * (count + 1));
     const Element* const origin = sums - 3 * std::ptrdiff_t{base};
@@ -284,7 +284,7 @@ MF_INLINE void resample_row(const Resampling& job, const Bin& bin, int x_begin, 
         if (wide) return any_columns(sums, job, base, begin, end, rows, put);
         any_columns(reinterpret_cast<const std::uint16_t*>(sums), job, base, begin, end, rows, put);
     };
-    // Blocks of eight columns whose bins lie inside the image, and what is left before and behind them.
+    // Blocks of eight columns whose bins lie inside the image, and the columns before and behind them.
     const int whole = (bins.whole_begin + 7) / 8 * 8;
     const int begin = whole > x_begin ? whole : x_begin;
     const int end = bins.whole_end >= x_end ? x_end : bins.whole_end / 8 * 8;

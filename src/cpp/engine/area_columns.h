@@ -15,7 +15,7 @@ class AreaColumns {
     // `size` columns from the pixels of a span, of which at least one lies inside the image. Memory is kept from call
     // to call.
     void assign(const Span& span, std::int32_t size) {
-        const auto padded = static_cast<std::size_t>((size + 7) / 8 * 8);
+        const auto padded = (static_cast<std::size_t>(size) + 7) / 8 * 8;
         begin_.resize(padded);
         more_.resize(padded + 1);
         more_of_.assign(padded / 8, 0);

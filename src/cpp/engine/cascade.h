@@ -29,6 +29,8 @@ class Cascade {
     // `weights` must outlive the cascade.
     Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm);
     ~Cascade();
+    Cascade(const Cascade&) = delete;
+    Cascade& operator=(const Cascade&) = delete;
 
     // Safe from many threads at once. `workers` is an upper bound of the runner's worker numbers.
     std::vector<Detections> detect(std::span<const ImageView> images, const CascadeSettings& settings,

@@ -187,15 +187,14 @@ MF_INLINE void dense_heads(const Layer& dense, const Layer& heads, const float* 
 // Where a network keeps its maps in the scratch memory, in floats. Maps are padded by what register tiles read or write
 // beyond their last pixel, which for the dense layer is a crop.
 struct CropNetLayout {
-    std::size_t convolved[kMaxConvolutions];
-    std::size_t pooled[kMaxConvolutions];
-    std::size_t hidden;
-    std::size_t workspace;
-    std::size_t floats;
+    std::size_t convolved[kMaxConvolutions] = {};
+    std::size_t pooled[kMaxConvolutions] = {};
+    std::size_t hidden = 0;
+    std::size_t workspace = 0;
+    std::size_t floats = 0;
 
-    constexpr explicit CropNetLayout(const CropStage& stage)
-        : convolved{}, pooled{}, hidden(0), workspace(0), floats(0) {
-        const auto pad = static_cast<std::size_t>(3 * 9 * stage.last().outputs);
+    constexpr explicit CropNetLayout(const CropStage& stage) {
+        const std::size_t pad = 3 * 9 * static_cast<std::size_t>(stage.last().outputs);
         std::size_t transforms = 0;
         std::size_t at = 0;
         for (std::size_t i = 0; i < stage.convolutions; ++i) {
@@ -211,12 +210,13 @@ struct CropNetLayout {
             if (layer.pool > 0) at += (i + 1 < stage.crop_by_crop ? 1 : kCropBlock) * after * after * channels + pad;
             if (layer.winograd > 0) {
                 const std::size_t wanted =
-                    winograd_workspace(layer.winograd, layer.inputs, padded_channels(layer.outputs), kCropTiles);
+                    winograd_workspace(static_cast<std::size_t>(layer.winograd), static_cast<std::size_t>(layer.inputs),
+                                       channels, kCropTiles);
                 if (wanted > transforms) transforms = wanted;
             }
         }
         hidden = at;
-        workspace = hidden + static_cast<std::size_t>((kCropBlock + 3) * stage.hidden);
+        workspace = hidden + (kCropBlock + 3) * static_cast<std::size_t>(stage.hidden);
         floats = workspace + transforms;
     }
 };

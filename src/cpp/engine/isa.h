@@ -17,8 +17,8 @@ struct Isa {
 // The instruction sets that run here, best first; never empty.
 std::vector<Isa> available_isas();
 
-// The instruction set of that name; the best one for an empty name. Throws std::invalid_argument, which lists the names,
-// for any other.
+// The instruction set of that name; the best one for an empty name. Throws std::invalid_argument, which lists the
+// names, for any other.
 Isa select_isa(const std::string& name);
 
 }  // namespace mtcnn_fast::engine

@@ -1,5 +1,5 @@
-// What the kernels of one instruction set offer to the cascade: plain structs and function pointers, the same for all
-// of them. Each kernels_<isa>.cpp defines one such table and exports nothing else.
+// The interface of an instruction set's kernels: plain structs and function pointers, the same for all sets. Each
+// kernels_<isa>.cpp defines one such table and exports nothing else.
 #pragma once
 
 #include <cstddef>

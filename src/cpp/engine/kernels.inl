@@ -33,6 +33,7 @@ void resample_to_planes(const Resampling& job, std::int64_t row_begin, std::int6
 }
 
 template <const CropStage& kStage>
+// NOLINTNEXTLINE(readability-non-const-parameter): clang-tidy does not see what an instance does with it
 void crop_net(const CropNetWeights& net, Algorithm algorithm, const float* crops, int count, float* scratch,
               float* out) {
     CropNet<kStage>(net, algorithm, scratch).run(crops, count, out);

@@ -14,7 +14,7 @@ namespace mtcnn_fast::engine {
 
 // A float32 tensor as the weights files have it.
 struct Tensor {
-    const float* data;
+    const float* data = nullptr;
     std::vector<std::size_t> shape;
 };
 using TensorMap = std::map<std::string, Tensor>;

@@ -21,7 +21,7 @@ class ScaledRow {
     MF_INLINE ScaledRow(float* data, int first) : data_(data), first_(first) {}
 
     MF_INLINE void put(int x, F32x4 pixel) const {
-        float* const at = data_ + (x & 1) * kPlane + (x - first_) / 2;
+        float* const at = data_ + (x & 1) * kPlane + ((x - first_) >> 1);
         for (int c = 0; c < 3; ++c) at[2 * c * kPlane] = pixel[c];
     }
 
@@ -29,7 +29,7 @@ class ScaledRow {
     MF_INLINE void put_block(int x, const Block& block) const {
         MF_UNROLL(2)
         for (int odd = 0; odd < 2; ++odd) {
-            float* const at = data_ + odd * kPlane + (x - first_) / 2;
+            float* const at = data_ + odd * kPlane + ((x - first_) >> 1);
             block.template store_planes<2>(odd, at, at + 2 * kPlane, at + 4 * kPlane);
         }
     }

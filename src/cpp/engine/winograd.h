@@ -57,10 +57,10 @@ struct Winograd<4> {
 
 // Floats of workspace for winograd_block<m, ci, co, tiles>: transformed inputs, one row of products, row-transformed
 // products.
-constexpr std::size_t winograd_workspace(int m, int ci, int co, int tiles) {
-    const int n = m + 2;
-    const int padded = (ci + kLanes - 1) / kLanes * kLanes;
-    return static_cast<std::size_t>(tiles * (n * n * padded + n * co + n * m * co));
+constexpr std::size_t winograd_workspace(std::size_t m, std::size_t ci, std::size_t co, std::size_t tiles) {
+    const std::size_t n = m + 2;
+    const std::size_t padded = (ci + kLanes - 1) / kLanes * kLanes;
+    return tiles * (n * n * padded + n * co + n * m * co);
 }
 
 // Convolves up to kMaxTiles tiles of m x m outputs.
