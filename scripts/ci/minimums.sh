@@ -19,7 +19,7 @@ wheels=build/ci/wheels/$oldest
 cat "$venv/constraints.txt"
 "${pip[@]}" install --quiet --constraint "$venv/constraints.txt" "$wheels"/*.whl hypothesis pytest pytest-xdist
 "${pip[@]}" check
-"$venv/bin/mtcnn-fast" --help
-"$venv/bin/mtcnn-fast" detect --help
+"$venv/bin/mtcnn-fast" --help > /dev/null
+"$venv/bin/mtcnn-fast" detect --help > /dev/null
 "$venv/bin/mtcnn-fast" info
 "$venv/bin/python" -m pytest -m "not (slow or long or contract or golden or property)" -n "$JOBS" --ignore=tests/cuda
