@@ -55,8 +55,8 @@ def test_attributes_of_other_detectors(detector: Detector, owner: str, names: di
 
 
 def test_slips_of_the_pen(detector: Detector) -> None:
-    with pytest.raises(AttributeError, match=r"'Detector' object has no attribute 'detct'; did you mean detect\?$"):
-        _ = detector.detct  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"'Detector' object has no attribute 'detec'; did you mean detect\?$"):
+        _ = detector.detec  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match=r"'Faces' object has no attribute 'landmark'; did you mean landmarks\?$"):
         _ = FOUND.landmark  # type: ignore[attr-defined]
 

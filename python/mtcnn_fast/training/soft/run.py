@@ -141,7 +141,8 @@ class SoftRun(Generic[Batch]):
                 f"{self.name}: the loss of minibatch {self.step} (counted from 0) is not a finite number"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        parts[0].backward()  # type: ignore[no-untyped-call]
+        loss: Any = parts[0]
+        loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), options.clip)
         self.optimizer.step()
         self.step += 1
