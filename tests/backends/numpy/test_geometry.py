@@ -158,7 +158,7 @@ def test_rcnn_offsets_lead_to_the_box_they_were_made_from(boxes, data, extra):
 @pytest.mark.parametrize("coding", ["corner", "rcnn"])
 def test_regression_of_nothing_is_nothing(coding):
     nothing = np.empty((0, 4), np.float32)
-    assert ops.regress(nothing, nothing, coding, extra=1).shape == (0, 4)
+    assert ops.regress(nothing, nothing, coding, inclusive=True).shape == (0, 4)
     assert ops.square(nothing).shape == (0, 4)
     assert ops.place_landmarks(nothing, np.empty((0, 10), np.float32)).shape == (0, 5, 2)
 

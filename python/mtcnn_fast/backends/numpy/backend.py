@@ -125,7 +125,7 @@ class NumpyBackend:
             boxes, scores, offsets = (np.concatenate(part) for part in zip(*parts, strict=True))
             record.candidates("pnet", boxes, scores)
             kept = _suppress(boxes, scores, self._config.nms_thresholds[1], record)
-            boxes = ops.square(ops.regress(boxes[kept], offsets[kept], self._coding, extra=0))
+            boxes = ops.square(ops.regress(boxes[kept], offsets[kept], self._coding, inclusive=False))
             return self._croppable(integral, boxes, scores[kept], "proposals", record)
 
     def _scan(self, integral: npt.NDArray[Any], scale: float, record: Recorder) -> tuple[Floats, Floats, Floats]:
@@ -151,7 +151,7 @@ class NumpyBackend:
             boxes, scores, offsets = boxes[accepted], scores[accepted], offsets[accepted]
             record.candidates("rnet", boxes, scores)
             kept = _suppress(boxes, scores, self._config.nms_thresholds[2], record)
-            boxes = ops.square(ops.regress(boxes[kept], offsets[kept], self._coding, extra=1))
+            boxes = ops.square(ops.regress(boxes[kept], offsets[kept], self._coding, inclusive=True))
             return self._croppable(integral, boxes, scores[kept], "refinement", record)[0]
 
     def _output(self, integral: npt.NDArray[Any], boxes: Floats, record: Recorder) -> tuple[Floats, Floats, Floats]:
@@ -163,7 +163,7 @@ class NumpyBackend:
             boxes, scores = boxes[accepted], scores[accepted]
             record.candidates("onet", boxes, scores)
             landmarks = ops.place_landmarks(boxes, points[accepted])
-            boxes = ops.regress(boxes, offsets[accepted], self._coding, extra=1)
+            boxes = ops.regress(boxes, offsets[accepted], self._coding, inclusive=True)
             kept = _suppress(boxes, scores, self._config.nms_thresholds[3], record, "iomin")
             finite = np.isfinite(boxes[kept]).all(axis=1) & np.isfinite(landmarks[kept]).all(axis=(1, 2))
             record.drop(boxes[kept], scores[kept], np.logical_not(finite), "degenerate")

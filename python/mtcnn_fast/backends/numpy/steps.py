@@ -115,7 +115,7 @@ def map_cells(rows: Indices, columns: Indices, scale: float) -> Floats:
 # --- Boxes ------------------------------------------------------------------------------------------------------------
 
 
-def regress(boxes: Floats, offsets: Floats, coding: BoxCoding, extra: int) -> Floats:
+def regress(boxes: Floats, offsets: Floats, coding: BoxCoding, inclusive: bool) -> Floats:
     """Move boxes ``(N, 4)`` by a network's regression ``(N, 4)`` (sections 2 to 4).
 
     Parameters
@@ -123,16 +123,16 @@ def regress(boxes: Floats, offsets: Floats, coding: BoxCoding, extra: int) -> Fl
     coding : {"corner", "rcnn"}
         ``corner``: offsets of ``x1, y1, x2, y2`` in units of the box. ``rcnn``: offset of the centre in units of the
         box, and logarithm of the ratio of sizes (Girshick et al. 2014, appendix C).
-    extra : int
-        1 where the box includes its last column and row, so that its width is ``x2 - x1 + 1``; else 0.
+    inclusive : bool
+        Whether the box includes its last column and row, so that its width is ``x2 - x1 + 1``.
     """
-    size = boxes[:, 2:] - boxes[:, :2] + np.float32(extra)
+    size = boxes[:, 2:] - boxes[:, :2] + np.float32(inclusive)
     if coding == "corner":
         return np.concatenate([boxes[:, :2] + offsets[:, :2] * size, boxes[:, 2:] + offsets[:, 2:] * size], axis=1)
     centre = boxes[:, :2] + size * _HALF + offsets[:, :2] * size
     # The exponential in float64, rounded once: float32 versions differ between libraries in the last bit.
     half = size * np.exp(offsets[:, 2:].astype(np.float64)).astype(np.float32) * _HALF
-    return np.concatenate([centre - half, centre + half - np.float32(extra)], axis=1)
+    return np.concatenate([centre - half, centre + half - np.float32(inclusive)], axis=1)
 
 
 def square(boxes: Floats) -> Floats:

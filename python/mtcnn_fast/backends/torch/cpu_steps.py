@@ -94,7 +94,7 @@ class CpuOps:
         boxes = taken.boxes.numpy()
         with np.errstate(all="ignore"):
             if regress:
-                boxes = numpy_steps.regress(boxes, taken.offsets.numpy(), self._coding, int(inclusive))
+                boxes = numpy_steps.regress(boxes, taken.offsets.numpy(), self._coding, inclusive)
             if square:
                 boxes = numpy_steps.square(boxes) if len(boxes) else boxes
         return dataclasses.replace(taken, boxes=_tensor(boxes), count=_count(len(boxes)))

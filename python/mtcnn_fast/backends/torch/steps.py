@@ -96,23 +96,80 @@ class DeviceOps(Protocol[BatchT]):
     """The steps of the cascade that are no network. Arguments and results are tensors on one device."""
 
     def upload(self, images: Sequence[Image], plan: Plan) -> BatchT:
-        """Bring a batch of images to the device."""
+        """Bring a batch of images to the device.
+
+        Parameters
+        ----------
+        images : sequence of (H, W, 3) uint8 ndarray
+            RGB, contiguous, in host memory.
+        plan : Plan
+            What the pyramid needs, made from the images' sizes.
+        """
 
     def pyramid(self, batch: BatchT) -> list[Tensor]:
-        """Return each group of the plan as normalised ``(slots, 3, height, width)``."""
+        """Return the levels of the pyramid, normalised.
+
+        Parameters
+        ----------
+        batch : Batch
+
+        Returns
+        -------
+        list of (slots, 3, height, width) float32 Tensor
+            One for each group of the plan.
+        """
 
     def scan(self, batch: BatchT) -> list[tuple[Tensor, Tensor]]:
-        """Run P-Net on all levels of a batch; only for `Cascade` with ``fused``."""
+        """Run P-Net on all levels of a batch; only for `Cascade` with ``fused``.
+
+        Parameters
+        ----------
+        batch : Batch
+
+        Returns
+        -------
+        list of ((slots, rows, columns) float32 Tensor, (slots, 4, rows, columns) float32 Tensor)
+            Scores and offsets of each group of the plan.
+        """
 
     def propose(
         self, batch: BatchT, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, capacity: int
     ) -> Candidates:
-        """Turn the cells of P-Net's maps that reach a threshold into candidates."""
+        """Turn the cells of P-Net's maps that reach a threshold into candidates.
+
+        Parameters
+        ----------
+        batch : Batch
+        maps : sequence of ((slots, rows, columns) float32 Tensor, (slots, 4, rows, columns) float32 Tensor)
+            Scores and offsets of each group of the plan.
+        threshold : float
+            Least score, which counts.
+        capacity : int
+            Length of the list that is returned.
+        """
 
     def suppress(
         self, candidates: Candidates, segments: Tensor, segment_count: int, threshold: float, mode: Overlap
     ) -> tuple[Tensor, Tensor]:
-        """Return the indices of the candidates that survive, in order, and their number."""
+        """Suppress candidates that overlap a better one of their segment.
+
+        Parameters
+        ----------
+        candidates : Candidates
+        segments : (capacity,) int32 Tensor
+            Segment of each candidate, from 0 to `segment_count` - 1.
+        segment_count : int
+        threshold : float
+            Overlap above which a candidate is suppressed.
+        mode : {"iou", "iomin"}
+
+        Returns
+        -------
+        kept : (capacity,) int64 Tensor
+            Indices of those that survive, by segment, then descending score.
+        count : (1,) int32 Tensor
+            How many there are.
+        """
 
     def gather(
         self,
@@ -147,7 +204,21 @@ class DeviceOps(Protocol[BatchT]):
         """  # fmt: skip
 
     def crop(self, batch: BatchT, candidates: Candidates, size: int) -> tuple[Tensor, Tensor]:
-        """Return crops ``(n, 3, size, size)`` and which of them are valid."""
+        """Cut the candidates out of their images (section 3 of docs/semantics.md).
+
+        Parameters
+        ----------
+        batch : Batch
+        candidates : Candidates
+        size : int
+            Side of the crops in pixels.
+
+        Returns
+        -------
+        crops : (n, 3, size, size) Tensor
+            Normalised.
+        valid : (n,) bool Tensor
+        """
 
     def filter(
         self,
@@ -158,7 +229,29 @@ class DeviceOps(Protocol[BatchT]):
         threshold: float,
         capacity: int,
     ) -> Candidates:
-        """Keep the valid candidates above a threshold."""
+        """Keep the valid candidates above a threshold.
+
+        Parameters
+        ----------
+        batch : Batch
+        candidates : Candidates
+        points : (n, 10) float32 Tensor or None
+            O-Net's landmarks in units of the box: five x, then five y.
+        valid : (n,) bool Tensor
+        threshold : float
+            Least score, which does not count.
+        capacity : int
+            Length of the list that is returned.
+        """
 
     def pack(self, batch: BatchT, candidates: Candidates, capacities: Capacities) -> FacesTensor:
-        """Sort the faces of each image into padded tables."""
+        """Sort the faces of each image into padded tables.
+
+        Parameters
+        ----------
+        batch : Batch
+        candidates : Candidates
+            With landmarks.
+        capacities : Capacities
+            Of the lists; `faces` is the number of rows an image has in the tables.
+        """

@@ -55,7 +55,7 @@ def finish(boxes: Floats, judge: Outputs, regressor: Outputs, coding: BoxCoding)
     if regressor.boxes is None:
         raise ValueError("the network that regresses boxes must have a head for them")
     scores = torch.softmax(judge.logits, dim=1)[:, 1].numpy()
-    moved = regress(boxes, regressor.boxes.numpy(), coding, extra=1)
+    moved = regress(boxes, regressor.boxes.numpy(), coding, inclusive=True)
     kept = nms(moved, scores, _NMS_THRESHOLD, "iomin")
     kept = kept[np.isfinite(moved[kept]).all(axis=1)]
     return Detections(moved[kept].astype(np.float64), scores[kept].astype(np.float64))
