@@ -42,8 +42,8 @@ def _is_type_of_dict(node: ast.ClassDef) -> bool:
 def compares(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare that a test compares native names, such as ``_cpu.Engine.detect``, with what does not use them.
 
-    The test fails if it does not call one of them; uses of constants and properties cannot be seen. Names of ``_cuda`` are
-    watched in the module of the test's `device`.
+    The test fails if it does not call one of them; uses of constants and properties cannot be seen. Names of ``_cuda``
+    are watched in the module of the test's `device`.
     """
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
