@@ -241,7 +241,6 @@ __device__ __forceinline__ uint32_t suppress(const List& list, const uint64_t* k
             kept_indices[place] = group.indices[i];
         }
         kept_count += __popcll(kept);
-        __syncthreads();
     }
     return kept_count;
 }

@@ -134,7 +134,7 @@ def test_lengths_must_agree(device, arrays):
 def test_kernel_errors_name_kernel_and_shapes(device):
     """What the runtime refuses, rather than the checks before it."""
     device.library.emulation_refuse_blocks(100)
-    message = r"nms_suppress \(3 boxes, 200 segments; grid 200x1, block 512\): cudaErrorInvalidConfiguration"
+    message = r"nms_suppress \(3 boxes, 200 segments; grid 200x1, block 512, shared memory 0\): cudaErrorInvalidConf"
     try:
         with pytest.raises(BackendError, match=message):
             nms(device, BOXES, SCORES, None, 0.5, segment_count=200)

@@ -60,10 +60,13 @@ inline constexpr int warpSize = 32;
 #define __shfl_xor_sync(mask, value, lanes) \
     ::mf_emulation::shuffle(MF_SITE, mask, value, ::mf_emulation::Shuffle::kXor, lanes)
 
-// --- Atomics: one fiber runs at a time, so a plain update is atomic; the race detector is told what it is.
+// --- Atomics: one fiber runs at a time, so a plain update is atomic. Where a kernel's other accesses are recorded, it
+// is recorded as what it is.
 template <typename T, typename Update>
 __attribute__((no_sanitize("thread"))) T mf_atomic(T* address, const Update& update) {
+#if defined(__SANITIZE_THREAD__)
     ::mf_emulation::record_atomic(address, sizeof(T));
+#endif
     const T old = *address;
     *address = update(old);
     return old;
