@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="training needs torch")
+
 from mtcnn_fast import Detector
 from mtcnn_fast.cli.train import told_of
 from mtcnn_fast.errors import DataError

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from mtcnn_fast.errors import ConfigError
-from mtcnn_fast.training.samples.geometry import box_targets, landmark_targets
-from mtcnn_fast.training.soft.augmentation import UNCHANGED, window_batch
-from mtcnn_fast.training.soft.warp_options import WarpOptions
-from mtcnn_fast.training.soft.window_set import Windows
+torch = pytest.importorskip("torch", reason="training needs torch")
+
+from mtcnn_fast.errors import ConfigError  # noqa: E402
+from mtcnn_fast.training.samples.geometry import box_targets, landmark_targets  # noqa: E402
+from mtcnn_fast.training.soft.augmentation import UNCHANGED, window_batch  # noqa: E402
+from mtcnn_fast.training.soft.warp_options import WarpOptions  # noqa: E402
+from mtcnn_fast.training.soft.window_set import Windows  # noqa: E402
 
 SIZE = 48
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="training needs torch")
+
 from mtcnn_fast import Detector
 from mtcnn_fast.datasets import FaceRecord
 from mtcnn_fast.datasets.drawn import draw_faces

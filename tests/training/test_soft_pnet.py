@@ -7,20 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from mtcnn_fast.config import CELL
-from mtcnn_fast.datasets import FaceRecord
-from mtcnn_fast.datasets.drawn import draw_faces
-from mtcnn_fast.errors import ConfigError, DataError
-from mtcnn_fast.images import load_image
-from mtcnn_fast.nets.modules import PNet
-from mtcnn_fast.ops import resize_pyramid
-from mtcnn_fast.training.soft.cells import STRIDE, label_cells
-from mtcnn_fast.training.soft.forward import initialise
-from mtcnn_fast.training.soft.options import PNetOptions, TileOptions
-from mtcnn_fast.training.soft.pnet import tile_batch, train_pnet
-from mtcnn_fast.training.soft.tiles import Tiles, cut_tiles, open_tiles
+torch = pytest.importorskip("torch", reason="training needs torch")
+
+from mtcnn_fast.config import CELL  # noqa: E402
+from mtcnn_fast.datasets import FaceRecord  # noqa: E402
+from mtcnn_fast.datasets.drawn import draw_faces  # noqa: E402
+from mtcnn_fast.errors import ConfigError, DataError  # noqa: E402
+from mtcnn_fast.images import load_image  # noqa: E402
+from mtcnn_fast.nets.modules import PNet  # noqa: E402
+from mtcnn_fast.ops import resize_pyramid  # noqa: E402
+from mtcnn_fast.training.soft.cells import STRIDE, label_cells  # noqa: E402
+from mtcnn_fast.training.soft.forward import initialise  # noqa: E402
+from mtcnn_fast.training.soft.options import PNetOptions, TileOptions  # noqa: E402
+from mtcnn_fast.training.soft.pnet import tile_batch, train_pnet  # noqa: E402
+from mtcnn_fast.training.soft.tiles import Tiles, cut_tiles, open_tiles  # noqa: E402
 
 SIDE = 48
 

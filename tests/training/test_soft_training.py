@@ -8,20 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from mtcnn_fast.errors import ConfigError, TrainingError
-from mtcnn_fast.nets.modules import ONet, PNet, RNet
-from mtcnn_fast.training.losses import Outputs
-from mtcnn_fast.training.soft import loop
-from mtcnn_fast.training.soft.augmentation import WindowBatch
-from mtcnn_fast.training.soft.forward import features, heads, initialise
-from mtcnn_fast.training.soft.loop import REFRESH, train_windows
-from mtcnn_fast.training.soft.metrics import average_precision, evaluate_windows
-from mtcnn_fast.training.soft.objective import Losses, decoded, losses, paired_iou, soft_labels
-from mtcnn_fast.training.soft.options import BalanceOptions, ObjectiveOptions, SoftOptions
-from mtcnn_fast.training.soft.run import learning_rate
-from mtcnn_fast.training.soft.window_set import Windows, WindowSet
+torch = pytest.importorskip("torch", reason="training needs torch")
+
+from mtcnn_fast.errors import ConfigError, TrainingError  # noqa: E402
+from mtcnn_fast.nets.modules import ONet, PNet, RNet  # noqa: E402
+from mtcnn_fast.training.losses import Outputs  # noqa: E402
+from mtcnn_fast.training.soft import loop  # noqa: E402
+from mtcnn_fast.training.soft.augmentation import WindowBatch  # noqa: E402
+from mtcnn_fast.training.soft.forward import features, heads, initialise  # noqa: E402
+from mtcnn_fast.training.soft.loop import REFRESH, train_windows  # noqa: E402
+from mtcnn_fast.training.soft.metrics import average_precision, evaluate_windows  # noqa: E402
+from mtcnn_fast.training.soft.objective import Losses, decoded, losses, paired_iou, soft_labels  # noqa: E402
+from mtcnn_fast.training.soft.options import BalanceOptions, ObjectiveOptions, SoftOptions  # noqa: E402
+from mtcnn_fast.training.soft.run import learning_rate  # noqa: E402
+from mtcnn_fast.training.soft.window_set import Windows, WindowSet  # noqa: E402
 
 SIZES = {PNet: 20, RNet: 24, ONet: 48}
 

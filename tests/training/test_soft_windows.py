@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="training needs torch")
+
 from mtcnn_fast.datasets import FaceRecord
 from mtcnn_fast.datasets.drawn import draw_faces
 from mtcnn_fast.errors import ConfigError, DataError
