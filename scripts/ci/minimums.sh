@@ -1,5 +1,5 @@
 # The oldest supported Python with exactly the oldest declared version of every runtime dependency: the tests, but
-# the slow ones, those that compare backends and those of the CUDA kernels: they have nothing to do with these libraries.
+# the slow ones, fuzzers, those that compare backends and those of the CUDA kernels.
 source scripts/ci/find_python.sh
 
 oldest=$(sed -n 's/^requires-python = ">=\(.*\)"/\1/p' pyproject.toml)
@@ -22,4 +22,4 @@ cat "$venv/constraints.txt"
 "$venv/bin/mtcnn-fast" --help > /dev/null
 "$venv/bin/mtcnn-fast" detect --help > /dev/null
 "$venv/bin/mtcnn-fast" info
-"$venv/bin/python" -m pytest -m "not (slow or long or contract or golden or property)" -n "$JOBS" --ignore=tests/cuda
+"$venv/bin/python" -m pytest -m "not (slow or long or contract or golden or property or fuzz)" -n "$JOBS" --ignore=tests/cuda
