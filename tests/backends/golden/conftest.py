@@ -22,9 +22,10 @@ _QUICK = ("zero", "min_face_40")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what takes minutes: the torch backend with golden files that hold no other border or size."""
+    """Mark what takes minutes: numpy and torch with golden files that hold no other border or size."""
     for item in items:
-        if item.get_closest_marker("golden") and item.get_closest_marker("torch"):
-            name = item.callspec.params.get("name")  # type: ignore[attr-defined]
-            if name in BORDERS and name not in _QUICK:
+        if item.get_closest_marker("golden"):
+            drawn = item.callspec.params if hasattr(item, "callspec") else {}
+            slow = item.get_closest_marker("torch") or drawn.get("backend_name") == "numpy"
+            if slow and drawn.get("name") in set(BORDERS) - set(_QUICK):
                 item.add_marker(pytest.mark.long)
