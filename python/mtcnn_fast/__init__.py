@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mtcnn_fast.detector import Detector
     from mtcnn_fast.faces import Face, Faces
     from mtcnn_fast.faces.albums import load_faces, save_faces
+    from mtcnn_fast.listing import list_images
 
 __all__ = [
     "BackendError",
@@ -60,6 +61,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "available_backends",
+    "list_images",
     "load_faces",
     "ops",
     "save_faces",
@@ -71,6 +73,7 @@ _HOME = {
     "Face": "mtcnn_fast.faces",
     "Faces": "mtcnn_fast.faces",
     "available_backends": "mtcnn_fast.backends",
+    "list_images": "mtcnn_fast.listing",
     "load_faces": "mtcnn_fast.faces.albums",
     "save_faces": "mtcnn_fast.faces.albums",
 }

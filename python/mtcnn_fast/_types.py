@@ -17,6 +17,9 @@ AnyArray = npt.NDArray[Any]
 Image = npt.NDArray[np.uint8]
 """An image as `mtcnn_fast.images.load_image` returns it: ``(H, W, 3)`` uint8, RGB, C-contiguous."""
 
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
 Color = Literal["rgb", "bgr"]
 Layout = Literal["hwc", "chw"]
 ValueRange = tuple[float, float]

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mtcnn_fast._types import Color, Image, Layout, ValueRange
+from mtcnn_fast._types import Color, Image, Layout, Size, ValueRange
 from mtcnn_fast.checks.arrays import Array
 from mtcnn_fast.errors import BackendUnavailableError, ImageError
-from mtcnn_fast.images import load_image
+from mtcnn_fast.images.load import load_with_size
+from mtcnn_fast.images.sources import is_array
+from mtcnn_fast.views import Views, Window, cut_window
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,15 +33,22 @@ class CascadeParts:
     _config: DetectorConfig
     _shared: SharedBackend
 
-    def _load(self, image: Any, *, color: Color, value_range: ValueRange | None, layout: Layout) -> Image:
+    def _load(self, image: Any, **reading: Any) -> Image:
         """Load an image as `detect` does, and refuse one whose pixels float32 cannot count."""
-        pixels = load_image(
-            image, color=color, value_range=value_range, layout=layout, max_pixels=self._config.max_pixels
-        )
-        height, width = pixels.shape[:2]
-        if max(height, width) > MAX_SIDE:
-            raise ImageError(f"image must have at most {MAX_SIDE} pixels a side, got {width} x {height} pixels")
-        return pixels
+        return self._read(image, **reading)[0]
+
+    def _read(self, image: Any, *, least_side: int | None = None, **reading: Any) -> tuple[Image, Size]:
+        pixels, size = load_with_size(image, max_pixels=self._config.max_pixels, least_side=least_side, **reading)
+        if max(size) > MAX_SIDE:
+            raise ImageError(f"image must have at most {MAX_SIDE} pixels a side, got {size[0]} x {size[1]} pixels")
+        return pixels, size
+
+    def _window(self, image: Any, *, views: Views, keep_image: bool, **reading: Any) -> Window:
+        """Load what of an image is searched."""
+        least_side = None if views.roi is not None or keep_image else views.max_side
+        pixels, size = self._read(image, least_side=least_side, **reading)
+        kept = _own(pixels, image) if keep_image else None
+        return cut_window(pixels, size, views, kept)
 
     def detect_tensor(self, images: Any) -> FacesTensor:
         """Find the faces in images that are on the device, and leave the result there, without waiting for it.
@@ -78,12 +87,13 @@ class CascadeParts:
         color: Color = "rgb",
         value_range: ValueRange | None = None,
         layout: Layout = "hwc",
+        exif: bool | None = None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Return what the first network proposes: many boxes, most of them no faces.
 
         Parameters
         ----------
-        image, color, value_range, layout
+        image, color, value_range, layout, exif
             As for `mtcnn_fast.Detector.detect`.
 
         Returns
@@ -98,7 +108,7 @@ class CascadeParts:
             As for `mtcnn_fast.Detector.detect`.
         """
         with self._shared.lent() as backend:
-            pixels = self._load(image, color=color, value_range=value_range, layout=layout)
+            pixels = self._load(image, color=color, value_range=value_range, layout=layout, exif=exif)
             return backend.propose([pixels])[0]
 
     def refine(
@@ -109,12 +119,13 @@ class CascadeParts:
         color: Color = "rgb",
         value_range: ValueRange | None = None,
         layout: Layout = "hwc",
+        exif: bool | None = None,
     ) -> Faces:
         """Find the faces in given boxes by the second and the third network: in those of a tracker, say.
 
         Parameters
         ----------
-        image, color, value_range, layout
+        image, color, value_range, layout, exif
             As for `mtcnn_fast.Detector.detect`.
         boxes : (N, 4) array_like
             Corners in pixels, finite. The networks were trained on squares: other boxes are enlarged to one about
@@ -134,5 +145,13 @@ class CascadeParts:
         """
         corners = _BOXES("boxes", boxes)
         with self._shared.lent() as backend:
-            pixels = self._load(image, color=color, value_range=value_range, layout=layout)
+            pixels = self._load(image, color=color, value_range=value_range, layout=layout, exif=exif)
             return backend.refine([pixels], [corners])[0]
+
+
+def _own(pixels: Image, given: Any) -> Image:
+    """Return the pixels read-only, and copied where whoever gave them can change them."""
+    # Arrays and tensors may share their memory; files and PIL images never do.
+    own = pixels.copy() if is_array(given) else pixels
+    own.setflags(write=False)
+    return own

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
-from collections.abc import Iterator, Mapping, Sized
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from mtcnn_fast._types import Color, Image, Layout, ValueRange
-from mtcnn_fast.backends import batch_size as best_batch_size
+from mtcnn_fast._types import Color, Layout, ValueRange
+from mtcnn_fast.async_detection import AsyncDetection, Workers
 from mtcnn_fast.backends import create_backend, parse_device
 from mtcnn_fast.backends.shared import SharedBackend
-from mtcnn_fast.cascade_parts import CascadeParts
-from mtcnn_fast.checks import Choice, Count
+from mtcnn_fast.checks import Choice
 from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precision
-from mtcnn_fast.errors import ConfigError, ImageError, MisuseError, WeightsError
-from mtcnn_fast.images import split_batch
-from mtcnn_fast.images.batches import files_ahead, gather
-from mtcnn_fast.migration import DETECTOR, SETTINGS, hint, missing_attribute
+from mtcnn_fast.detection_options import SingleOptions
+from mtcnn_fast.errors import ConfigError, WeightsError
+from mtcnn_fast.migration import ARGUMENTS, DETECTOR, SETTINGS, missing_attribute, refuse_arguments
+from mtcnn_fast.views import Views, search
+from mtcnn_fast.views.settings import Tiles
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from typing_extensions import Unpack
 
     from mtcnn_fast.faces import Faces
     from mtcnn_fast.weights import Weights
 
 
-# Where no batch size is asked for, large images end a batch early: it holds at most 96 MB of pixels and one image more.
-_BATCH_PIXELS = 32_000_000
-
-
-class Detector(CascadeParts):
+class Detector(AsyncDetection):
     """Finds faces and their five landmarks.
 
     Parameters
@@ -88,7 +85,8 @@ precision
         **unknown: NoReturn,
     ) -> None:
         if unknown:
-            _refuse(unknown)
+            names = ["device", *(field.name for field in dataclasses.fields(DetectorConfig)), "weights"]
+            refuse_arguments("Detector has no setting", unknown, SETTINGS, names)
         config = DetectorConfig(
             min_face_size=min_face_size,
             max_face_size=max_face_size,
@@ -163,6 +161,7 @@ precision
         self._config = config
         self._device = device
         self._weights = weights
+        self._workers = Workers()
         self._shared = SharedBackend(lambda: create_backend(device, config, weights or _weights(None)))
 
     def detect(
@@ -172,10 +171,18 @@ precision
         color: Color = "rgb",
         value_range: ValueRange | None = None,
         layout: Layout = "hwc",
+        exif: bool | None = None,
         profile: bool = False,
         trace: bool = False,
+        keep_image: bool = False,
+        roi: tuple[float, float, float, float] | None = None,
+        max_side: int | None = None,
+        rotations: Sequence[int] = (0,),
+        tiles: Tiles | None = None,
+        tile_overlap: int | None = None,
+        **unknown: NoReturn,
     ) -> Faces:
-        """Find the faces in one image.
+        """Find the faces in one image; ``detector(image)`` is the same.
 
         Parameters
         ----------
@@ -183,162 +190,75 @@ precision
             A file, or pixels; see `mtcnn_fast.images.load_image` for all that is accepted.
         color, value_range, layout
             What the numbers of an array mean, see `mtcnn_fast.images.load_image`.
+        exif : bool, optional
+            Whether the EXIF orientation turns a PIL image upright; by default, unless the image was made from another
+            by one of PIL's methods. Files are always turned upright.
         profile : bool
             Attach the seconds spent in each stage as ``timings``.
         trace : bool
-            Attach the candidates of each stage as ``trace``.
+            Attach the candidates of each stage as ``trace``; only where the whole image is searched once, as it is.
+        keep_image : bool
+            Attach the upright image as ``image``, which notebooks then show; `Faces.draw` and the like need none. An
+            array is copied, so that later changes of it do not count.
+        roi : (x1, y1, x2, y2), optional
+            Search this part of the image only.
+        max_side : int, optional
+            Shrink the image, or its `roi`, before the search, if its longer side is above this. Sizes of faces
+            then count pixels of the shrunk image. A JPEG file is decoded at a half, a quarter or an eighth of its
+            size where that is enough (but with `roi` or `keep_image`), which is quicker and changes pixels slightly.
+        rotations : sequence of int
+            Of 0, 90, 180 and 270: by how many degrees clockwise faces may be turned, about, as `Face.roll` gives it.
+            Each is one more search. Landmarks of a turned face are in the order that they have when it is upright.
+        tiles : int or "auto", optional
+            Search images with a longer side above this in square tiles of this side (``"auto"``: 4096), and faces too
+            large for the tiles in smaller copies of the image.
+        tile_overlap : int, optional
+            Pixels that neighbouring tiles share, by default a quarter of their side.
 
         Returns
         -------
         Faces
-            Highest score first; empty where there is no face.
+            Highest score first; empty where there is no face. In pixels of the upright, whole image.
 
         Raises
         ------
         ImageError
-            If the image is not accepted; the message names what was given and what is accepted.
-        BackendError
-            If the detector is closed, or the backend fails.
-        """
-        with self._shared.lent() as backend:
-            pixels = self._load(image, color=color, value_range=value_range, layout=layout)
-            return backend.detect([pixels], profile=profile, trace=trace)[0]
-
-    def detect_batch(
-        self,
-        images: Any,
-        *,
-        batch_size: int | None = None,
-        progress: bool = False,
-        color: Color = "rgb",
-        value_range: ValueRange | None = None,
-        layout: Layout = "hwc",
-    ) -> list[Faces]:
-        """Find the faces in several images, which may differ in size and kind.
-
-        Parameters
-        ----------
-        images : iterable of images, or array
-            Anything that `detect` accepts, or one array ``(N, H, W, C)``, or ``(N, C, H, W)`` with ``layout="chw"``.
-        batch_size : int or None
-            How many images the backend gets at once; ``None`` chooses by their size. The result does not depend on it.
-        progress : bool
-            Show a bar with rate and time left on standard error, if that is a terminal.
-        color, value_range, layout
-            What the numbers of arrays mean, see `mtcnn_fast.images.load_image`.
-
-        Returns
-        -------
-        list of Faces
-            One for each image, in their order, each what `detect` returns for that image.
-
-        Raises
-        ------
-        ImageError
-            If an image is not accepted; the message begins with its place, such as ``images[3]``.
+            If the image is not accepted, or has no pixel in `roi`; the message names what was given and what is
+            accepted.
         ConfigError
-            If `batch_size` is not a whole number of at least 1.
+            If another argument is not accepted, see `mtcnn_fast.views.Views`.
+        MisuseError
+            If there is no argument of a name; the message says what takes its place.
         BackendError
             If the detector is closed, or the backend fails.
+
+        Notes
+        -----
+        With `roi` the faces are exactly those of the part cut out, moved; with one of `rotations` exactly those of the
+        turned image, turned back; with `max_side` exactly those of the shrunk image, times the factor. Tiles are not
+        exact: the scales of the pyramid fall on other pixels than in the whole image, so boxes differ by a few pixels
+        and faces near a threshold come or go; an image that fits into one tile is searched as without tiles. Of faces
+        from several searches that share more than half of the smaller one's box, the best is kept.
         """
-        found = self.detect_iter(images, batch_size=batch_size, color=color, value_range=value_range, layout=layout)
-        if not progress:
-            return list(found)
-        from mtcnn_fast.progress import track
+        if unknown:
+            refuse_arguments("detect has no argument", unknown, ARGUMENTS, SingleOptions.__annotations__)
+        views = Views.of(roi, max_side, rotations, tiles, tile_overlap)
+        views.check_with(self._config, trace=trace)
+        with self._shared.lent() as backend:
+            window = self._window(
+                image,
+                views=views,
+                keep_image=keep_image,
+                color=color,
+                value_range=value_range,
+                layout=layout,
+                exif=exif,
+            )
+            return search(backend, [window], views, self._config, profile=profile, trace=trace)[0]
 
-        return list(track(found, len(images) if isinstance(images, Sized) else None))
-
-    @overload
-    def detect_iter(
-        self,
-        images: Any,
-        *,
-        batch_size: int | None = ...,
-        on_error: Literal["raise"] = ...,
-        color: Color = ...,
-        value_range: ValueRange | None = ...,
-        layout: Layout = ...,
-    ) -> Iterator[Faces]: ...
-
-    @overload
-    def detect_iter(
-        self,
-        images: Any,
-        *,
-        batch_size: int | None = ...,
-        on_error: Literal["return"],
-        color: Color = ...,
-        value_range: ValueRange | None = ...,
-        layout: Layout = ...,
-    ) -> Iterator[Faces | ImageError]: ...
-
-    def detect_iter(
-        self,
-        images: Any,
-        *,
-        batch_size: int | None = None,
-        on_error: Literal["raise", "return"] = "raise",
-        color: Color = "rgb",
-        value_range: ValueRange | None = None,
-        layout: Layout = "hwc",
-    ) -> Iterator[Faces | ImageError]:
-        """Find the faces in a stream of images of any length.
-
-        `images` is read as results are taken, never more than one batch ahead, so a generator of a million images needs
-        the memory of a batch. Of a list of files a few more are decoded meanwhile, unless `num_threads`
-        is 1. For a live source, where each result is wanted at once, use ``batch_size=1``.
-
-        Parameters
-        ----------
-        images, batch_size, color, value_range, layout
-            As for `detect_batch`.
-        on_error : {"raise", "return"}
-            What an image that is not accepted does: end the iteration with its `ImageError`, after the results of the
-            images before it; or take its place among the results as an `ImageError`, so that the others go on.
-
-        Yields
-        ------
-        Faces, or ImageError where `on_error` is ``"return"``
-            One for each image, in their order.
-
-        Raises
-        ------
-        ImageError, ConfigError, BackendError
-            As `detect_batch` does; ConfigError also if `on_error` is not accepted.
-        """
-        # Checked here, not in the generator, so that a wrong argument shows where it was given.
-        if on_error not in ("raise", "return"):
-            raise ConfigError(f"on_error must be 'raise' or 'return', got {on_error!r}")
-        self._shared.check_open()
-        limit = best_batch_size(self.backend) if batch_size is None else Count()("batch_size", batch_size)
-        load = functools.partial(self._load, color=color, value_range=value_range, layout=layout)
-        batches = gather(
-            split_batch(images, layout),
-            load,
-            batch_size=limit,
-            batch_pixels=_BATCH_PIXELS if batch_size is None else None,
-            stop_at_error=on_error == "raise",
-            ahead=files_ahead(images, self._config.num_threads),
-        )
-        return self._stream(batches, on_error)
-
-    def _stream(
-        self, batches: Iterator[list[Image | ImageError]], on_error: Literal["raise", "return"]
-    ) -> Iterator[Faces | ImageError]:
-        for batch in batches:
-            readable = [item for item in batch if not isinstance(item, ImageError)]
-            with self._shared.lent() as backend:
-                found = iter(backend.detect(readable) if readable else ())
-            for item in batch:
-                if not isinstance(item, ImageError):
-                    yield next(found)
-                elif on_error == "return":
-                    yield item
-                else:
-                    raise item
-            # Let go of the images before the next batch is read.
-            batch.clear()
-            readable.clear()
+    def __call__(self, image: Any, **options: Unpack[SingleOptions]) -> Faces:
+        """Find the faces in one image; this is `detect`."""
+        return self.detect(image, **options)
 
     def warmup(self) -> None:
         """Allocate and compile now what the first detection would have to.
@@ -357,6 +277,7 @@ precision
         Detections that other threads have under way are finished first, without this call waiting for them.
         """
         self._shared.close()
+        self._workers.close()
 
     def __enter__(self) -> Detector:
         self._shared.check_open()
@@ -381,10 +302,6 @@ precision
         def __getattr__(self, name: str) -> NoReturn:
             missing_attribute(self, name, DETECTOR)
 
-        def __call__(self, *arguments: object, **settings: object) -> NoReturn:
-            """Raise MisuseError: a detector detects by its methods."""
-            raise MisuseError("a Detector is not called; use detector.detect(image), or detect_batch for several")
-
     def __repr__(self) -> str:
         parts = [repr(self._device)]
         for field in dataclasses.fields(DetectorConfig):
@@ -395,14 +312,6 @@ precision
             parts.append(f"weights={self._weights.source!r}")
         state = "closed" if self._shared.closed else f"on {self._shared.name or 'no backend yet'}"
         return f"<Detector({', '.join(parts)}), {state}>"
-
-
-def _refuse(unknown: Mapping[str, object]) -> NoReturn:
-    """Raise MisuseError for settings that do not exist."""
-    name = next(iter(unknown))
-    names = ["device", *(field.name for field in dataclasses.fields(DetectorConfig)), "weights"]
-    ending = hint(name, SETTINGS, names) or f"; its settings are {', '.join(names)}"
-    raise MisuseError(f"Detector has no setting {name!r}{ending}")
 
 
 def _weights(given: object) -> Weights:

@@ -6,8 +6,9 @@ this package would catch.
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import Any
+from typing import Any, TypeVar
 
 _OS_ATTRIBUTES = ("errno", "strerror", "filename")
 
@@ -26,46 +27,6 @@ class MisuseError(MtcnnFastError, TypeError):
 
 class ImageError(MtcnnFastError, ValueError):
     """An image cannot be used; the message names what was given and what is accepted."""
-
-
-class _SystemImageError(ImageError, OSError):
-    """An `ImageError` that keeps what the system's error says: `errno`, `strerror` and `filename`."""
-
-    def __init__(self, message: str, cause: OSError | None = None) -> None:
-        super().__init__(message)
-        if cause is not None:
-            self.errno, self.strerror, self.filename = cause.errno, cause.strerror, cause.filename
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-    def __reduce__(self) -> tuple[type[_SystemImageError], tuple[Any, ...], dict[str, Any]]:
-        return type(self), self.args[:1], {**self.__dict__, **{name: getattr(self, name) for name in _OS_ATTRIBUTES}}
-
-
-class ImageNotFoundError(_SystemImageError, FileNotFoundError):
-    """An image file does not exist."""
-
-
-class ImagePermissionError(_SystemImageError, PermissionError):
-    """An image file may not be read."""
-
-
-class ImageIsADirectoryError(_SystemImageError, IsADirectoryError):
-    """The path of an image is that of a directory."""
-
-
-class ImageNotADirectoryError(_SystemImageError, NotADirectoryError):
-    """The path of an image leads through something that is no directory."""
-
-
-def image_file_error(message: str, cause: BaseException) -> ImageError:
-    """Make the `ImageError` that is also of the class of the system's error, where there is one."""
-    if isinstance(cause, OSError):
-        for kind in (ImageNotFoundError, ImagePermissionError, ImageIsADirectoryError, ImageNotADirectoryError):
-            if isinstance(cause, kind.__bases__[1]):
-                return kind(message, cause)
-    return ImageError(message)
 
 
 class WeightsError(MtcnnFastError, ValueError):
@@ -113,5 +74,101 @@ class DataError(MtcnnFastError, ValueError):
         place = "" if file is None else f"{self.file}: " if line is None else f"{self.file}:{line}: "
         super().__init__(f"{place}{message}")
 
-    def __reduce__(self) -> tuple[type[DataError], tuple[str, str | None, int | None]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return DataError, (self.message, self.file, self.line)
+
+
+class _SystemError:
+    """What errors have that are also one of the system's: `errno`, `strerror` and `filename`, None where unknown."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # type: ignore[attr-defined]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        own = [getattr(self, name) for name in ("message", "file", "line") if hasattr(self, name)]
+        arguments = tuple(own or self.args[:1])  # type: ignore[attr-defined]
+        state = {**self.__dict__, **{name: getattr(self, name) for name in _OS_ATTRIBUTES}}
+        return type(self), arguments, state
+
+
+class ImageNotFoundError(_SystemError, ImageError, FileNotFoundError):
+    """An image file does not exist."""
+
+
+class ImagePermissionError(_SystemError, ImageError, PermissionError):
+    """An image file may not be read."""
+
+
+class ImageIsADirectoryError(_SystemError, ImageError, IsADirectoryError):
+    """The path of an image is that of a directory."""
+
+
+class ImageNotADirectoryError(_SystemError, ImageError, NotADirectoryError):
+    """The path of an image leads through something that is no directory."""
+
+
+class WeightsNotFoundError(_SystemError, WeightsError, FileNotFoundError):
+    """A weights file does not exist."""
+
+
+class WeightsPermissionError(_SystemError, WeightsError, PermissionError):
+    """A weights file may not be read."""
+
+
+class DataNotFoundError(_SystemError, DataError, FileNotFoundError):
+    """A file of annotations, detections or results does not exist."""
+
+
+class DataPermissionError(_SystemError, DataError, PermissionError):
+    """A file of annotations, detections or results may not be read."""
+
+
+class ConfigNotFoundError(_SystemError, ConfigError, FileNotFoundError):
+    """A file of settings does not exist."""
+
+
+class ConfigPermissionError(_SystemError, ConfigError, PermissionError):
+    """A file of settings may not be read."""
+
+
+_FROM_SYSTEM: tuple[type[Any], ...] = (
+    ImageNotFoundError,
+    ImagePermissionError,
+    ImageIsADirectoryError,
+    ImageNotADirectoryError,
+    WeightsNotFoundError,
+    WeightsPermissionError,
+    DataNotFoundError,
+    DataPermissionError,
+    ConfigNotFoundError,
+    ConfigPermissionError,
+)
+
+ErrorT = TypeVar("ErrorT", bound=MtcnnFastError)
+
+
+def file_error(kind: type[ErrorT], cause: BaseException, *arguments: Any) -> ErrorT:
+    """Make an error of a file, which is also of the class of the system's error where there is one for both.
+
+    Parameters
+    ----------
+    kind : type
+        `ImageError`, `WeightsError`, `DataError` or `ConfigError`.
+    cause : exception
+        What went wrong; the result keeps an OSError's `errno`, `strerror` and `filename`.
+    *arguments
+        Those of `kind`.
+    """
+    if isinstance(cause, OSError):
+        for both in _FROM_SYSTEM:
+            if issubclass(both, kind) and isinstance(cause, both.__bases__[2]):
+                made: ErrorT = both(*arguments)
+                for name in _OS_ATTRIBUTES:
+                    setattr(made, name, getattr(cause, name))
+                return made
+    return kind(*arguments)
+
+
+def missing_file(path: str | os.PathLike[str]) -> FileNotFoundError:
+    """Make the system's error of a file that is not there, for `file_error`."""
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))

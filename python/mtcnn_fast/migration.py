@@ -6,10 +6,16 @@ import difflib
 from collections.abc import Iterable
 from typing import NoReturn
 
+from mtcnn_fast.errors import MisuseError
+
 _CROPS = "crops are cut from a result: faces.crops(image, size=160, margin=0)"
 _ALL = "detect returns all faces; max_faces=1 keeps the best one, faces.largest() is the largest"
 _DEVICE = 'the device is a string, such as device="cuda:0"'
 _THRESHOLDS = "use thresholds, one for each of the three networks"
+_NMS = "use nms_thresholds, one for each of the four suppressions"
+_SIZES = "images keep their size; detect(image, max_side=640) shrinks larger ones"
+_ONE_CALL = "it is an argument of detect, detect_batch and detect_iter"
+_EMBEDDING = "there is none here: give faces.align(image) to a recognition model of yours"
 _BOXES = "faces.boxes has x1, y1, x2, y2 in pixels; faces.xywh has x, y, width, height"
 
 #: Settings of other packages' constructors.
@@ -24,19 +30,84 @@ SETTINGS = {
     "steps_threshold": _THRESHOLDS,
     "threshold": _THRESHOLDS,
     "confidence_threshold": _THRESHOLDS,
+    "conf": _THRESHOLDS,
+    "conf_thres": _THRESHOLDS,
+    "conf_threshold": _THRESHOLDS,
+    "score_threshold": _THRESHOLDS,
+    "min_confidence": _THRESHOLDS,
+    "min_detection_confidence": _THRESHOLDS,
     "det_thresh": _THRESHOLDS,
+    "threshold_pnet": _THRESHOLDS,
+    "threshold_rnet": _THRESHOLDS,
+    "threshold_onet": _THRESHOLDS,
+    "nms": _NMS,
+    "nms_threshold": _NMS,
+    "nms_thresh": _NMS,
+    "nms_pnet1": _NMS,
+    "nms_pnet2": _NMS,
+    "nms_rnet": _NMS,
+    "nms_onet": _NMS,
+    "iou": _NMS,
+    "top_k": "use max_faces",
+    "max_num": "use max_faces",
+    "scaleFactor": "use factor: ours is below 1, 0.709 for their 1.41",
+    "minNeighbors": _THRESHOLDS,
+    "det_size": _SIZES,
+    "imgsz": _SIZES,
+    "input_size": _SIZES,
+    "target_size": _SIZES,
     "minsize": "use min_face_size",
     "min_size": "use min_face_size",
-    "max_size": "use max_face_size",
+    "minSize": "use min_face_size",
+    "max_size": "use max_face_size for faces; detect(image, max_side=640) shrinks larger images",
+    "maxSize": "use max_face_size",
     "weights_file": "use weights",
     "model_path": "use weights",
+    "model": "use weights",
+    "pretrained": "use weights for networks of your own",
     "gpu": _DEVICE,
     "gpu_id": _DEVICE,
     "ctx_id": _DEVICE,
     "cuda": _DEVICE,
+    "use_gpu": _DEVICE,
+    "providers": _DEVICE,
+    "half": 'use precision, such as precision="float16"',
+    "fp16": 'use precision, such as precision="float16"',
+    "workers": "use num_threads",
+    "n_jobs": "use num_threads",
     "stages": "use propose and refine to run parts of the cascade",
     "batch_size": "it is an argument of detect_batch and detect_iter",
-    "color": "it is an argument of detect",
+    "color": _ONE_CALL,
+    "value_range": _ONE_CALL,
+    "layout": _ONE_CALL,
+    "exif": _ONE_CALL,
+    "roi": _ONE_CALL,
+    "max_side": _ONE_CALL,
+    "rotations": _ONE_CALL,
+    "tiles": _ONE_CALL,
+    "tile_overlap": _ONE_CALL,
+    "keep_image": _ONE_CALL,
+    "profile": _ONE_CALL,
+    "trace": "it is an argument of detect",
+}
+
+#: Arguments of other packages' methods that detect.
+ARGUMENTS = {
+    **{name: advice for name, advice in SETTINGS.items() if not advice.startswith("it is an argument")},
+    "batch_size": "it is an argument of detect_batch and detect_iter",
+    "progress": "it is an argument of detect_batch",
+    "on_error": "it is an argument of detect_batch and detect_iter",
+    "trace": "it is an argument of detect",
+    "landmarks": "landmarks are always found: faces.landmarks, beside faces.boxes and faces.scores",
+    "return_prob": "faces.scores has the probabilities",
+    "save_path": "Image.fromarray(faces.crops(image)[0]).save(path) writes a face",
+    "box_format": _BOXES,
+    "fit_to_image": "faces.clip() cuts boxes to the image",
+    "output_type": "faces.to_dict() and faces.to_json() make other forms",
+    "bgr": 'use color="bgr"',
+    "device": "it is a setting of Detector",
+    "thresholds": "settings belong to the detector: Detector(thresholds=...)",
+    "min_face_size": "settings belong to the detector: Detector(min_face_size=...)",
 }
 
 #: Attributes of a detector.
@@ -50,6 +121,12 @@ DETECTOR = {
     "detect_images": "use detect_batch",
     "batch_detect": "use detect_batch",
     "detectMultiScale": "use detect",
+    "process": "use detect",
+    "detect_landmarks": "use detect: faces.landmarks",
+    "prepare": "a detector is always ready to detect; warmup() does early what the first detection would",
+    "setInputSize": "images may have any size",
+    "select_boxes": _ALL,
+    "extract_face": _CROPS,
     "extract": _CROPS,
     "extract_faces": _CROPS,
     "align": "faces.align(image) aligns the faces of a result",
@@ -84,6 +161,10 @@ FACES = {
 
 #: Attributes of one face.
 FACE = {
+    "angle": "use roll: degrees",
+    "rotation": "use roll: degrees",
+    "embedding": _EMBEDDING,
+    "normed_embedding": _EMBEDDING,
     "bbox": "use box: x1, y1, x2, y2 in pixels",
     "boxes": "it is an attribute of all faces of an image; one face has box",
     "confidence": "use score",
@@ -120,6 +201,24 @@ def hint(name: str, elsewhere: dict[str, str], names: Iterable[str]) -> str:
         return f"; {elsewhere[name]}"
     near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.7)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def refuse_arguments(where: str, unknown: Iterable[str], elsewhere: dict[str, str], names: Iterable[str]) -> NoReturn:
+    """Raise MisuseError for the first of arguments that do not exist, and say what to use.
+
+    Parameters
+    ----------
+    where : str
+        What has no such argument, as the beginning of a sentence: ``"Detector has no setting"``, say.
+    unknown : iterable of str
+        The names that were given.
+    elsewhere, names
+        As for `hint`.
+    """
+    name = next(iter(unknown))
+    known = list(names)
+    ending = hint(name, elsewhere, known) or f"; there are {', '.join(known)}"
+    raise MisuseError(f"{where} {name!r}{ending}")
 
 
 def missing_attribute(owner: object, name: str, elsewhere: dict[str, str]) -> NoReturn:

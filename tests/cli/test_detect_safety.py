@@ -159,7 +159,7 @@ def test_a_pipe_in_a_folder_is_left_out_and_named(argument: str, photos: Path) -
 def test_heic_in_a_folder_is_left_out_and_named(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "mtcnn_fast.cli.inputs.importlib.util.find_spec", lambda name: None if name == "pillow_heif" else find(name)
+        "mtcnn_fast.listing.importlib.util.find_spec", lambda name: None if name == "pillow_heif" else find(name)
     )
     for name in ("x.heic", "y.HEIF"):
         (photos / name).write_bytes(b"\0\0\0\x18ftypheic")

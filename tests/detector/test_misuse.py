@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from mtcnn_fast import Detector, Face, Faces, ImageError, MisuseError, MtcnnFastError
-from mtcnn_fast.migration import DETECTOR, FACE, FACES, SETTINGS
+from mtcnn_fast.migration import ARGUMENTS, DETECTOR, FACE, FACES, SETTINGS
 from support.data import PHOTO
 
 FOUND = Faces(np.array([[1, 2, 30, 40]]), np.array([0.9]), np.full((1, 5, 2), 7.0), (100, 80))
@@ -33,10 +34,26 @@ def test_settings_of_other_detectors(name: str) -> None:
     assert isinstance(caught.value, MtcnnFastError)
 
 
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_arguments_of_other_detectors(detector: Detector, name: str) -> None:
+    own = inspect.signature(detector.detect_batch).parameters
+    for call in (detector, detector.detect, detector.detect_batch, detector.detect_iter):
+        method = "detect" if call in (detector, detector.detect) else call.__name__
+        if method == "detect" or name not in own:
+            with pytest.raises(MisuseError) as caught:
+                call([], **{name: 1} if name != "trace" else {"trase": 1})  # type: ignore[operator]
+            if name != "trace":
+                assert str(caught.value) == f"{method} has no argument {name!r}; {ARGUMENTS[name]}"
+    with pytest.raises(MisuseError, match=r"^detect has no argument 'rotation'; did you mean rotations\?$"):
+        detector.detect([], rotation=90)
+    with pytest.raises(MisuseError, match=r"^detect_batch has no argument 'x'; there are on_error, color, .*progress$"):
+        detector.detect_batch([], x=90)
+
+
 def test_other_settings_that_do_not_exist() -> None:
     with pytest.raises(MisuseError, match=r"no setting 'min_face'; did you mean min_face_size\?$"):
         Detector("numpy", min_face=3)
-    with pytest.raises(MisuseError, match=r"no setting 'colour_of_hair'; its settings are device, min_face_size, .*"):
+    with pytest.raises(MisuseError, match=r"no setting 'colour_of_hair'; there are device, min_face_size, .*"):
         Detector.from_preset("fast", "numpy", colour_of_hair=3)
 
 
@@ -61,11 +78,13 @@ def test_slips_of_the_pen(detector: Detector) -> None:
         _ = FOUND.landmark  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("advice", [*SETTINGS.values(), *DETECTOR.values(), *FACES.values(), *FACE.values()])
+@pytest.mark.parametrize(
+    "advice", [*SETTINGS.values(), *ARGUMENTS.values(), *DETECTOR.values(), *FACES.values(), *FACE.values()]
+)
 def test_advice_names_what_exists(advice: str) -> None:
     if advice.startswith("use "):
-        name = advice.split()[1].rstrip(",:")
-        places: list[Any] = [Detector, Faces, Face, *inspect.signature(Detector).parameters]
+        name = re.findall(r"\w+", advice)[1]
+        places: list[Any] = [Detector, Faces, Face, *inspect.signature(Detector).parameters, "color"]
         assert any(name == place or hasattr(place, name) for place in places), advice
     for owner, kind in (("faces.", Faces), ("detector.", Detector)):
         for part in advice.split(owner)[1:]:
@@ -73,9 +92,11 @@ def test_advice_names_what_exists(advice: str) -> None:
             assert hasattr(kind, name), advice
 
 
-def test_what_is_not_called_and_not_unpacked(detector: Detector) -> None:
-    with pytest.raises(MisuseError, match=r"^a Detector is not called; use detector.detect\(image\)"):
-        detector(PHOTO)  # type: ignore[operator]
+def test_what_is_called_and_not_unpacked(detector: Detector) -> None:
+    assert len(detector(PHOTO)) == len(detector.detect(PHOTO)) == 1
+    for item in ("box", 0):
+        with pytest.raises(MisuseError, match=rf"^a Face has attributes, not items, got \[{item!r}\]; use face\.box"):
+            FOUND[0][item]  # type: ignore[index]
     with pytest.raises(MisuseError, match=r"face\.box is x1, y1, x2, y2, face\.score a number, face\.landmarks"):
         _, _ = FOUND[0]  # type: ignore[misc]
 

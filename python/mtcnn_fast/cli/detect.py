@@ -14,11 +14,12 @@ import click
 
 from mtcnn_fast.cli.commands import Command, option
 from mtcnn_fast.cli.exit_codes import FAILED
-from mtcnn_fast.cli.inputs import STDIN, Inputs, Source
+from mtcnn_fast.cli.inputs import STDIN, Inputs
 from mtcnn_fast.cli.output import Csv, Emit, JsonLines, JsonList, Output, Table, cell_len, printable
 from mtcnn_fast.cli.pictures import Pictures, is_written_here
 from mtcnn_fast.cli.settings import bad_option, choice, detector_options, make_detector
 from mtcnn_fast.cli.streams import print_bytes, print_line
+from mtcnn_fast.listing import Source
 from mtcnn_fast.progress import Progress, is_shown, progress_bar
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from mtcnn_fast._types import Image
-from mtcnn_fast.cli.inputs import Source, read_source
+from mtcnn_fast.cli.inputs import read_source
 from mtcnn_fast.cli.output import Record, printable
 from mtcnn_fast.cli.pictures import Pictures
 from mtcnn_fast.cli.streams import print_error
 from mtcnn_fast.detector import Detector
 from mtcnn_fast.errors import ImageError
+from mtcnn_fast.listing import Source
 
 
 class Run:

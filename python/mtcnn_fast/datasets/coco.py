@@ -13,7 +13,7 @@ import numpy as np
 from mtcnn_fast.datasets.detections import widths_to_corners
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.datasets.textfiles import slashes
-from mtcnn_fast.errors import DataError
+from mtcnn_fast.errors import DataError, file_error
 
 #: Numbers of a face's ``keypoints``: x, y and visibility of five landmarks.
 _KEYPOINTS = 15
@@ -76,7 +76,7 @@ def _load(path: Path) -> Mapping[str, Any]:
         # From bytes, so that a byte-order mark is understood.
         content = json.loads(path.read_bytes())
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", path) from error
+        raise file_error(DataError, error, f"cannot be read ({error.strerror})", path) from error
     except json.JSONDecodeError as error:
         raise DataError(f"is no JSON ({error.msg})", path, error.lineno) from error
     except UnicodeDecodeError as error:

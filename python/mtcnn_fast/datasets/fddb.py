@@ -15,7 +15,7 @@ from mtcnn_fast.datasets.detections import Detections
 from mtcnn_fast.datasets.image_files import image_file
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.datasets.textfiles import TextFile, slashes
-from mtcnn_fast.errors import DataError
+from mtcnn_fast.errors import DataError, file_error, missing_file
 
 #: The longest side of every FDDB image.
 SIDE = 450
@@ -76,7 +76,7 @@ def read_fddb_images(folder: str | os.PathLike[str]) -> list[FddbImage]:
             rows = file.rows(file.count("the number of faces"), 5, _ROW, exact=False)
             images.append(FddbImage(name, int(match[1]), rows))
     if not images:
-        raise DataError("there is no FDDB-fold-NN-ellipseList.txt in it", folder)
+        raise file_error(DataError, missing_file(folder), "there is no FDDB-fold-NN-ellipseList.txt in it", folder)
     return images
 
 
@@ -162,7 +162,7 @@ def read_published_rocs(folder: str | os.PathLike[str]) -> dict[str, tuple[Roc, 
         name = path.name.removesuffix("DiscROC.txt")
         curves[name or "published"] = read_roc(path), read_roc(path.with_name(f"{name}ContROC.txt"))
     if not curves:
-        raise DataError("there is no NAMEDiscROC.txt in it", folder)
+        raise file_error(DataError, missing_file(folder), "there is no NAMEDiscROC.txt in it", folder)
     return curves
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mtcnn_fast._types import Doubles
-from mtcnn_fast.errors import DataError
+from mtcnn_fast.errors import DataError, file_error
 
 #: What DOS put at the end of text files; one published FDDB result has it.
 _END_OF_TEXT = "\x1a"
@@ -45,7 +45,7 @@ class TextFile:
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise DataError(f"cannot be read ({error.strerror})", path) from error
+            raise file_error(DataError, error, f"cannot be read ({error.strerror})", path) from error
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise DataError("is text in UTF-16; accepted: UTF-8", path)
         # Names of files may be of any bytes.

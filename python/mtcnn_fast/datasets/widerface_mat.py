@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mtcnn_fast._types import Doubles
-from mtcnn_fast.errors import DataError
+from mtcnn_fast.errors import DataError, file_error, missing_file
 from mtcnn_fast.optional import require
 
 #: Variables of the file with a value for each face, in the order of the text form's columns after the box.
@@ -66,11 +66,11 @@ def load_variables(path: Path, *variables: str) -> dict[str, Any]:
         If scipy is not installed.
     """
     if not path.is_file():
-        raise DataError("is missing", path)
+        raise file_error(DataError, missing_file(path), "is missing", path)
     try:
         content = load_matlab(path, "reading the .mat annotation")
     except (OSError, ValueError) as error:
-        raise DataError(f"is no MATLAB file that can be read ({error})", path) from error
+        raise file_error(DataError, error, f"is no MATLAB file that can be read ({error})", path) from error
     for variable in variables:
         if variable not in content:
             raise DataError(f"has no variable {variable}", path)

@@ -13,7 +13,7 @@ from typing import Any
 from mtcnn_fast.datasets.fddb import read_fddb_images
 from mtcnn_fast.datasets.landmark_lists import read_landmarks
 from mtcnn_fast.datasets.widerface import read_widerface_images
-from mtcnn_fast.errors import DataError, MissingExtraError
+from mtcnn_fast.errors import DataError, MissingExtraError, file_error, missing_file
 from mtcnn_fast.evaluation.fddb import score_fddb
 from mtcnn_fast.evaluation.landmarks import choose_face, score_landmarks
 from mtcnn_fast.evaluation.other_detectors import SYSTEMS
@@ -152,7 +152,9 @@ def _run(
 ) -> dict[str, Found]:
     present = [(key, path) for key, path in files.items() if path.is_file()][:: benchmark.every][: benchmark.limit]
     if not present:
-        raise DataError(f"none of {len(files)} annotated images is there, such as {next(iter(files.values()))}")
+        first = next(iter(files.values()))
+        message = f"none of {len(files)} annotated images is there, such as {first}"
+        raise file_error(DataError, missing_file(first), message)
     settings = {"system": system.name, "settings": system.settings}
     with progress_bar(len(present), label=system.name) as progress:
         found, speed = run_system(system, present, RunRecord(folder, settings), progress.advance)

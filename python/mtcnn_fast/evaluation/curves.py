@@ -10,7 +10,7 @@ import numpy as np
 
 from mtcnn_fast._types import Doubles
 from mtcnn_fast.datasets.widerface_mat import load_matlab
-from mtcnn_fast.errors import DataError
+from mtcnn_fast.errors import DataError, file_error, missing_file
 from mtcnn_fast.optional import require
 
 #: Where a MATLAB file says what kind it is: version 5 is read by scipy, 7.3 is HDF5.
@@ -96,7 +96,7 @@ def _matlab_variables(path: Path) -> tuple[Doubles, str]:
         with path.open("rb") as file:
             header = file.read(_MATLAB_HEADER)
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", path) from error
+        raise file_error(DataError, error, f"cannot be read ({error.strerror})", path) from error
     try:
         if header.startswith(b"MATLAB 7.3"):
             with require("h5py", "reading MATLAB 7.3 files").File(path, "r") as file:
@@ -132,5 +132,5 @@ def read_published_curves(folder: str | os.PathLike[str]) -> dict[str, dict[str,
         legend, curve = read_published_curve(path)
         curves.setdefault(legend, {})[subset] = curve
     if not curves:
-        raise DataError("there is no DETECTOR/wider_pr_info_….mat in it", folder)
+        raise file_error(DataError, missing_file(folder), "there is no DETECTOR/wider_pr_info_….mat in it", folder)
     return curves

@@ -10,7 +10,7 @@ import numpy as np
 
 from mtcnn_fast.datasets.detections import Detections, corners_to_widths, widths_to_corners
 from mtcnn_fast.datasets.textfiles import TextFile, slashes
-from mtcnn_fast.errors import DataError
+from mtcnn_fast.errors import DataError, file_error, missing_file
 
 
 def read_widerface_predictions(folder: str | os.PathLike[str], known: Collection[str]) -> dict[str, Detections]:
@@ -36,7 +36,11 @@ def read_widerface_predictions(folder: str | os.PathLike[str], known: Collection
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError("is no folder", folder)
+        raise (
+            DataError("is no folder", folder)
+            if folder.exists()
+            else file_error(DataError, missing_file(folder), "there is no such folder", folder)
+        )
     known = frozenset(known)
     found = {}
     for path in sorted(folder.glob("*/*.txt")):
@@ -47,7 +51,7 @@ def read_widerface_predictions(folder: str | os.PathLike[str], known: Collection
             raise DataError(f"the annotation has no image {key!r}{hint}", path)
         found[key] = _read_widerface_file(path)
     if not found:
-        raise DataError("there is no EVENT/NAME.txt in it", folder)
+        raise file_error(DataError, missing_file(folder), "there is no EVENT/NAME.txt in it", folder)
     return found
 
 
@@ -98,7 +102,7 @@ def read_fddb_detections(path: str | os.PathLike[str], known: Collection[str]) -
     path = Path(path)
     files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
     if not files:
-        raise DataError("there is no .txt file in it", path)
+        raise file_error(DataError, missing_file(path), "there is no .txt file in it", path)
     known = frozenset(known)
     found: dict[str, Detections] = {}
     for text_file in files:

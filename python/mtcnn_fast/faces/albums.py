@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from mtcnn_fast.errors import DataError
+from mtcnn_fast.errors import DataError, file_error, missing_file
 from mtcnn_fast.faces import formats
 from mtcnn_fast.faces.faces import Faces
 
@@ -74,7 +74,8 @@ def load_faces(
             if file.is_file():
                 with Image.open(file) as picture:
                     return picture.size
-        raise DataError(f"names the image {image!r}, which is not in {os.fspath(images)!r}", path)
+        message = f"names the image {image!r}, which is not in {os.fspath(images)!r}"
+        raise file_error(DataError, missing_file(Path(images) / image), message, path)
 
     records = formats.read_records(Path(path), formats.chosen_form(path, form), size_of)
     return {image: Faces.from_dict(record) for image, record in records}

@@ -130,7 +130,15 @@ class Face:
 
         def __iter__(self) -> NoReturn:
             raise MisuseError(
-                "a Face has several parts; face.box is x1, y1, x2, y2, face.score a number, face.landmarks (5, 2)"
+                "a Face has several parts; face.box is x1, y1, x2, y2, face.score a number, face.landmarks (5, 2); "
+                "detect returns Faces, of which faces.boxes, faces.scores and faces.landmarks are arrays"
+            )
+
+        def __getitem__(self, name: object) -> NoReturn:
+            # ``face["box"]`` of the package mtcnn, and ``boxes[0]`` after ``boxes, scores = ...`` of two faces.
+            raise MisuseError(
+                f"a Face has attributes, not items, got [{name!r}]; use face.box (x1, y1, x2, y2), face.score and "
+                "face.landmarks (5, 2)"
             )
 
     def _point(self, index: int) -> tuple[float, float]:

@@ -21,7 +21,8 @@ from mtcnn_fast.migration import FACES, missing_attribute
 class Faces(FacePictures, FaceExchange):
     """The faces found in one image, immutable.
 
-    Attributes, parameters and errors are those of `mtcnn_fast.faces.arrays.FaceArrays`.
+    Attributes, parameters and errors are those of `mtcnn_fast.faces.arrays.FaceArrays`. Iteration gives each `Face`: to
+    have the arrays, take ``faces.boxes, faces.scores, faces.landmarks``; ``boxes, scores = faces`` would be two faces.
     """
 
     __slots__ = ()

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mtcnn_fast.errors import ConfigError, DataError
+from mtcnn_fast.errors import ConfigError, DataError, file_error, missing_file
 from mtcnn_fast.faces.geometry import POINTS
 from mtcnn_fast.files import write_json, written_whole
 from mtcnn_fast.optional import require
@@ -41,7 +41,7 @@ def read_records(path: Path, form: str, size_of: SizeOf) -> list[Record]:
         If the file is missing or not of the form.
     """
     if not path.exists():
-        raise DataError("there is no such file", path)
+        raise file_error(DataError, missing_file(path), "there is no such file", path)
     try:
         return FORMS[form][1](path, size_of)
     except (KeyError, TypeError, ValueError, IndexError, UnicodeDecodeError) as error:

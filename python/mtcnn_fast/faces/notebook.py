@@ -1,6 +1,6 @@
 """How a notebook shows `Faces`: a sketch of boxes and landmarks in the frame of the image, and their numbers.
 
-The image itself is not part of a result, so that results stay small; `Faces.draw` shows it.
+The image is part of a result only where ``keep_image=True`` asks for it, so that results stay small.
 """
 
 from __future__ import annotations

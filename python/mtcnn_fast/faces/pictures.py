@@ -39,7 +39,8 @@ class FacePictures(FaceArrays):
         Returns
         -------
         faces : Faces
-            Boxes, landmarks and image size times the factors, the size rounded to whole pixels.
+            Boxes, landmarks and image size times the factors, the size rounded to whole pixels. A kept image is left
+            out where it has another size.
 
         Raises
         ------
@@ -51,7 +52,10 @@ class FacePictures(FaceArrays):
             raise ConfigError(f"sx and sy must be above 0, got {sx!r} and {sy!r}")
         width, height = (round(n * factor) for n, factor in zip(self.image_size, factors.tolist(), strict=True))
         return self._with(
-            boxes=self.boxes * np.tile(factors, 2), landmarks=self.landmarks * factors, image_size=(width, height)
+            boxes=self.boxes * np.tile(factors, 2),
+            landmarks=self.landmarks * factors,
+            image_size=(width, height),
+            image=self.image if (width, height) == self.image_size else None,
         )
 
     def crops(
@@ -63,6 +67,7 @@ class FacePictures(FaceArrays):
         color: Color = "rgb",
         value_range: tuple[float, float] | None = None,
         layout: Layout = "hwc",
+        exif: bool | None = None,
     ) -> Pixels:
         """Cut a square around each face, black outside the image, and resize it.
 
@@ -74,8 +79,8 @@ class FacePictures(FaceArrays):
             Side of the crops in pixels.
         margin : float
             Pixels of the crop, both sides together, that lie around the box's longer side, at least 0 and below `size`.
-        color, value_range, layout
-            How an array is to be read, as for `Detector.detect`.
+        color, value_range, layout, exif
+            How the image is to be read, as for `Detector.detect`.
 
         Returns
         -------
@@ -92,7 +97,7 @@ class FacePictures(FaceArrays):
         """
         from mtcnn_fast.faces.crops import square_crops
 
-        return square_crops(self._load(img, color, value_range, layout), self.boxes, size, margin)
+        return square_crops(self._load(img, color, value_range, layout, exif), self.boxes, size, margin)
 
     def align(
         self,
@@ -103,6 +108,7 @@ class FacePictures(FaceArrays):
         color: Color = "rgb",
         value_range: tuple[float, float] | None = None,
         layout: Layout = "hwc",
+        exif: bool | None = None,
     ) -> Pixels:
         """Cut out each face upright, its landmarks on the points of a template, as embedding networks expect it.
 
@@ -115,8 +121,8 @@ class FacePictures(FaceArrays):
         template : str or (5, 2) array_like
             ``"arcface"``, or where the landmarks go: fractions of the side if all values lie in [-1, 2], else pixels of
             the result (see `mtcnn_fast.faces.alignment.template_points`).
-        color, value_range, layout
-            How an array is to be read, as for `Detector.detect`.
+        color, value_range, layout, exif
+            How the image is to be read, as for `Detector.detect`.
 
         Returns
         -------
@@ -134,7 +140,7 @@ class FacePictures(FaceArrays):
         """
         from mtcnn_fast.faces.alignment import align_faces
 
-        return align_faces(self._load(img, color, value_range, layout), self.landmarks, size, template)
+        return align_faces(self._load(img, color, value_range, layout, exif), self.landmarks, size, template)
 
     def draw(
         self,
@@ -147,6 +153,7 @@ class FacePictures(FaceArrays):
         color: Color = "rgb",
         value_range: tuple[float, float] | None = None,
         layout: Layout = "hwc",
+        exif: bool | None = None,
     ) -> Image.Image:
         """Draw the faces on a copy of the image.
 
@@ -158,8 +165,8 @@ class FacePictures(FaceArrays):
             Whether to draw them, beside the boxes.
         line_width, font_size : int or None
             Pixels; by default they follow the sizes of image and face.
-        color, value_range, layout
-            How an array is to be read, as for `Detector.detect`.
+        color, value_range, layout, exif
+            How the image is to be read, as for `Detector.detect`.
 
         Returns
         -------
@@ -175,7 +182,7 @@ class FacePictures(FaceArrays):
         """
         from mtcnn_fast.faces.drawing import draw_faces
 
-        image = self._load(img, color, value_range, layout)
+        image = self._load(img, color, value_range, layout, exif)
         boxes, values, points = self._by_ascending_score()
         return draw_faces(
             image,
@@ -194,12 +201,13 @@ class FacePictures(FaceArrays):
         color: Color = "rgb",
         value_range: tuple[float, float] | None = None,
         layout: Layout = "hwc",
+        exif: bool | None = None,
     ) -> Image.Image:
         """Return the image with an ellipse around each face blurred.
 
         Parameters
         ----------
-        img, color, value_range, layout
+        img, color, value_range, layout, exif
             As for `draw`.
         strength : float
             Deviation of the Gaussian in units of the shorter side of the ellipse's box, from 0.05 to 1.
@@ -221,7 +229,7 @@ class FacePictures(FaceArrays):
         found, nor hair, clothes and text beside it.
         """
         value = _STRENGTH("strength", strength)
-        return self._covered(img, anonymise.blurred(value), color, value_range, layout)
+        return self._covered(img, anonymise.blurred(value), color, value_range, layout, exif)
 
     def pixelate(
         self,
@@ -231,12 +239,13 @@ class FacePictures(FaceArrays):
         color: Color = "rgb",
         value_range: tuple[float, float] | None = None,
         layout: Layout = "hwc",
+        exif: bool | None = None,
     ) -> Image.Image:
         """Return the image with an ellipse around each face averaged over squares.
 
         Parameters
         ----------
-        img, color, value_range, layout
+        img, color, value_range, layout, exif
             As for `draw`.
         cells : int
             Squares along the shorter side of the ellipse's box, at least 1; fewer show less.
@@ -251,7 +260,7 @@ class FacePictures(FaceArrays):
         ImageError, ConfigError
             As for `draw`; ConfigError also if `cells` is out of range.
         """
-        return self._covered(img, anonymise.pixelated(Count()("cells", cells)), color, value_range, layout)
+        return self._covered(img, anonymise.pixelated(Count()("cells", cells)), color, value_range, layout, exif)
 
     def mask(
         self,
@@ -261,12 +270,13 @@ class FacePictures(FaceArrays):
         color: Color = "rgb",
         value_range: tuple[float, float] | None = None,
         layout: Layout = "hwc",
+        exif: bool | None = None,
     ) -> Image.Image:
         """Return the image with an ellipse around each face filled with one color.
 
         Parameters
         ----------
-        img, color, value_range, layout
+        img, color, value_range, layout, exif
             As for `draw`.
         fill : (red, green, blue)
             Whole numbers from 0 to 255.
@@ -282,7 +292,7 @@ class FacePictures(FaceArrays):
             As for `draw`; ConfigError also if `fill` is no color.
         """
         red, green, blue = _COLOR("fill", fill)
-        return self._covered(img, anonymise.plain((red, green, blue)), color, value_range, layout)
+        return self._covered(img, anonymise.plain((red, green, blue)), color, value_range, layout, exif)
 
     def quality(
         self,
@@ -291,12 +301,13 @@ class FacePictures(FaceArrays):
         color: Color = "rgb",
         value_range: tuple[float, float] | None = None,
         layout: Layout = "hwc",
+        exif: bool | None = None,
     ) -> dict[str, Doubles]:
         """Measure how well suited faces are for recognition.
 
         Parameters
         ----------
-        img, color, value_range, layout
+        img, color, value_range, layout, exif
             As for `draw`.
 
         Returns
@@ -311,7 +322,7 @@ class FacePictures(FaceArrays):
         ImageError, ConfigError
             As for `draw`.
         """
-        image = self._load(img, color, value_range, layout)
+        image = self._load(img, color, value_range, layout, exif)
         return {
             "size": np.sqrt(geometry.areas(self.boxes)),
             "sharpness": geometry.sharpness(image, self.boxes),
@@ -325,7 +336,7 @@ class FacePictures(FaceArrays):
         return faces_html(repr(self), self.boxes, self.scores, self.landmarks, self.image_size, self.image)
 
     def _repr_png_(self) -> bytes:
-        """Show a sketch of the faces on an empty frame where a notebook shows no HTML; the image itself is not kept."""
+        """Show a sketch of the faces, on the image if it was kept, where a notebook shows no HTML."""
         from mtcnn_fast.faces.notebook import faces_png, sketch_scale
 
         small = self.scale(sketch_scale(self.image_size))
@@ -343,12 +354,15 @@ class FacePictures(FaceArrays):
         color: Color,
         value_range: tuple[float, float] | None,
         layout: Layout,
+        exif: bool | None,
     ) -> Image.Image:
         from PIL import Image
 
-        return Image.fromarray(anonymise.cover(self._load(img, color, value_range, layout), self.boxes, fill))
+        return Image.fromarray(anonymise.cover(self._load(img, color, value_range, layout, exif), self.boxes, fill))
 
-    def _load(self, img: Any, color: Color, value_range: tuple[float, float] | None, layout: Layout) -> Pixels:
+    def _load(
+        self, img: Any, color: Color, value_range: tuple[float, float] | None, layout: Layout, exif: bool | None
+    ) -> Pixels:
         """Read an image and make sure that the faces can have come from it."""
         if img is None:
             if self.image is None:
@@ -358,7 +372,7 @@ class FacePictures(FaceArrays):
 
         # The detection accepted an image of this size, whatever `max_pixels` it had.
         max_pixels = max(DetectorConfig().max_pixels, self.image_size[0] * self.image_size[1])
-        image = load_image(img, color=color, value_range=value_range, layout=layout, max_pixels=max_pixels)
+        image = load_image(img, color=color, value_range=value_range, layout=layout, max_pixels=max_pixels, exif=exif)
         height, width = image.shape[:2]
         if (width, height) != self.image_size:
             raise ConfigError(

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from mtcnn_fast._types import Color, Layout, ValueRange
 from mtcnn_fast.images.load import load_image, split_batch
+from mtcnn_fast.listing import list_images
 
-__all__ = ["Color", "Layout", "ValueRange", "load_image", "split_batch"]
+__all__ = ["Color", "Layout", "ValueRange", "list_images", "load_image", "split_batch"]

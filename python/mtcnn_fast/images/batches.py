@@ -6,26 +6,36 @@ import copy
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from mtcnn_fast._types import Image
 from mtcnn_fast.errors import ImageError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 
+class HasShape(Protocol):
+    """What has a height and a width, such as an array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and whatever follows."""
+
+
+T = TypeVar("T", bound=HasShape)
+
+
 def gather(
     images: Iterable[object],
-    load: Callable[[object], Image],
+    load: Callable[[object], T],
     *,
     batch_size: int,
     batch_pixels: int | None,
     stop_at_error: bool,
     ahead: int = 0,
-) -> Iterator[list[Image | ImageError]]:
+) -> Iterator[list[T | ImageError]]:
     """Load images and yield them in batches.
 
     Parameters
@@ -33,7 +43,7 @@ def gather(
     images : iterable
         The images, read as batches are taken.
     load : callable
-        Makes an ``(H, W, 3)`` uint8 array of an image, or raises `ImageError`.
+        Makes an ``(H, W, 3)`` uint8 array of an image, or what else has a shape, or raises `ImageError`.
     batch_size : int
         Images in a batch.
     batch_pixels : int or None
@@ -45,10 +55,10 @@ def gather(
 
     Yields
     ------
-    list of ndarray or ImageError
+    list of what `load` returns, or ImageError
         In the place of an image that cannot be loaded stands the error, which names its index.
     """
-    batch: list[Image | ImageError] = []
+    batch: list[T | ImageError] = []
     pixels = 0
     source = _loaded(images, load, ahead)
     while True:
@@ -88,10 +98,10 @@ def files_ahead(images: object, num_threads: int | None) -> int:
     return 2 * num_threads if num_threads > 1 else 0
 
 
-def _loaded(images: Iterable[object], load: Callable[[object], Image], ahead: int) -> Iterator[Image | ImageError]:
+def _loaded(images: Iterable[object], load: Callable[[object], T], ahead: int) -> Iterator[T | ImageError]:
     """Load each image, in order; in this thread where `ahead` is 0 or no other can be started."""
     pool = _pool(ahead) if ahead else None
-    waiting: deque[Future[Image | ImageError]] = deque()
+    waiting: deque[Future[T | ImageError]] = deque()
     try:
         for index, image in enumerate(images):
             future = None if pool is None else _submitted(pool, load, image, index)
@@ -122,8 +132,8 @@ def _pool(threads: int) -> ThreadPoolExecutor | None:
 
 
 def _submitted(
-    pool: ThreadPoolExecutor, load: Callable[[object], Image], image: object, index: int
-) -> Future[Image | ImageError] | None:
+    pool: ThreadPoolExecutor, load: Callable[[object], T], image: object, index: int
+) -> Future[T | ImageError] | None:
     """Hand an image to the pool; None where no thread can be started, at the end of the process for one."""
     try:
         return pool.submit(_load, load, image, index)
@@ -131,11 +141,16 @@ def _submitted(
         return None
 
 
-def _load(load: Callable[[object], Image], image: object, index: int) -> Image | ImageError:
+def _load(load: Callable[[object], T], image: object, index: int) -> T | ImageError:
     try:
         return load(image)
     except ImageError as error:
-        named = copy.copy(error)
-        named.args = (f"images[{index}]: {error}",)
-        named.__cause__ = error
-        return named
+        return named_error(error, index)
+
+
+def named_error(error: ImageError, index: int) -> ImageError:
+    """Return the error with the image's place before its message, and itself as cause."""
+    named = copy.copy(error)
+    named.args = (f"images[{index}]: {error}",)
+    named.__cause__ = error
+    return named

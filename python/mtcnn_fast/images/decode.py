@@ -10,10 +10,10 @@ import io
 import os
 import re
 import struct
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from mtcnn_fast._types import AnyArray
-from mtcnn_fast.errors import ImageError, image_file_error
+from mtcnn_fast._types import AnyArray, Size
+from mtcnn_fast.errors import ImageError, file_error
 from mtcnn_fast.images import heif, tiff
 from mtcnn_fast.images.pixels import pil_pixels, reason, undecodable
 
@@ -23,10 +23,29 @@ if TYPE_CHECKING:
 # Pillow reads EPS by running Ghostscript on it: a program from an untrusted file, not a picture.
 UNSAFE_FORMATS = frozenset({"EPS"})
 
+
+class Decoded(NamedTuple):
+    """An image that is no array, read.
+
+    Attributes
+    ----------
+    pixels : ndarray, (H, W) or (H, W, 3) or (H, W, 4)
+        Upright, otherwise as `mtcnn_fast.images.pixels.pil_pixels` returns them.
+    name : str
+        What error messages call the image.
+    size : (width, height)
+        Of the image as it is stored; a JPEG may have been decoded smaller.
+    """
+
+    pixels: AnyArray
+    name: str
+    size: Size
+
+
 URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+:/{1,2}|data:)\S")
 
 
-def read_path(path: str | os.PathLike[Any], max_pixels: int) -> tuple[AnyArray, str]:
+def read_path(path: str | os.PathLike[Any], max_pixels: int, least_side: int | None = None) -> Decoded:
     """Decode an image file.
 
     Parameters
@@ -35,13 +54,12 @@ def read_path(path: str | os.PathLike[Any], max_pixels: int) -> tuple[AnyArray, 
         The file.
     max_pixels : int
         Largest number of pixels; compared with the file's header before anything is decoded.
+    least_side : int, optional
+        Decode no more of a JPEG than it takes, see `mtcnn_fast.images.pixels.pil_pixels`.
 
     Returns
     -------
-    pixels : ndarray, (H, W) or (H, W, 3) or (H, W, 4)
-        Upright, otherwise as `mtcnn_fast.images.pixels.pil_pixels` returns them.
-    name : str
-        What error messages call the image.
+    Decoded
 
     Raises
     ------
@@ -55,15 +73,15 @@ def read_path(path: str | os.PathLike[Any], max_pixels: int) -> tuple[AnyArray, 
         # Not pathlib, which takes an empty path for the current directory; only the opening is guarded here.
         file = open(text, "rb")  # noqa: PTH123, SIM115
     except (OSError, ValueError) as error:
-        raise image_file_error(f"{name} {_why_not_opened(text, error)}", error) from error
+        raise file_error(ImageError, error, f"{name} {_why_not_opened(text, error)}") from error
     with file:
-        return _read(file, name, max_pixels), name
+        return _read(file, name, max_pixels, least_side)
 
 
-def read_bytes(data: bytes, max_pixels: int) -> tuple[AnyArray, str]:
+def read_bytes(data: bytes, max_pixels: int, least_side: int | None = None) -> Decoded:
     """Decode an image from the bytes of its file; see `read_path`."""
     name = f"encoded image of {len(data)} bytes"
-    return _read(io.BytesIO(data), name, max_pixels), name
+    return _read(io.BytesIO(data), name, max_pixels, least_side)
 
 
 def shorten(text: str, limit: int = 300) -> str:
@@ -127,9 +145,16 @@ def open_encoded(file: IO[bytes], name: str) -> PILImage.Image:
     )
 
 
-def _read(file: IO[bytes], name: str, max_pixels: int) -> AnyArray:
-    image = open_encoded(file, name)
-    return pil_pixels(image, max_pixels, name, exif=True, open_file=lambda again: open_encoded(again, name))
+def _read(file: IO[bytes], name: str, max_pixels: int, least_side: int | None) -> Decoded:
+    pixels, size = pil_pixels(
+        open_encoded(file, name),
+        max_pixels,
+        name,
+        exif=True,
+        open_file=lambda again: open_encoded(again, name),
+        least_side=least_side,
+    )
+    return Decoded(pixels, name, size)
 
 
 def _why_not_opened(text: str, error: OSError | ValueError) -> str:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast._types import AnyArray, Color, Layout, ValueRange
+from mtcnn_fast._types import AnyArray, Color, Layout, Size, ValueRange
 from mtcnn_fast.errors import ImageError
 from mtcnn_fast.images.pixels import check_pixels
 from mtcnn_fast.images.sources import (
@@ -25,6 +25,7 @@ from mtcnn_fast.images.sources import (
     is_single,
     type_name,
 )
+from mtcnn_fast.listing import is_listing, list_images
 
 SHAPES = {"hwc": "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)", "chw": "(H, W), (1, H, W), (3, H, W) or (4, H, W)"}
 BATCH_SHAPES = {"hwc": "(N, H, W, C)", "chw": "(N, C, H, W)"}
@@ -111,12 +112,49 @@ def load_image(
     WebP, and GIF if the first frame is to be cleared afterwards, are refused above twice Pillow's
     ``MAX_IMAGE_PIXELS`` (179 megapixels by default) whatever `max_pixels` is.
     """
+    return load_with_size(image, color=color, value_range=value_range, layout=layout, max_pixels=max_pixels, exif=exif)[
+        0
+    ]
+
+
+def load_with_size(
+    image: object,
+    *,
+    color: Color = "rgb",
+    value_range: ValueRange | None = None,
+    layout: Layout = "hwc",
+    max_pixels: int = 200_000_000,
+    exif: bool | None = None,
+    least_side: int | None = None,
+) -> tuple[npt.NDArray[np.uint8], Size]:
+    """Read an image as `load_image` does, with its size; a JPEG file may be decoded smaller than it is.
+
+    Parameters
+    ----------
+    image, color, value_range, layout, max_pixels, exif
+        As for `load_image`.
+    least_side : int, optional
+        Decode a JPEG file at a half, a quarter or an eighth of its size, as long as its longer side keeps this many
+        pixels: much quicker, and the decoder averages.
+
+    Returns
+    -------
+    pixels : (H, W, 3) uint8
+    size : (width, height)
+        Of the whole upright image.
+
+    Raises
+    ------
+    ImageError
+        As `load_image` raises it.
+    """
     _check_arguments(color, value_range, layout, max_pixels, exif)
+    size: Size | None = None
     if is_array(image):
         name = "image"
         pixels = _as_hwc(_as_array(image), layout)
     else:
-        encoded, name = decode(image, max_pixels, exif)
+        encoded, name, size = decode(image, max_pixels, exif, least_side)
         if color == "bgr":
             raise ImageError(
                 f"color='bgr' was given for the {name}, which states its own order of channels; "
@@ -125,9 +163,10 @@ def load_image(
         pixels = _as_hwc(encoded, "hwc")
     check_pixels(name, pixels.shape[1], pixels.shape[0], max_pixels)
     to_bytes = _converter(pixels, value_range, name)
+    size = size or (pixels.shape[1], pixels.shape[0])
     if pixels.shape[2] == 3 and pixels.dtype == np.uint8 and color == "rgb" and pixels.flags.c_contiguous:
-        return pixels
-    return _to_rgb(pixels, to_bytes, color)
+        return pixels, size
+    return _to_rgb(pixels, to_bytes, color), size
 
 
 def split_batch(images: object, layout: Layout = "hwc") -> Iterable[Any]:
@@ -135,22 +174,22 @@ def split_batch(images: object, layout: Layout = "hwc") -> Iterable[Any]:
 
     Parameters
     ----------
-    images : array, tensor or iterable
+    images : array, tensor, iterable, or path of a folder or pattern
         An array of four dimensions (N, H, W, C) or, with ``layout="chw"``, (N, C, H, W); an array or Series of paths or
-        other objects; or an iterable of images of any kind.
+        other objects; an iterable of images of any kind; or a folder or pattern, as for `list_images`.
     layout : {"hwc", "chw"}
         Where an array has its channels.
 
     Returns
     -------
     iterable
-        For an array, a list of N views of it, or of the N objects in it. Any other iterable is returned as it is, not
-        consumed.
+        For an array, a list of N views of it, or of the N objects in it; for a folder or pattern, a list of paths. Any
+        other iterable is returned as it is, not consumed.
 
     Raises
     ------
     ImageError
-        If `images` is a single image or cannot be iterated.
+        If `images` is a single image or cannot be iterated, or a folder or pattern has no image.
     """
     _check_layout(layout)
     if is_array(images):
@@ -165,9 +204,12 @@ def split_batch(images: object, layout: Layout = "hwc") -> Iterable[Any]:
             f"layout={layout!r}, or a list of images{hint}"
         )
     if is_single(images) or (isinstance(images, np.ndarray) and not images.ndim):
+        if is_listing(images):
+            return list_images(cast("str", images))
         raise ImageError(
             f"images is a single image ({type_name(images)}); accepted: a list or other iterable of images, "
-            "or an array of four dimensions; for a single image use detect()"
+            "an array of four dimensions, a folder, or a pattern such as 'photos/*.jpg'; for a single image use "
+            "detect()"
         )
     if not isinstance(images, Iterable):
         raise ImageError(

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from mtcnn_fast._types import AnyArray
+from mtcnn_fast._types import AnyArray, Size
 from mtcnn_fast.errors import ImageError
 from mtcnn_fast.images import tiff
 from mtcnn_fast.images.transparency import TransparentColor
@@ -33,6 +33,9 @@ UPRIGHT: Mapping[int, Callable[[AnyArray], AnyArray]] = {
     8: lambda pixels: np.rot90(pixels, 1),
 }
 """How stored pixels become upright, by the value of the orientation tag; others mean that they are."""
+
+SIDEWAYS = (5, 6, 7, 8)
+"""The orientations that exchange width and height."""
 
 SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 # Readers that have no mode for 16-bit gray deliver it as mode "I", brought to 0-65535.
@@ -74,9 +77,15 @@ def check_pixels(name: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def pil_pixels(
-    image: PILImage.Image, max_pixels: int, name: str, *, exif: bool | None, open_file: OpenFile
-) -> AnyArray:
-    """Return the pixels of a PIL image.
+    image: PILImage.Image,
+    max_pixels: int,
+    name: str,
+    *,
+    exif: bool | None,
+    open_file: OpenFile,
+    least_side: int | None = None,
+) -> tuple[AnyArray, Size]:
+    """Return the pixels of a PIL image, and the size of the whole image.
 
     Parameters
     ----------
@@ -92,11 +101,16 @@ def pil_pixels(
         image that this one was made of.
     open_file : callable
         Reads a file's header, as ``PIL.Image.open`` does.
+    least_side : int, optional
+        Decode a JPEG at a half, a quarter or an eighth of its size, as long as its longer side keeps this many pixels.
+        Only for an image of our own, as it changes the image.
 
     Returns
     -------
-    ndarray, (H, W) or (H, W, 3) or (H, W, 4)
+    pixels : ndarray, (H, W) or (H, W, 3) or (H, W, 4)
         Gray, RGB or RGBA: uint8; uint16 for 16-bit gray; float32, in whatever range, for mode ``F``.
+    size : (width, height)
+        Of the upright image as it is stored, not as it was decoded.
 
     Raises
     ------
@@ -107,9 +121,14 @@ def pil_pixels(
     check_pixels(name, width, height, max_pixels)
     try:
         with _IMAGE_LOCKS[id(image) // 16 % len(_IMAGE_LOCKS)]:
+            if least_side is not None and max(width, height) >= 2 * least_side:
+                # What is asked for is the least that may come of it.
+                longer = max(width, height)
+                image.draft(None, (max(1, width * least_side // longer), max(1, height * least_side // longer)))
             transparent = _load(image, name, open_file)
             orientation = _orientation_to_apply(image, exif)
-        return UPRIGHT.get(orientation, _unchanged)(_mode_pixels(image, name, transparent))
+        pixels = UPRIGHT.get(orientation, _unchanged)(_mode_pixels(image, name, transparent))
+        return pixels, (height, width) if orientation in SIDEWAYS else (width, height)
     except ImageError:
         raise
     # Depending on format and damage, Pillow raises nearly every built-in exception there is.

@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from mtcnn_fast._types import AnyArray
-from mtcnn_fast.errors import ImageError, image_file_error
-from mtcnn_fast.images.decode import open_encoded, read_bytes, read_path, shorten
+from mtcnn_fast.errors import ImageError, file_error
+from mtcnn_fast.images.decode import Decoded, open_encoded, read_bytes, read_path, shorten
 from mtcnn_fast.images.pixels import file_lock, pil_pixels, reason
 
 ACCEPTED = (
@@ -59,7 +59,7 @@ def is_single(image: object) -> bool:
     return is_pil(image) or isinstance(image, kinds) or _reader(image) is not None
 
 
-def decode(image: object, max_pixels: int, exif: bool | None) -> tuple[AnyArray, str]:
+def decode(image: object, max_pixels: int, exif: bool | None, least_side: int | None = None) -> Decoded:
     """Read an image that is no array.
 
     Parameters
@@ -69,13 +69,12 @@ def decode(image: object, max_pixels: int, exif: bool | None) -> tuple[AnyArray,
         Images with more are refused.
     exif : bool or None
         Whether to turn a PIL image upright, see `load_image`.
+    least_side : int, optional
+        Decode no more of a JPEG file than it takes, see `mtcnn_fast.images.pixels.pil_pixels`.
 
     Returns
     -------
-    pixels : ndarray, (H, W) or (H, W, 3) or (H, W, 4)
-        As `mtcnn_fast.images.pixels.pil_pixels` returns them.
-    name : str
-        What error messages call the image.
+    Decoded
 
     Raises
     ------
@@ -87,16 +86,16 @@ def decode(image: object, max_pixels: int, exif: bool | None) -> tuple[AnyArray,
     if is_pil(image):
         name = "PIL image"
         pil = cast("Any", image)
-        pixels = pil_pixels(pil, max_pixels, name, exif=exif, open_file=lambda file: open_encoded(file, name))
-        return pixels, name
+        pixels, size = pil_pixels(pil, max_pixels, name, exif=exif, open_file=lambda file: open_encoded(file, name))
+        return Decoded(pixels, name, size)
     if isinstance(image, (str, os.PathLike)):
-        return read_path(image, max_pixels)
+        return read_path(image, max_pixels, least_side)
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return read_bytes(bytes(image), max_pixels)
+        return read_bytes(bytes(image), max_pixels, least_side)
     if isinstance(image, np.void) and image.dtype.names is None:
-        return read_bytes(image.tobytes(), max_pixels)
+        return read_bytes(image.tobytes(), max_pixels, least_side)
     if _reader(image) is not None:
-        return read_bytes(_contents(image), max_pixels)
+        return read_bytes(_contents(image), max_pixels, least_side)
     raise ImageError(f"image is of type {type_name(image)}; accepted: {ACCEPTED}{_hint(image)}")
 
 
@@ -127,8 +126,8 @@ def _contents(image: object) -> bytes:
         raise
     # Foreign code, which reads archives or the network: it may raise anything.
     except Exception as error:
-        raise image_file_error(f"image is {what} that cannot be read ({reason(error)}); accepted: {ACCEPTED}", error) \
-            from error  # fmt: skip
+        message = f"image is {what} that cannot be read ({reason(error)}); accepted: {ACCEPTED}"
+        raise file_error(ImageError, error, message) from error
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise ImageError(
             f"image is a file object that reads {type_name(data)}; accepted: one opened in binary mode ('rb')"

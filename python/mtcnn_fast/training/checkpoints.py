@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn, optim
 
-from mtcnn_fast.errors import ConfigError, DataError
+from mtcnn_fast.errors import ConfigError, DataError, file_error
 from mtcnn_fast.files import write_json, written_whole
 
 FORMAT_VERSION = 1
@@ -83,7 +83,7 @@ def saved_step(folder: Path) -> int | None:
     try:
         return int(json.loads(path.read_text(encoding="utf-8"))["step"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"the checkpoint is damaged: {error!r}", path) from error
+        raise file_error(DataError, error, f"the checkpoint is damaged: {error!r}", path) from error
 
 
 def load_checkpoint(folder: Path, run: dict[str, Any]) -> Checkpoint | None:
@@ -110,7 +110,7 @@ def load_checkpoint(folder: Path, run: dict[str, Any]) -> Checkpoint | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"the checkpoint is damaged: {error!r}", path) from error
+        raise file_error(DataError, error, f"the checkpoint is damaged: {error!r}", path) from error
     if hashlib.sha256(data).hexdigest() != digest:
         raise DataError("the checkpoint is damaged: its SHA-256 is another", folder / head["tensors"])
     _compare(found, json.loads(json.dumps(run)), folder)

@@ -15,7 +15,7 @@ from mtcnn_fast.datasets.detections import Detections
 from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.widerface import WiderImage, read_widerface_images
 from mtcnn_fast.detector import Detector
-from mtcnn_fast.errors import DataError
+from mtcnn_fast.errors import DataError, file_error, missing_file
 from mtcnn_fast.evaluation.widerface import score_widerface
 from mtcnn_fast.images import load_image
 from mtcnn_fast.training.samples.proposals import cpu_device
@@ -50,7 +50,8 @@ class ValidationSet:
         named = [(image, self.images / f"{image.key}.jpg") for image in read_widerface_images(self.annotation)]
         found = [(image, path) for image, path in named if path.is_file()]
         if not found:
-            raise DataError(f"none of the {len(named)} annotated images is there", self.images)
+            message = f"none of the {len(named)} annotated images is there"
+            raise file_error(DataError, missing_file(self.images), message, self.images)
         return found
 
 

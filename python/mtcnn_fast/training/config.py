@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from mtcnn_fast.checks import Choice, Count, Flag, Instance, Maybe, Number, check_settings, setting
-from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.errors import ConfigError, file_error
 from mtcnn_fast.training.comparison import ValidationSet
 from mtcnn_fast.training.data_sources import DataOptions, DataSource
 from mtcnn_fast.training.samples.augment import AugmentOptions
@@ -126,7 +126,7 @@ def read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{str(file)!r} cannot be read: {error.strerror or error}") from error
+        raise file_error(ConfigError, error, f"{str(file)!r} cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{str(file)!r} is not TOML: {error}") from error
 

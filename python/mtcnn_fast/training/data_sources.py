@@ -12,7 +12,7 @@ from mtcnn_fast.checks import Choice, Count, Instance, Maybe
 from mtcnn_fast.datasets.drawn import draw_faces
 from mtcnn_fast.datasets.landmark_lists import FORMS, LandmarkForm
 from mtcnn_fast.datasets.records import FaceRecord, present
-from mtcnn_fast.errors import ConfigError, DataError
+from mtcnn_fast.errors import ConfigError, DataError, file_error, missing_file
 
 #: Formats of annotations and their readers, which take the annotation and the folder of images.
 READERS: Mapping[str, Callable[..., Iterator[FaceRecord]]] = {
@@ -106,7 +106,7 @@ class DataSource:
         for record in records:
             if not record.path.is_file():
                 named = f"no such image, which {annotation} names; allow_missing = true leaves it out"
-                raise DataError(named, record.path)
+                raise file_error(DataError, missing_file(record.path), named, record.path)
         if not records:
             raise DataError("there are no images of this annotation", annotation)
         return records

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from mtcnn_fast.checks import Choice
 from mtcnn_fast.datasets.records import FaceRecord
-from mtcnn_fast.errors import ConfigError, DataError
+from mtcnn_fast.errors import ConfigError, DataError, file_error, missing_file
 from mtcnn_fast.files import write_json
 from mtcnn_fast.training.comparison import compare_weights
 from mtcnn_fast.training.config import TrainingConfig
@@ -168,10 +168,11 @@ class _Cascade:
     def _check_previous(self, name: str) -> None:
         for before in NETWORKS[: NETWORKS.index(name)]:
             if not (self.weights / f"{before}.safetensors").exists():
-                raise ConfigError(
+                message = (
                     f"stage {name!r} needs the weights of {before.upper()}-Net, and there are none in "
                     f"{str(self.weights)!r}: train stage {before!r} first, or say init = 'shipped'"
                 )
+                raise file_error(ConfigError, missing_file(self.weights / f"{before}.safetensors"), message)
 
     def _samples(self, name: str) -> tuple[SampleSet, SampleSet | None]:
         """Make the samples, in the first process, and open them in all."""

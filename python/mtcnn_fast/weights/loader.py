@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast.errors import WeightsError
+from mtcnn_fast.errors import WeightsError, file_error, missing_file
 from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION, NETWORKS, SHAPES, BoxCoding
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
     """
     root = SHIPPED if path is None else Path(path)
     if not root.exists():
-        raise WeightsError(f"no weights at {str(root)!r}: expected a folder with {FILE_NAMES} or one safetensors file")
+        message = f"no weights at {str(root)!r}: expected a folder with {FILE_NAMES} or one safetensors file"
+        raise file_error(WeightsError, missing_file(root), message)
     if root.is_dir():
         files = {network: _File(root / f"{network}.safetensors") for network in NETWORKS}
         for network, file in files.items():
@@ -165,10 +166,11 @@ class _File:
         self.path = path
         try:
             data = path.read_bytes()
-        except FileNotFoundError:
-            raise self._error(f"the file is missing: a weights folder holds {FILE_NAMES}") from None
         except OSError as error:
-            raise self._error(f"the file cannot be read: {error.strerror or error}") from error
+            problem = f"the file cannot be read: {error.strerror or error}"
+            if isinstance(error, FileNotFoundError):
+                problem = f"the file is missing: a weights folder holds {FILE_NAMES}"
+            raise file_error(WeightsError, error, str(self._error(problem))) from error
         try:
             # Sorted, so that of several problems always the same one is reported.
             self._tensors = dict(sorted(parse(data), key=lambda item: item[0]))

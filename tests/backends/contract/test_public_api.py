@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import dataclasses
 import io
@@ -15,7 +16,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtcnn_fast import BackendError, BackendUnavailableError, ConfigError, Detector, DetectorConfig, Faces, ImageError
+from mtcnn_fast import (
+    BackendError,
+    BackendUnavailableError,
+    ConfigError,
+    Detector,
+    DetectorConfig,
+    Faces,
+    ImageError,
+    MisuseError,
+)
 from mtcnn_fast.backends import BACKENDS, available_backends
 from mtcnn_fast.evaluation.explain import fates_at, summary, verdict
 from mtcnn_fast.faces.trace import STAGES, STEPS
@@ -72,13 +82,34 @@ def test_every_backend_is_in_the_table_that_these_tests_run_over():
 # --- Detector ---------------------------------------------------------------------------------------------------------
 
 
-@covers(Detector, "detect", "image", "color", "value_range", "layout")
+def with_orientation(orientation):
+    """Return the portrait as a PIL image that says how it is to be turned."""
+    picture = Image.fromarray(portrait())
+    picture.getexif()[0x0112] = orientation
+    return picture
+
+
+@covers(Detector, "detect", "unknown")
+@covers(Detector, "detect_batch", "unknown")
+@covers(Detector, "detect_iter", "unknown")
+def test_arguments_that_do_not_exist(detector):
+    with pytest.raises(MisuseError, match=r"landmarks are always found: faces\.landmarks"):
+        detector.detect(portrait(), landmarks=True)
+    for method in (detector.detect_batch, detector.detect_iter):
+        with pytest.raises(MisuseError, match=r"use color=\"bgr\""):
+            method([portrait()], bgr=True)
+
+
+@covers(Detector, "detect", "image", "color", "value_range", "layout", "exif")
 def test_detect(detector, faces):
     bgr = portrait()[..., ::-1]
     assert detector.detect(image=bgr, color="bgr", value_range=None, layout="hwc") == faces
     assert detector.detect(portrait().transpose(2, 0, 1), layout="chw") == faces
     assert detector.detect(portrait().astype(np.float32) / 255, value_range=(0, 1)) == faces
     assert detector.detect(Image.fromarray(portrait())) == faces
+    assert detector(image=portrait()) == detector(bgr, color="bgr") == faces
+    assert detector.detect(with_orientation(6), exif=False) == faces
+    assert detector.detect(with_orientation(6), exif=True) != faces
     with pytest.raises(ImageError, match="no-such-file"):
         detector.detect("no-such-file.jpg")
 
@@ -94,6 +125,62 @@ def test_profile_and_trace(detector, faces):
     assert [step.step for step in found.trace] == list(STEPS)
     assert sum(len(step.dropped.boxes) for step in found.trace) > 0
     assert faces.timings is faces.trace is None
+
+
+@covers(Detector, "detect", "keep_image", "roi", "max_side", "rotations", "tiles", "tile_overlap")
+def test_views(detector, faces):
+    canvas = np.full((300, 500, 3), 90, np.uint8)
+    canvas[60:172, 300:412] = portrait()[::-1, ::-1]
+    found = detector.detect(
+        canvas, roi=(290, 50, 500, 300), max_side=240, rotations=(0, 180), tiles=242, tile_overlap=121, keep_image=True
+    )
+    assert len(found) == 1
+    turned = [412 - faces.boxes[0, 2], 172 - faces.boxes[0, 3], 412 - faces.boxes[0, 0], 172 - faces.boxes[0, 1]]
+    np.testing.assert_allclose(found.boxes[0], turned, atol=6)
+    assert abs(found[0].roll) > 160
+    np.testing.assert_array_equal(found.image, canvas)
+    assert len(detector.detect(canvas, roi=(0, 0, 290, 300), rotations=(0, 180))) == 0
+    with pytest.raises(ConfigError, match="trace"):
+        detector.detect(canvas, rotations=(180,), trace=True)
+
+
+VIEWS = {"keep_image": True, "roi": (0, 0, 112, 112), "max_side": 112, "rotations": [0, 180], "tiles": 242}
+
+
+@covers(Detector, "detect_batch", "on_error", "exif", "profile", "tile_overlap", *VIEWS)
+@covers(Detector, "detect_iter", "exif", "profile", "tile_overlap", *VIEWS)
+def test_views_of_batches(detector, faces, tmp_path):
+    Image.fromarray(portrait()).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    more = {**VIEWS, "tile_overlap": 121, "exif": False, "profile": True}
+    batch = detector.detect_batch(tmp_path, on_error="return", **more)
+    stream = list(detector.detect_iter(images=tmp_path / "*.png", on_error="return", **more))
+    expected = detector.detect(portrait(), **more)
+    assert len(expected) == 1
+    for found in (batch, stream):
+        assert isinstance(found[1], ImageError)
+        assert_same(found[0], expected)
+        assert found[0].timings.keys() == expected.timings.keys()
+        assert found[0].image.shape == (112, 112, 3)
+    with pytest.raises(ImageError, match=r"^images\[1\]: "):
+        detector.detect_batch(tmp_path)
+    plain = detector.detect_batch([with_orientation(6)] * 2, exif=False, profile=True)
+    for found in plain:
+        assert_same(found, faces)
+        assert sum(found.timings.values()) > 0
+
+
+@covers(Detector, "adetect", "image", "options")
+@covers(Detector, "adetect_iter", "images", "on_error", "options")
+def test_asyncio(detector, faces):
+    async def run():
+        assert await detector.adetect(image=portrait(), exif=False) == faces
+        stream = detector.adetect_iter(images=[portrait(), None], on_error="return", batch_size=1)
+        return [found async for found in stream]
+
+    found = asyncio.run(run())
+    assert_same(found[0], faces)
+    assert isinstance(found[1], ImageError)
 
 
 def test_explain(detector):
@@ -144,16 +231,18 @@ def test_detect_iter(detector, faces):
         detector.detect_iter([], on_error="ignore")
 
 
-@covers(Detector, "propose", "image", "color", "value_range", "layout")
-@covers(Detector, "refine", "image", "boxes", "color", "value_range", "layout")
+@covers(Detector, "propose", "image", "color", "value_range", "layout", "exif")
+@covers(Detector, "refine", "image", "boxes", "color", "value_range", "layout", "exif")
 def test_propose_and_refine(detector, faces):
     planes = (portrait()[..., ::-1].transpose(2, 0, 1)).astype(np.float64) / 255
-    meaning = {"color": "bgr", "value_range": (0, 1), "layout": "chw"}
+    meaning = {"color": "bgr", "value_range": (0, 1), "layout": "chw", "exif": None}
     boxes, scores = detector.propose(image=planes, **meaning)
     assert boxes.shape == (len(scores), 4)
     assert len(scores) > 1
     found = detector.refine(image=planes, boxes=boxes, **meaning)
     np.testing.assert_allclose(found.boxes, faces.boxes, atol=0.1)
+    np.testing.assert_array_equal(detector.propose(with_orientation(6), exif=False)[0], detector.propose(portrait())[0])
+    assert_same(detector.refine(with_orientation(6), boxes, exif=False), found)
     assert len(detector.refine(portrait(), [])) == 0
     assert len(detector.refine(portrait(), faces.boxes + 3)) == 1
     for wrong in ([[0, 0, 9, np.nan]], [[1, 2, 3]], "boxes"):
@@ -235,6 +324,9 @@ def test_the_end(device, faces):
     short.close()
     for use in (
         lambda: short.detect(portrait()),
+        lambda: short(portrait()),
+        lambda: asyncio.run(short.adetect(portrait())),
+        lambda: short.adetect_iter([portrait()]),
         lambda: short.detect_batch([portrait()]),
         lambda: short.detect_iter([portrait()]),
         lambda: short.propose(portrait()),
@@ -328,12 +420,15 @@ def test_pictures_of_a_result(faces, method):
         "quality": {},
     }[method]
     planes = portrait()[..., ::-1].transpose(2, 0, 1).astype(np.float64) / 255
-    meaning = {"color": "bgr", "value_range": (0, 1), "layout": "chw"}
+    meaning = {"color": "bgr", "value_range": (0, 1), "layout": "chw", "exif": None}
 
-    @covers(Faces, method, "img", "color", "value_range", "layout", *own)
+    @covers(Faces, method, "img", "color", "value_range", "layout", "exif", *own)
     def run():
         made = getattr(faces, method)(img=planes, **own, **meaning)
         expected = getattr(faces, method)(portrait(), **own)
+        stored = getattr(faces, method)(with_orientation(3), **own, exif=False)
+        if method != "quality":
+            np.testing.assert_array_equal(np.asarray(stored), np.asarray(expected))
         if method == "quality":
             assert made.keys() == expected.keys()
             for name, values in made.items():
@@ -353,7 +448,7 @@ for _method, _arguments in {
     "pixelate": ("cells",),
     "quality": (),
 }.items():
-    covers(Faces, _method, "img", "color", "value_range", "layout", *_arguments)
+    covers(Faces, _method, "img", "color", "value_range", "layout", "exif", *_arguments)
 
 
 @covers(Faces, "to_dict")

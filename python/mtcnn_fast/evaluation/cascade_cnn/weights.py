@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mtcnn_fast.errors import WeightsError
+from mtcnn_fast.errors import WeightsError, file_error
 from mtcnn_fast.evaluation.cascade_cnn.networks import SIZES, Calibration, Classifier
 from mtcnn_fast.files import written_whole
 
@@ -72,7 +72,8 @@ def load_networks(path: str | os.PathLike[str]) -> CascadeNetworks:
         with safetensors.safe_open(file, "pt") as opened:
             metadata = opened.metadata() or {}
     except (OSError, safetensors.SafetensorError) as error:
-        raise WeightsError(f"{str(file)!r}: no weights of CascadeCNN can be read: {error}") from error
+        message = f"{str(file)!r}: no weights of CascadeCNN can be read: {error}"
+        raise file_error(WeightsError, error, message) from error
     for key, value in METADATA.items():
         if metadata.get(key) != value:
             raise WeightsError(f"{str(file)!r}: metadata {key!r} must be {value!r}, it is {metadata.get(key)!r}")

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from mtcnn_fast._types import AnyArray
-from mtcnn_fast.errors import DataError
+from mtcnn_fast.errors import DataError, file_error, missing_file
 from mtcnn_fast.files import write_json, written_whole
 
 FORMAT_VERSION = "1"
@@ -100,7 +100,8 @@ def read_shard(path: Path, plan: str | None, *, verify: bool = True) -> dict[str
         arrays = {name: _view(data, entry) for name, entry in header.items()}
         whole = len(data) == max(entry["data_offsets"][1] for entry in header.values())
     except OSError as error:
-        raise DataError(f"the shard cannot be read ({error.strerror or error})", path) from error
+        message = f"the shard cannot be read ({error.strerror or error})"
+        raise file_error(DataError, error, message, path) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"the shard is damaged ({error})", path) from error
     if metadata.get("format_version") != FORMAT_VERSION:
@@ -192,7 +193,8 @@ def open_set(directory: str | os.PathLike[str], *, verify: bool) -> Iterator[tup
     """
     folder = Path(directory)
     if not is_complete(folder):
-        raise DataError(f"holds no complete set of samples: there is no {MANIFEST}", folder)
+        message = f"holds no complete set of samples: there is no {MANIFEST}"
+        raise file_error(DataError, missing_file(folder / MANIFEST), message, folder)
     manifest = _read_json(folder / MANIFEST)
     for entry in manifest["shards"]:
         arrays = read_shard(folder / entry["file"], manifest["plan"], verify=verify)
@@ -203,7 +205,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", path) from error
+        raise file_error(DataError, error, f"cannot be read ({error.strerror})", path) from error
     except ValueError as error:
         raise DataError(f"is no JSON ({error})", path) from error
     return content

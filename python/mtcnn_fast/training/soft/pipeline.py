@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mtcnn_fast.datasets.records import FaceRecord
-from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.errors import ConfigError, file_error, missing_file
 from mtcnn_fast.files import write_json
 from mtcnn_fast.training.samples.geometry import Stage
 from mtcnn_fast.training.soft.calibration import calibrate
@@ -136,10 +136,11 @@ class _Pipeline:
             if not path.exists() and self.config.init != "random":
                 save_network(initial_network(name, self.config.init, "corner", landmarks=False), path, "corner")
             if not path.exists():
-                raise ConfigError(
+                message = (
                     f"the weights of {name.upper()}-Net are needed, and there are none in {str(folder)!r}: "
                     f"train stage {name!r} first, or say init = 'shipped'"
                 )
+                raise file_error(ConfigError, missing_file(path), message)
         return load_first_networks(folder, wanted)
 
     def _train_pnet(self, name: Stage, number: int, network: StageNetwork, start: float) -> tuple[SoftResult, float]:

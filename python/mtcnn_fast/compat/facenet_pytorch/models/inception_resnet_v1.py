@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mtcnn_fast.errors import ConfigError, WeightsError
+from mtcnn_fast.errors import ConfigError, WeightsError, file_error, missing_file
 
 #: Where the weights of each data set are published, and how many people it has.
 PRETRAINED: Mapping[str, tuple[str, int]] = MappingProxyType(
@@ -269,7 +269,8 @@ def load_weights(mdl: nn.Module, name: str) -> None:
     file = PRETRAINED[name][0]
     path = Path(get_torch_home()) / "checkpoints" / file
     if not path.exists():
-        raise WeightsError(f"no weights at {str(path)!r}, and nothing is downloaded here: put {RELEASE}{file} there")
+        message = f"no weights at {str(path)!r}, and nothing is downloaded here: put {RELEASE}{file} there"
+        raise file_error(WeightsError, missing_file(path), message)
     try:
         # Tensors alone: what else a pickle may hold is refused.
         mdl.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
