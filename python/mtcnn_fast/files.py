@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def written_whole(path: str | os.PathLike[str], data: bytes, *, sync: bool = True) -> None:
@@ -25,12 +26,25 @@ def written_whole(path: str | os.PathLike[str], data: bytes, *, sync: bool = Tru
     OSError
         If the file cannot be written; nothing of it is left then, and an earlier one stays.
     """
+    with whole_file(path, sync=sync) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[BinaryIO]:
+    """Open a file that gets its name when the block ends; arguments and errors are those of `written_whole`.
+
+    Yields
+    ------
+    file : binary file
+        To write to. If the block raises, nothing is left of it.
+    """
     target = Path(path)
     # Not made of the target's name, which may be as long as the file system accepts.
     partial = target.with_name(f".{os.getpid()}.{abs(hash(target.name)):x}.partial")
     try:
         with partial.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             if sync:
                 os.fsync(file.fileno())

@@ -104,13 +104,18 @@ def test_picture_that_cannot_be_written(photo: str) -> None:
     assert record["error"] == "the picture 'out/photo_faces.png' could not be written: Is a directory"
 
 
-@pytest.mark.parametrize("option", ["--draw", "--crops", "--align"])
+@pytest.mark.parametrize("option", ["--draw", "--blur", "--pixelate", "--mask", "--crops", "--align"])
 def test_pictures_need_a_folder(option: str, photo: str) -> None:
-    assert "Invalid value for '--out': --draw, --crops and --align need a folder" in usage_error(photo, option)
+    assert (
+        "Invalid value for '--out': --draw, --blur, --pixelate, --mask, --crops and --align need a folder"
+        in usage_error(photo, option)
+    )
 
 
 def test_folder_needs_pictures(photo: str) -> None:
-    assert "say what to write there: --draw, --crops or --align" in usage_error(photo, "--out", "out")
+    assert "say what to write there: --draw, --blur, --pixelate, --mask, --crops or --align" in usage_error(
+        photo, "--out", "out"
+    )
     assert not Path("out").exists()
 
 

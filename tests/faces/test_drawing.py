@@ -56,8 +56,26 @@ def test_the_box_is_an_outline_on_its_edges() -> None:
     expected = np.zeros((120, 100), bool)
     expected[30:91, 20:71] = True
     expected[33:88, 23:68] = False
-    np.testing.assert_array_equal(where(picture, BOX_COLOR), expected)
-    np.testing.assert_array_equal(changed(picture), expected)
+    # Corners are round: their radius is twice the line.
+    straight = np.zeros_like(expected)
+    straight[36:85] = True
+    straight[:, 26:65] = True
+    np.testing.assert_array_equal(where(picture, BOX_COLOR) & straight, expected & straight)
+    assert not where(picture, BOX_COLOR)[30, 20]
+    # A dark rim of one pixel on both sides, and nothing beyond it.
+    beside = np.zeros_like(expected)
+    beside[29:92, 19:72] = True
+    beside[34:87, 24:67] = False
+    np.testing.assert_array_equal(changed(picture) & straight, beside & straight)
+    assert (picture[60, 19] < GRAY).all()
+
+
+def test_round_corners_are_smooth_and_the_same_on_all_sides() -> None:
+    picture = drawn(one_face((20, 20, 79, 79), (100, 100)), scores=False, landmarks=False, line_width=4)
+    for other in (picture[::-1], picture[:, ::-1], picture.transpose(1, 0, 2)):
+        np.testing.assert_array_equal(picture, other)
+    corner = picture[20:28, 20:28].reshape(-1, 3)
+    assert len(np.unique(corner, axis=0)) > 6
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.25, 0.5])
@@ -158,7 +176,8 @@ def test_the_best_face_is_drawn_last() -> None:
     best_first, best_last = (Faces(boxes, s, landmarks, (200, 200)) for s in ([0.9, 0.8], [0.8, 0.9]))
     best_alone = Faces(boxes[:1], [0.9], landmarks[:1], (200, 200))
     np.testing.assert_array_equal(drawn(best_first), drawn(best_last))
-    np.testing.assert_array_equal(drawn(best_first)[:48], drawn(best_alone)[:48])
+    # Its tag has the first place; that of the other goes to the right.
+    np.testing.assert_array_equal(drawn(best_first)[:48, :95], drawn(best_alone)[:48, :95])
 
 
 @pytest.mark.parametrize(

@@ -12,29 +12,36 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mtcnn_fast.checks import Number
 from mtcnn_fast.cli.commands import Command, option
 from mtcnn_fast.cli.exit_codes import FAILED
 from mtcnn_fast.cli.inputs import STDIN, Inputs
 from mtcnn_fast.cli.output import Csv, Emit, JsonLines, JsonList, Output, Table, cell_len, printable
-from mtcnn_fast.cli.pictures import Pictures, is_written_here
-from mtcnn_fast.cli.settings import bad_option, choice, detector_options, make_detector
+from mtcnn_fast.cli.pictures import LABELS, WHOLE, Pictures, is_written_here
+from mtcnn_fast.cli.settings import bad_option, checked, choice, detector_options, make_detector
 from mtcnn_fast.cli.streams import print_bytes, print_line
 from mtcnn_fast.listing import Source
+from mtcnn_fast.optional import require
 from mtcnn_fast.progress import Progress, is_shown, progress_bar
 
 if TYPE_CHECKING:
     from mtcnn_fast.cli.run import Run
+    from mtcnn_fast.faces.parquet import ParquetRows
 
 EXAMPLES = """
 mtcnn-fast detect photo.jpg
 mtcnn-fast detect photos -r --json > faces.json
 mtcnn-fast detect 'photos/*.jpg' --draw --crops -o faces
-mtcnn-fast detect photos --preset fast --clip --csv
+mtcnn-fast detect photos -r --blur --strength 0.3 -o blurred
+mtcnn-fast detect photos --preset fast --clip --parquet faces.parquet
 curl -s https://example.com/photo.jpg | mtcnn-fast detect - --csv
 """
 
 RESULTS = "Results"
 PICTURES = "Pictures"
+
+#: Names of styles; those of `mtcnn_fast.faces.styles`, which needs numpy and the help does not.
+STYLES = ("default", "corners", "ellipse", "palette", "spotlight")
 
 
 @click.command(cls=Command, examples=EXAMPLES)
@@ -43,8 +50,29 @@ PICTURES = "Pictures"
 @option("--json", "as_json", is_flag=True, section=RESULTS, help="Print one JSON list, an object for each image.")
 @option("--jsonl", "as_jsonl", is_flag=True, section=RESULTS, help="Print a JSON object a line, as they come.")
 @option("--csv", "as_csv", is_flag=True, section=RESULTS, help="Print CSV, a row for each face.")
-@option("--clip", is_flag=True, section=RESULTS, help="Cut boxes to the image.")
+@option(
+    "--parquet",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    section=RESULTS,
+    help="Also write a Parquet file, a row for each image; needs pyarrow.",
+)
+@option("--clip", is_flag=True, section=RESULTS, help="Cut boxes to the image; --border clip is another thing.")
 @option("--draw", is_flag=True, section=PICTURES, help="Write each image with its faces drawn.")
+@choice("--style", options=STYLES, section=PICTURES, help="How --draw draws. [default default]")
+@option("--blur", is_flag=True, section=PICTURES, help="Write each image with its faces blurred.")
+@option("--pixelate", is_flag=True, section=PICTURES, help="Write each image with its faces in coarse squares.")
+@option(
+    "--mask", is_flag=True, section=PICTURES, help="Write each image with its faces black: nothing is left of them."
+)
+@option(
+    "--strength",
+    type=float,
+    metavar="SHARE",
+    callback=checked(Number(0.05, 1)),
+    section=PICTURES,
+    help="Blur, or size of a square, as a share of the face, from 0.05 to 1. [default 0.15 and 1/6]",
+)
 @option("--crops", is_flag=True, section=PICTURES, help="Write a square around each face, 160 wide.")
 @option(
     "--align",
@@ -62,10 +90,10 @@ PICTURES = "Pictures"
 )
 @choice(
     "--format",
-    options=("same", "png"),
+    options=("same", "png", "jpg", "webp"),
     default="same",
     section=PICTURES,
-    help="File format: that of the image where it can be, or PNG. [default same]",
+    help="File format; same is that of the image where it can be, else PNG. [default same]",
 )
 @detector_options()
 def detect(
@@ -74,8 +102,14 @@ def detect(
     as_json: bool,
     as_jsonl: bool,
     as_csv: bool,
+    parquet: Path | None,
     clip: bool,
     draw: bool,
+    style: str | None,
+    blur: bool,
+    pixelate: bool,
+    mask: bool,
+    strength: float | None,
     crops: bool,
     align: bool,
     out: Path | None,
@@ -90,23 +124,30 @@ def detect(
     """
     found = Inputs(_checked_paths(paths), recursive, is_written_here)
     _check_forms({"--json": as_json, "--jsonl": as_jsonl, "--csv": as_csv})
-    kinds = {"draw": draw, "crops": crops, "align": align}
-    _check_pictures(out, any(kinds.values()))
+    asked = {"draw": draw, "blur": blur, "pixelate": pixelate, "mask": mask, "crops": crops, "align": align}
+    kinds = tuple(name for name, wanted in asked.items() if wanted)
+    _check_pictures(out, kinds, style, strength, format)
+    _check_parquet(parquet)
     with make_detector(settings) as detector:
         from mtcnn_fast.cli.run import Run, report_skipped
 
         inputs: Iterable[Source] = found
         pictures = None
-        if out is not None:
+        if out is not None or parquet is not None:
             # Listed before anything is written: what this run writes is not one of its inputs.
             inputs = list(found)
-            real = frozenset(os.path.realpath(source.path) for source in inputs)
-            pictures = Pictures(out, found.common_folder(), real, png=format == "png", **kinds)
+        real = frozenset(os.path.realpath(source.path) for source in inputs) if out or parquet else frozenset()
+        if parquet is not None and os.path.realpath(parquet) in real:
+            raise bad_option(f"{str(parquet)!r} is an input: name another file", "--parquet")
+        if out is not None:
+            form = None if format == "same" else format
+            pictures = Pictures(out, found.common_folder(), real, kinds, style or "default", strength, form)
             _check_no_input_is_replaced(inputs, pictures)
         output = _output(inputs, as_json, as_jsonl, as_csv)
         run = Run(detector, inputs, pictures, clip=clip)
         try:
-            _print_all(run, inputs, output)
+            with _parquet_rows(parquet) as rows:
+                _print_all(run, inputs, output, rows)
         finally:
             run.report()
             report_skipped(found.skipped)
@@ -127,22 +168,56 @@ def _check_forms(asked: dict[str, bool]) -> None:
         raise click.UsageError(f"{' and '.join(names)} exclude each other", click.get_current_context())
 
 
-def _check_pictures(out: Path | None, wanted: bool) -> None:
-    if wanted and out is None:
-        raise bad_option("--draw, --crops and --align need a folder to write to", "--out")
-    if out is not None and not wanted:
-        raise bad_option("say what to write there: --draw, --crops or --align", "--out")
+def _check_pictures(
+    out: Path | None, kinds: Sequence[str], style: str | None, strength: float | None, format: str
+) -> None:
+    flags = [f"--{kind}" for kind in LABELS]
+    every = f"{', '.join(flags[:-1])} {{}} {flags[-1]}"
+    if style is not None and "draw" not in kinds:
+        raise bad_option("says how faces are drawn: add --draw", "--style")
+    if strength is not None and not {"blur", "pixelate"} & {*kinds}:
+        raise bad_option("says how far faces are hidden: add --blur or --pixelate", "--strength")
+    if format != "same" and not kinds:
+        raise bad_option(f"says how pictures are written: add {every.format('or')}", "--format")
+    if kinds and out is None:
+        raise bad_option(f"{every.format('and')} need a folder to write to", "--out")
+    if out is not None and not kinds:
+        raise bad_option(f"say what to write there: {every.format('or')}", "--out")
     if out is not None and out.exists() and not out.is_dir():
         raise bad_option(f"{str(out)!r} is not a folder", "--out")
 
 
+def _check_parquet(path: Path | None) -> None:
+    """Refuse a file that cannot be written before anything is detected."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise bad_option(f"{str(path)!r} is a folder, not a file", "--parquet")
+    if not path.parent.is_dir():
+        raise bad_option(f"there is no folder {str(path.parent)!r}", "--parquet")
+    require("pyarrow.parquet", "--parquet", "pip install pyarrow")
+
+
+@contextlib.contextmanager
+def _parquet_rows(path: Path | None) -> Iterator[ParquetRows | None]:
+    if path is None:
+        yield None
+        return
+    from mtcnn_fast.faces.parquet import parquet_writer
+
+    with parquet_writer(path, errors=True, purpose="--parquet") as rows:
+        yield rows
+
+
 def _check_no_input_is_replaced(inputs: Iterable[Source], pictures: Pictures) -> None:
-    for source in inputs if pictures.draw else ():
-        target = pictures.target(source.path, "faces")
-        if pictures.overwrites(target):
-            raise bad_option(
-                f"the picture of {source.path!r} would replace the input {str(target)!r}: name another folder", "--out"
-            )
+    labels = [LABELS[kind] for kind in pictures.kinds if kind in WHOLE]
+    for source in inputs:
+        for target in (pictures.target(source.path, label) for label in labels):
+            if pictures.overwrites(target):
+                raise bad_option(
+                    f"the picture of {source.path!r} would replace the input {str(target)!r}: name another folder",
+                    "--out",
+                )
 
 
 def _output(inputs: Iterable[Source], as_json: bool, as_jsonl: bool, as_csv: bool) -> Output:
@@ -162,7 +237,7 @@ def _ellipsis() -> str:
     return "…"
 
 
-def _print_all(run: Run, inputs: Iterable[Source], output: Output) -> None:
+def _print_all(run: Run, inputs: Iterable[Source], output: Output, parquet: ParquetRows | None) -> None:
     total = sum(1 for _ in inputs) if is_shown() else None
     with progress_bar(total) as progress:
         emit = _printer(progress)
@@ -170,6 +245,8 @@ def _print_all(run: Run, inputs: Iterable[Source], output: Output) -> None:
         with _finished(output, emit):
             for record in run.records():
                 output.add(record, emit)
+                if parquet is not None:
+                    parquet.add(record.path, record.to_dict(), record.error)
                 progress.advance()
 
 

@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from mtcnn_fast._types import Image
     from mtcnn_fast.faces import Faces
 
+#: Kinds of pictures by the option that asks for them, and the label in the names of their files. `WHOLE` are one an
+#: image, the others one a face.
+LABELS = {
+    "draw": "faces",
+    "blur": "blurred",
+    "pixelate": "pixelated",
+    "mask": "masked",
+    "crops": "face",
+    "align": "aligned",
+}
+WHOLE = ("draw", "blur", "pixelate", "mask")
+
 #: Endings in which pictures are written, and Pillow's names of the formats; whatever has another becomes PNG.
 FORMATS = {
     ".bmp": "BMP",
@@ -40,7 +52,7 @@ _WRITER = "mtcnn-fast"
 _BMP_RESERVED = slice(6, 10)
 _BMP_WRITER = b"mtcn"
 
-_WRITTEN_NAME = re.compile(r"[_.](faces|face\d+|aligned\d+)\.\w+$")
+_WRITTEN_NAME = re.compile(r"[_.](faces|blurred|pixelated|masked|face\d+|aligned\d+)\.\w+$")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,24 +67,43 @@ class Pictures:
         Folder that the images' paths are taken relative to, so that namesakes from two folders stay apart.
     inputs : frozenset of str
         Real paths of the files that are read, which are never overwritten.
-    draw, crops, align : bool
-        Whether to write the image with its faces drawn, a square around each face, each face upright.
-    png : bool
-        Whether to write all as PNG.
+    kinds : tuple of str
+        What to write, of `LABELS`.
+    style : str
+        Of what is drawn.
+    strength : float or None
+        Of blurring, and of pixelating as the size of a square; both as shares of the face.
+    form : str or None
+        Ending that all are written with, without the dot; None keeps that of the image where it can be.
     """
 
     folder: Path
     base: str
     inputs: frozenset[str]
-    draw: bool = False
-    crops: bool = False
-    align: bool = False
-    png: bool = False
+    kinds: tuple[str, ...]
+    style: str = "default"
+    strength: float | None = None
+    form: str | None = None
 
-    def save(self, path: str, image: Image, faces: Faces) -> list[str]:
-        """Write the pictures of one image; return what went wrong, a text for each picture that was not written."""
+    def save(self, path: str, image: Image, faces: Faces, whole: Faces) -> list[str]:
+        """Write the pictures of one image.
+
+        Parameters
+        ----------
+        path : str
+        image : (H, W, 3) uint8
+        faces : Faces
+            What is drawn and cut out.
+        whole : Faces
+            The same faces, their boxes not cut to the image: what is covered.
+
+        Returns
+        -------
+        list of str
+            What went wrong, a text for each picture that was not written.
+        """
         problems = []
-        for label, make in self._wanted(image, faces):
+        for label, make in self._wanted(image, faces, whole):
             target = self.target(path, label)
             try:
                 self._write(target, make)
@@ -81,14 +112,23 @@ class Pictures:
                 problems.append(f"the picture {str(target)!r} could not be written: {_reason(error)}")
         return problems
 
-    def _wanted(self, image: Image, faces: Faces) -> Iterator[tuple[str, Any]]:
+    def _wanted(self, image: Image, faces: Faces, whole: Faces) -> Iterator[tuple[str, Any]]:
         import PIL.Image
 
-        if self.draw:
-            yield "faces", lambda: faces.draw(image)
-        for wanted, cut, label in ((self.crops, faces.crops, "face"), (self.align, faces.align, "aligned")):
-            for i, crop in enumerate(cut(image) if wanted else ()):
-                yield f"{label}{i + 1}", lambda crop=crop: PIL.Image.fromarray(crop)
+        cells = () if self.strength is None else (round(1 / self.strength),)
+        strength = () if self.strength is None else (self.strength,)
+        pictures = {
+            "draw": lambda: faces.draw(image, style=self.style),
+            "blur": lambda: whole.blur(image, *strength),
+            "pixelate": lambda: whole.pixelate(image, *cells),
+            "mask": lambda: whole.mask(image),
+        }
+        for kind in (kind for kind in self.kinds if kind in WHOLE):
+            yield LABELS[kind], pictures[kind]
+        cuts = {"crops": faces.crops, "align": faces.align}
+        for kind in (kind for kind in self.kinds if kind in cuts):
+            for i, crop in enumerate(cuts[kind](image)):
+                yield f"{LABELS[kind]}{i + 1}", lambda crop=crop: PIL.Image.fromarray(crop)
 
     def _write(self, target: Path, make: Any) -> None:
         if self.overwrites(target):
@@ -103,13 +143,13 @@ class Pictures:
     def target(self, path: str, label: str) -> Path:
         """Return the path of a picture: that of its image below `folder`, with the label in its name."""
         if path == STDIN:
-            return self.folder / f"stdin_{label}.png"
+            return self.folder / f"stdin_{label}.{self.form or 'png'}"
         # Not `resolve`: a link is what its own name and place say, not what it points to.
         below = Path(os.path.relpath(os.path.abspath(path), self.base))  # noqa: PTH100
-        suffix = below.suffix.lower()
-        if suffix in FORMATS and (not self.png or suffix == ".png"):
+        form = FORMATS.get(below.suffix.lower())
+        if form is not None and (self.form is None or form == FORMATS[f".{self.form}"]):
             return self.folder / below.with_name(f"{below.stem}_{label}{below.suffix}")
-        return self.folder / below.with_name(f"{below.name}.{label}.png")
+        return self.folder / below.with_name(f"{below.name}.{label}.{self.form or 'png'}")
 
 
 def _encoded(picture: PILImage, form: str) -> bytes:

@@ -73,7 +73,7 @@ class Run:
                 yield Record(path, None, str(image))
                 path, image = pending.popleft()
             found = faces.clip() if self._clip else faces
-            problems = [] if self._pictures is None else self._pictures.save(path, image, found)
+            problems = [] if self._pictures is None else self._pictures.save(path, image, found, faces)
             yield Record(path, found, "; ".join(problems) or None)
         for path, error in pending:
             yield Record(path, None, str(error))

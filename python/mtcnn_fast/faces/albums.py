@@ -54,7 +54,8 @@ def load_faces(
     Returns
     -------
     dict of str to Faces
-        By the name of the image. A face without a score has the score 1.
+        By the name of the image. A face without a score has the score 1. Images that the command could not read, whose
+        records have an error and no size, are left out.
 
     Raises
     ------

@@ -17,14 +17,11 @@ import numpy as np
 
 from mtcnn_fast.errors import ConfigError, DataError, file_error, missing_file
 from mtcnn_fast.faces.geometry import POINTS
+from mtcnn_fast.faces.parquet import read_parquet, write_parquet
 from mtcnn_fast.files import write_json, written_whole
-from mtcnn_fast.optional import require
 
 Record = tuple[str, Mapping[str, Any]]
 SizeOf = Callable[[str], tuple[int, int]]
-
-_PARQUET = "Parquet files"
-_INSTALL_PARQUET = "pip install pyarrow"
 
 
 def write_records(path: Path, records: Sequence[Record], form: str) -> None:
@@ -57,51 +54,9 @@ def _write_json(path: Path, records: Sequence[Record]) -> None:
 def _read_json(path: Path, size_of: SizeOf) -> list[Record]:
     content = json.loads(path.read_text(encoding="utf-8"))
     rows = [content] if isinstance(content, dict) else content
-    return [(str(row.get("image", row.get("path", ""))), row) for row in rows]
-
-
-def _write_parquet(path: Path, records: Sequence[Record]) -> None:
-    arrow = require("pyarrow", _PARQUET, _INSTALL_PARQUET)
-    parquet = require("pyarrow.parquet", _PARQUET, _INSTALL_PARQUET)
-    numbers = arrow.list_(arrow.float32())
-    schema = arrow.schema(
-        [
-            ("image", arrow.string()),
-            ("width", arrow.int32()),
-            ("height", arrow.int32()),
-            ("boxes", arrow.list_(numbers)),
-            ("scores", numbers),
-            ("landmarks", arrow.list_(arrow.list_(numbers))),
-        ]
-    )
-    rows = [
-        {
-            "image": image,
-            "width": record["width"],
-            "height": record["height"],
-            "boxes": [face["box"] for face in record["faces"]],
-            "scores": [face["score"] for face in record["faces"]],
-            "landmarks": [face["landmarks"] for face in record["faces"]],
-        }
-        for image, record in records
-    ]
-    sink = arrow.BufferOutputStream()
-    parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), sink)
-    written_whole(path, sink.getvalue().to_pybytes())
-
-
-def _read_parquet(path: Path, size_of: SizeOf) -> list[Record]:
-    parquet = require("pyarrow.parquet", _PARQUET, _INSTALL_PARQUET)
-    return [(row["image"], _record(row)) for row in parquet.read_table(path).to_pylist()]
-
-
-def _record(row: Mapping[str, Any]) -> dict[str, Any]:
-    faces = zip(row["boxes"], row["scores"], row["landmarks"], strict=True)
-    return {
-        "width": row["width"],
-        "height": row["height"],
-        "faces": [{"box": box, "score": score, "landmarks": points} for box, score, points in faces],
-    }
+    # The command writes a record without a size where an image could not be read.
+    named = [(str(row.get("image", row.get("path", ""))), row) for row in rows]
+    return [(image, row) for image, row in named if not (row.get("error") and row["width"] is None)]
 
 
 def _write_coco(path: Path, records: Sequence[Record]) -> None:
@@ -210,7 +165,7 @@ FORMS: Mapping[
     str, tuple[Callable[[Path, Sequence[Record]], None], Callable[[Path, SizeOf], list[tuple[str, Any]]]]
 ] = {
     "json": (_write_json, _read_json),
-    "parquet": (_write_parquet, _read_parquet),
+    "parquet": (write_parquet, read_parquet),
     "coco": (_write_coco, _read_coco),
     "widerface": (_write_widerface, _read_widerface),
     "yolo": (_write_yolo, _read_yolo),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numbers
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._types import Color, Doubles, Floats, Layout, Pixels
-from mtcnn_fast.checks import Count, Number, Tuple
+from mtcnn_fast.checks import Count, Number, Tuple, shown
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.faces import anonymise, geometry
@@ -16,6 +18,8 @@ from mtcnn_fast.faces.arrays import FaceArrays
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from mtcnn_fast.faces.styles import DrawStyle
 
 _STRENGTH = Number(0.05, 1)
 _COLOR = Tuple(Count(0, 255), 3)
@@ -146,6 +150,8 @@ class FacePictures(FaceArrays):
         self,
         img: Any = None,
         *,
+        style: DrawStyle | str = "default",
+        ids: Sequence[int | str] | None = None,
         scores: bool = True,
         landmarks: bool = True,
         line_width: int | None = None,
@@ -161,10 +167,16 @@ class FacePictures(FaceArrays):
         ----------
         img : str, Path, PIL image or array, optional
             The image that the faces were found in: anything that `Detector.detect` takes; by default the kept one.
+        style : DrawStyle or str
+            A `mtcnn_fast.faces.DrawStyle`, or the name of one: ``"default"`` (boxes with scores), ``"corners"``,
+            ``"ellipse"``, ``"palette"`` (a color and an index a face) or ``"spotlight"`` (all but the faces darkened).
+        ids : sequence of N int or str, optional
+            One a face, such as numbers of tracks or names: what a style with ids writes and chooses colors of the
+            palette by. A style that names no tag but the score writes them in its place.
         scores, landmarks : bool
-            Whether to draw them, beside the boxes.
+            False leaves them out, whatever the style says.
         line_width, font_size : int or None
-            Pixels; by default they follow the sizes of image and face.
+            Pixels, in place of the style's; by default they follow the sizes of image and face.
         color, value_range, layout, exif
             How the image is to be read, as for `Detector.detect`.
 
@@ -182,16 +194,30 @@ class FacePictures(FaceArrays):
         """
         from mtcnn_fast.faces.drawing import draw_faces
 
+        names = self._one_a_face("ids", ids)
         image = self._load(img, color, value_range, layout, exif)
-        boxes, values, points = self._by_ascending_score()
+        # The best face last, on top of the others.
+        order = np.argsort(self.scores, kind="stable")
         return draw_faces(
             image,
-            boxes,
-            scores=values if scores else None,
-            landmarks=points if landmarks else None,
+            self.boxes[order],
+            scores=self.scores[order] if scores else None,
+            landmarks=self.landmarks[order] if landmarks else None,
+            indices=order.tolist(),
+            ids=None if names is None else [names[i] for i in order.tolist()],
+            style=style,
             line_width=line_width,
             font_size=font_size,
         )
+
+    def _one_a_face(self, name: str, values: Sequence[int | str] | None) -> list[int | str] | None:
+        """Check that there is a text or whole number for each face."""
+        if values is None:
+            return None
+        items = list(values)
+        if len(items) != len(self) or not all(isinstance(item, (str, numbers.Integral)) for item in items):
+            raise ConfigError(f"{name} must be {len(self)} whole numbers or texts, one a face, got {shown(items)}")
+        return [item if isinstance(item, str) else int(item) for item in items]
 
     def blur(
         self,

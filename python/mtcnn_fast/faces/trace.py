@@ -30,7 +30,7 @@ STEPS = ("pnet", "proposals", "rnet", "refinement", "onet", "output")
 REASONS = ("threshold", "overlap", "degenerate", "limit")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Dropped:
     """The candidates that one step of the cascade drops, and why.
 
@@ -57,8 +57,12 @@ class Dropped:
         nothing = np.empty((0, 4), np.float32)
         return cls(nothing, np.empty(0, np.float32), (), nothing)
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{self.reasons.count(reason)} {reason}" for reason in REASONS if reason in self.reasons)
+        return f"Dropped({len(self.scores)}{': ' + counts if counts else ''})"
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StageTrace:
     """The candidates that are left after one step of the cascade.
 
@@ -79,3 +83,7 @@ class StageTrace:
     boxes: npt.NDArray[np.float32]
     scores: npt.NDArray[np.float32]
     dropped: Dropped = dataclasses.field(default_factory=Dropped.none)
+
+    def __repr__(self) -> str:
+        best = f", best {self.scores.max():.4f}" if len(self.scores) else ""
+        return f"StageTrace({self.step}: {len(self.scores)} kept{best}, {len(self.dropped.scores)} dropped)"
