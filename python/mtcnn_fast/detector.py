@@ -186,7 +186,7 @@ precision
         profile : bool
             Attach the seconds spent in each stage as ``timings``.
         trace : bool
-            Attach the candidates of each stage as ``trace``.
+            Attach the candidates of each stage as ``trace``; `Faces.explain` tells from it why a face is missed.
 
         Returns
         -------
@@ -202,7 +202,8 @@ precision
         """
         with self._shared.lent() as backend:
             pixels = self._load(image, color=color, value_range=value_range, layout=layout)
-            return backend.detect([pixels], profile=profile, trace=trace)[0]
+            faces = backend.detect([pixels], profile=profile, trace=trace)[0]
+            return faces._with_settings(self._config) if trace else faces
 
     def detect_batch(
         self,
