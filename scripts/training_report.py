@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from mtcnn_fast.evaluation.plot_style import DPI, head, legend, make_figure
+
 NETWORKS = {"p": "P-Net", "r": "R-Net", "o": "O-Net"}
 LOSSES = ("detection", "box", "landmark")
 
@@ -47,22 +49,29 @@ def networks_table(run: Path) -> list[str]:
 
 def draw(run: Path, picture: Path) -> None:
     """Draw the held-out losses of each network, and their accuracy, over the steps."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(14, 4), layout="constrained")
-    for (name, title), axes in zip(NETWORKS.items(), figure.subplots(1, 3), strict=True):
+    figure, panels = make_figure(3, 14, 4)
+    for (name, title), axes in zip(NETWORKS.items(), panels, strict=True):
         log = read_log(run / name / "validation.csv")
         later = log["step"] > 0
         for key in LOSSES:
             axes.plot(log["step"][later], log[key][later], label=key, linewidth=2)
-        axes.set(title=title, xlabel="training step", ylabel="held-out loss", yscale="log")
-        axes.grid(alpha=0.3, which="both")
+        head(axes, title)
+        axes.set(xlabel="training step", ylabel="held-out loss", yscale="log")
         right = axes.twinx()
-        right.plot(log["step"][later], log["accuracy"][later], "k:", label="accuracy (right)")
-        right.set_ylim(0.8, 1.0)
-        handles = [*axes.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
-        axes.legend(handles, [*LOSSES, "accuracy (right)"], fontsize="small")
-    figure.savefig(picture, dpi=100)
+        right.plot(log["step"][later], log["accuracy"][later], color="#adb5bd", linewidth=2)
+        right.set(ylim=(0.8, 1.0), ylabel="accuracy")
+        right.tick_params(labelsize=8)
+        right.spines[["top", "left"]].set_visible(False)
+        handles = [*axes.get_legend_handles_labels()[0], right.get_lines()[0]]
+        legend(
+            axes,
+            handles=handles,
+            labels=[*LOSSES, "accuracy (right)"],
+            loc="upper center",
+            ncols=4,
+            bbox_to_anchor=(0.5, -0.14),
+        )
+    figure.savefig(picture, dpi=DPI)
 
 
 def flattened(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -29,6 +29,7 @@ MOVED = {
     "batching": "images.batches",
     "crops": "faces.crops",
     "drawing": "faces.drawing",
+    "evaluation.explain": "faces.fates",
     "evaluation.extras": "optional",
     "evaluation.fddb_data": "datasets.fddb",
     "evaluation.given_boxes": "evaluation.landmarks_in_boxes",

@@ -196,7 +196,8 @@ precision
         profile : bool
             Attach the seconds spent in each stage as ``timings``.
         trace : bool
-            Attach the candidates of each stage as ``trace``; only where the whole image is searched once, as it is.
+            Attach the candidates of each stage as ``trace``, from which `Faces.explain` tells why a face is missed; only
+            where the whole image is searched once, as it is.
         keep_image : bool
             Attach the upright image as ``image``, which notebooks then show; `Faces.draw` and the like need none. An
             array is copied, so that later changes of it do not count.
@@ -254,7 +255,8 @@ precision
                 layout=layout,
                 exif=exif,
             )
-            return search(backend, [window], views, self._config, profile=profile, trace=trace)[0]
+            faces = search(backend, [window], views, self._config, profile=profile, trace=trace)[0]
+        return faces._with_settings(self._config) if trace else faces
 
     def __call__(self, image: Any, **options: Unpack[SingleOptions]) -> Faces:
         """Find the faces in one image; this is `detect`."""

@@ -191,15 +191,16 @@ class TestExplain:
         assert "1 face" in text
         assert re.search(r"rnet +\d+ kept +dropped: \d+ threshold", text)
         assert "pnet" in text
-        assert sorted(path.name for path in out.iterdir()) == [
-            *("1_pnet.png", "2_proposals.png", "3_rnet.png", "4_refinement.png", "5_onet.png", "6_output.png")
-        ]
-        assert pixels(out / "6_output.png").shape == (112, 112, 3)
-        assert np.any(pixels(out / "6_output.png") != portrait())
+        assert sorted(path.name for path in out.iterdir()) == ["storyboard.html", "storyboard.png"]
+        assert min(pixels(out / "storyboard.png").shape[:2]) > 1000
+        page = (out / "storyboard.html").read_text(encoding="utf-8")
+        assert page.count("<figure>") == page.count("data:image/png") == 6
+        assert "http" not in page
 
     def test_the_fate_of_a_point(self, photo):
         found = json.loads(run("explain", photo, *QUICKLY, "--at", 56, 50, "--json").stdout)
         assert found["at"]["verdict"] == "a face is found there"
+        assert found["at"]["remedy"] == ""
         assert {step["step"] for step in found["at"]["steps"]} == {step["step"] for step in found["steps"]}
         dropped = [entry for step in found["at"]["steps"] for entry in step["dropped"]]
         assert {entry[0] for entry in dropped} <= {"threshold", "overlap", "degenerate", "limit"}
@@ -208,10 +209,16 @@ class TestExplain:
     def test_why_there_is_no_face(self, photo):
         text = run("explain", photo, *QUICKLY, "--at", 56, 50, "--thresholds", 0.6, 0.7, 1).stdout
         assert "the last candidates there are dropped in step 'onet': threshold, best score" in text
-        text = run("explain", photo, *QUICKLY, "--at", -50, -50).stdout
+        assert re.search(r"remedy: Set thresholds=\(0\.6, 0\.7, 0\.99\d*\)", text)
+        text = run("explain", photo, *QUICKLY, "--at", 56, 50, "--min-face-size", 112).stdout
         assert "P-Net proposes nothing there" in text
+        assert "min_face_size (now 112)" in text
 
-    def test_auto_takes_the_backend_that_records_what_it_drops(self, photo):
+    def test_a_point_outside_the_image_is_refused(self, photo):
+        message = problem("explain", photo, *QUICKLY, "--at", -50, 20, ending=2)
+        assert "inside the image of 112x112 pixels, got (-50, 20)" in message
+
+    def test_every_backend_records_what_it_drops(self, photo):
         steps = json.loads(run("explain", photo, "--json").stdout)["steps"]
         assert sum(step["dropped"].get("threshold", 0) for step in steps) > 0
 

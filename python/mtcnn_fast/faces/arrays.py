@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from mtcnn_fast._types import Floats, Pixels
 from mtcnn_fast.checks.arrays import Array
+from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.faces.trace import Trace
 
 _BOXES = Array((None, 4))
 _SCORES = Array((None,))
@@ -38,7 +40,7 @@ class FaceArrays:
         Size in pixels of the image that they were found in.
     timings : dict of str to float, or None
         Seconds spent in each stage of the detection, if it was asked for.
-    trace : list of StageTrace, or None
+    trace : mtcnn_fast.faces.trace.Trace, or None
         Candidates in each stage of the detection, if they were asked for.
     image : (H, W, 3) uint8, or None
         The upright RGB image, if it was kept; methods that need an image take this one where they get none.
@@ -105,6 +107,10 @@ class FaceArrays:
         """Return a copy with some attributes changed; timings and trace stay, as they belong to the same detection."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return type(self)(**{**values, **changes})
+
+    def _with_settings(self: SelfT, settings: DetectorConfig) -> SelfT:
+        """Return the faces with the settings of their detection beside its trace; without a trace, the same faces."""
+        return self._with(trace=Trace(self.trace, settings)) if isinstance(self.trace, list) else self
 
 
 def _image_size(value: object) -> tuple[int, int]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from mtcnn_fast.faces.styles import DrawStyle
+    from mtcnn_fast.faces.explain import Explanation
 
 _STRENGTH = Number(0.05, 1)
 _COLOR = Tuple(Count(0, 255), 3)
@@ -354,6 +355,48 @@ class FacePictures(FaceArrays):
             "sharpness": geometry.sharpness(image, self.boxes),
             "frontalness": geometry.frontalness(self.landmarks),
         }
+
+    def explain(
+        self,
+        x: float | None = None,
+        y: float | None = None,
+        img: Any = None,
+        *,
+        color: Color = "rgb",
+        value_range: tuple[float, float] | None = None,
+        layout: Layout = "hwc",
+        exif: bool | None = None,
+    ) -> Explanation:
+        """Tell why there is a face at a point, or none, step by step of the cascade.
+
+        The faces must come from ``detect(..., trace=True)``.
+
+        Parameters
+        ----------
+        x, y : float, optional
+            The point in pixels, such as the middle of a face that was missed; without them, all of the image.
+        img, color, value_range, layout, exif
+            As for `draw`; without an image the storyboard has a gray frame.
+
+        Returns
+        -------
+        Explanation
+            ``print`` shows what happened and what to change; ``storyboard()`` and ``to_html()`` show each step.
+
+        Raises
+        ------
+        BackendError
+            If the detection was not traced.
+        ImageError, ConfigError
+            As for `draw`; ConfigError also if the point is not finite or lies outside the image, or x or y is missing.
+        """
+        from mtcnn_fast.faces.explain import explain
+
+        if (x is None) != (y is None):
+            raise ConfigError(f"x and y must be given together, got x={x!r} and y={y!r}")
+        point = None if x is None or y is None else (Number()("x", x), Number()("y", y))
+        image = self.image if img is None else self._load(img, color, value_range, layout, exif)
+        return explain(self, point, image)
 
     def _repr_html_(self) -> str:
         """Show a sketch of the faces in the frame of the image, and their numbers, in a notebook."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
+
+from mtcnn_fast.config import DetectorConfig
 
 #: Keys of `Faces.timings`, in the order in which the cascade runs them; every backend uses these.
 STAGES = (
@@ -87,3 +90,23 @@ class StageTrace:
     def __repr__(self) -> str:
         best = f", best {self.scores.max():.4f}" if len(self.scores) else ""
         return f"StageTrace({self.step}: {len(self.scores)} kept{best}, {len(self.dropped.scores)} dropped)"
+
+
+class Trace(list[StageTrace]):
+    """The steps of a detection, and the settings that they ran with.
+
+    Parameters
+    ----------
+    steps : iterable of StageTrace
+    settings : DetectorConfig
+
+    Attributes
+    ----------
+    settings : DetectorConfig
+    """
+
+    settings: DetectorConfig
+
+    def __init__(self, steps: Iterable[StageTrace], settings: DetectorConfig) -> None:
+        super().__init__(steps)
+        self.settings = settings

@@ -27,7 +27,7 @@ from mtcnn_fast import (
     MisuseError,
 )
 from mtcnn_fast.backends import BACKENDS, available_backends
-from mtcnn_fast.evaluation.explain import fates_at, summary, verdict
+from mtcnn_fast.faces.fates import fates_at, summary, verdict
 from mtcnn_fast.faces.trace import STAGES, STEPS
 from mtcnn_fast.weights import load_weights
 from support.portrait import QUICK, portrait
@@ -183,6 +183,7 @@ def test_asyncio(detector, faces):
     assert isinstance(found[1], ImageError)
 
 
+@covers(Faces, "explain", "x", "y", "img", "color", "value_range", "layout", "exif")
 def test_explain(detector):
     double = np.hstack([portrait(), portrait()[:, ::-1]])
     found = Detector.from_config(dataclasses.replace(detector.config, max_faces=1), detector.device).detect(
@@ -190,6 +191,11 @@ def test_explain(detector):
     )
     x, y = found.boxes[0].reshape(2, 2).mean(axis=0).tolist()
     assert verdict(fates_at(found, x, y)) == "a face is found there"
+    planes = double[..., ::-1].transpose(2, 0, 1) / 255
+    explained = found.explain(x=x, y=y, img=planes, color="bgr", value_range=(0, 1), layout="chw", exif=None)
+    assert explained.verdict == "a face is found there"
+    assert np.array_equal(explained.image, double)
+    assert explained.settings.max_faces == 1
     # The other face is dropped for the limit alone, and the explanation names that.
     assert "dropped in step 'output': limit" in verdict(fates_at(found, double.shape[1] - x, y))
     assert sum(sum(step["dropped"].values()) for step in summary(found)) > 1

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mtcnn_fast.evaluation.plots import DPI, make_figure
+from mtcnn_fast.evaluation.plot_style import DPI, bars, head, legend, make_figure, name_figure
 from mtcnn_fast.training.ablations.curves import Curves
+
+#: Networks of this package's cascade among the rows.
+OUR_NETWORKS = frozenset({"P-Net", "R-Net", "O-Net"})
 
 _HOW_TO_GET = "pip install 'mtcnn-fast[train]'"
 
@@ -41,15 +44,14 @@ def plot_curves(
     """
     figure, axes = make_figure(len(panels), 5 * len(panels), 4.6, _HOW_TO_GET)
     for (name, variants), ax in zip(panels.items(), axes, strict=True):
-        for order, (variant, curves) in enumerate(variants.items()):
-            # Curves that coincide show through one another.
-            style = ("-", "--", ":")[order % 3]
-            ax.plot(curves.steps, curves.values.mean(axis=0), style, label=variant, linewidth=2)
+        for variant, curves in variants.items():
+            # Curves that coincide show through one another, by their dashes.
+            ax.plot(curves.steps, curves.values.mean(axis=0), label=variant, linewidth=2)
             ax.fill_between(curves.steps, curves.values.min(axis=0), curves.values.max(axis=0), alpha=0.2)
-        ax.set(title=name, xlabel=x_label, yscale="log" if logarithmic else "linear")
-        ax.grid(alpha=0.3, which="both")
-        ax.legend(fontsize="small")
-    figure.suptitle(title, fontsize="medium")
+        head(ax, name)
+        ax.set(xlabel=x_label, yscale="log" if logarithmic else "linear")
+        legend(ax)
+    name_figure(figure, title)
     figure.savefig(path, dpi=DPI)
 
 
@@ -63,16 +65,11 @@ def plot_bars(path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Se
     """
     figure, axes = make_figure(len(panels), 5 * len(panels), 3.6, _HOW_TO_GET)
     for (name, rows), ax in zip(panels.items(), axes, strict=True):
-        means = [float(np.mean(values)) for values in rows.values()]
-        labels = [f"{row}  {mean:.3f}" for row, mean in zip(rows, means, strict=True)]
-        ax.barh(labels, means, color="tab:blue", alpha=0.6)
+        means = {row: float(np.mean(values)) for row, values in rows.items()}
+        bars(ax, means, lambda mean: f"{mean:.3f}", OUR_NETWORKS.__contains__)
         for row, values in enumerate(rows.values()):
-            ax.plot(values, [row] * len(values), "k.")
-        if "accuracy" in name:
-            # They differ by little: the axis begins near the lowest.
-            lowest = min(min(values) for values in rows.values())
-            ax.set_xlim(max(0.0, 1.2 * lowest - 0.2), 1)
-        ax.set_title(name)
+            ax.plot(values, [row] * len(values), "k.", markersize=4)
+        head(ax, name)
         ax.invert_yaxis()
-    figure.suptitle(title, fontsize="medium")
+    name_figure(figure, title)
     figure.savefig(path, dpi=DPI)

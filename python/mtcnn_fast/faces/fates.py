@@ -1,22 +1,19 @@
-"""Why a face is found or missed: the candidates of each step, in words and pictures."""
+"""What each step of the cascade does with the candidates around a point."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from mtcnn_fast._types import Image
 from mtcnn_fast.errors import BackendError
-from mtcnn_fast.faces import Faces
+from mtcnn_fast.faces.arrays import FaceArrays
 from mtcnn_fast.faces.trace import Dropped, StageTrace
 
-if TYPE_CHECKING:
-    from PIL import Image as Pillow
-
-#: What each step does, for people.
+#: What each step does.
 TITLES = {
     "pnet": "P-Net over all scales, overlaps within a scale removed",
     "proposals": "overlaps between scales removed, boxes regressed and squared",
@@ -26,9 +23,6 @@ TITLES = {
     "output": "boxes regressed, overlaps removed: the result",
 }
 
-KEPT = (0, 200, 120)
-COLORS = {"threshold": (230, 60, 60), "overlap": (250, 170, 40), "degenerate": (160, 60, 220), "limit": (90, 130, 250)}
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fate:
@@ -37,6 +31,7 @@ class Fate:
     Attributes
     ----------
     step : str
+        One of `mtcnn_fast.faces.trace.STEPS`.
     kept : int
         Candidates around the point that the step leaves.
     best : tuple of 5 float, or None
@@ -51,7 +46,7 @@ class Fate:
     dropped: tuple[tuple[str, tuple[float, ...], float, tuple[float, ...] | None], ...]
 
 
-def steps_of(faces: Faces) -> list[StageTrace]:
+def steps_of(faces: FaceArrays) -> list[StageTrace]:
     """Return the trace of a detection.
 
     Raises
@@ -64,7 +59,7 @@ def steps_of(faces: Faces) -> list[StageTrace]:
     return faces.trace
 
 
-def summary(faces: Faces) -> list[dict[str, Any]]:
+def summary(faces: FaceArrays) -> list[dict[str, Any]]:
     """Return for each step how many candidates it kept, and how many it dropped for each reason."""
     return [
         {"step": step.step, "kept": len(step.boxes), "dropped": dict(Counter(step.dropped.reasons))}
@@ -72,7 +67,7 @@ def summary(faces: Faces) -> list[dict[str, Any]]:
     ]
 
 
-def fates_at(faces: Faces, x: float, y: float) -> list[Fate]:
+def fates_at(faces: FaceArrays, x: float, y: float) -> list[Fate]:
     """Follow the candidates whose box holds a point, step by step.
 
     Parameters
@@ -89,7 +84,7 @@ def fates_at(faces: Faces, x: float, y: float) -> list[Fate]:
     """
     fates = []
     for step in steps_of(faces):
-        around = _holds(step.boxes, x, y)
+        around = holds(step.boxes, x, y)
         best = None
         if around.any():
             i = int(np.flatnonzero(around)[step.scores[around].argmax()])
@@ -98,14 +93,15 @@ def fates_at(faces: Faces, x: float, y: float) -> list[Fate]:
     return fates
 
 
-def _holds(boxes: np.ndarray[Any, np.dtype[np.float32]], x: float, y: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def holds(boxes: npt.NDArray[np.float32], x: float, y: float) -> npt.NDArray[np.bool_]:
+    """Return which boxes ``(N, 4)`` hold a point, ``(N,)`` bool."""
     return (boxes[:, 0] <= x) & (x <= boxes[:, 2]) & (boxes[:, 1] <= y) & (y <= boxes[:, 3])
 
 
 def _dropped_at(
     dropped: Dropped, x: float, y: float
 ) -> tuple[tuple[str, tuple[float, ...], float, tuple[float, ...] | None], ...]:
-    rows = np.flatnonzero(_holds(dropped.boxes, x, y))
+    rows = np.flatnonzero(holds(dropped.boxes, x, y))
     rows = rows[np.argsort(-dropped.scores[rows], kind="stable")]
     return tuple(
         (
@@ -118,6 +114,11 @@ def _dropped_at(
     )
 
 
+def loss(fates: list[Fate]) -> Fate | None:
+    """Return the first step after which no candidate around the point is left; None where one is found."""
+    return next((fate for fate in fates if not fate.kept), None)
+
+
 def verdict(fates: list[Fate]) -> str:
     """Say in a sentence what became of the candidates around a point."""
     if not fates or not (fates[0].kept or fates[0].dropped):
@@ -126,7 +127,7 @@ def verdict(fates: list[Fate]) -> str:
         )
     if fates[-1].step == "output" and fates[-1].kept:
         return "a face is found there"
-    lost = next((fate for fate in fates if not fate.kept), None)
+    lost = loss(fates)
     if lost is None:
         return f"the candidates there end with step {fates[-1].step!r}, as no candidate anywhere passed the next one"
     if not lost.dropped:
@@ -138,22 +139,3 @@ def verdict(fates: list[Fate]) -> str:
 
 def _rounded(box: tuple[float, ...]) -> str:
     return "(" + ", ".join(f"{value:.0f}" for value in box) + ")"
-
-
-def draw_step(image: Image, step: StageTrace) -> Pillow.Image:
-    """Draw a step's candidates on a copy of an image: kept ones green, dropped ones in the colour of their reason."""
-    from PIL import Image as Pillow
-    from PIL import ImageDraw
-
-    picture = Pillow.fromarray(image)
-    canvas = ImageDraw.Draw(picture)
-    width = max(1, round(min(picture.size) / 400))
-    reach = np.float32(4 * max(picture.size))
-    groups = [
-        (COLORS[reason], step.dropped.boxes[[i for i, why in enumerate(step.dropped.reasons) if why == reason]])
-        for reason in COLORS
-    ]
-    for color, boxes in [*groups, (KEPT, step.boxes)]:
-        for x1, y1, x2, y2 in boxes[np.isfinite(boxes).all(axis=1)].clip(-reach, reach).tolist():
-            canvas.rectangle((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), outline=color, width=width)
-    return picture
