@@ -29,6 +29,7 @@ from mtcnn_fast import Detector
 
 SCENES = (Scene(6, 640, 480), Scene(1, 640, 480))
 CONNECTIONS = (1, 8, 64, 256)
+HEAD = b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
 _STARTED = re.compile(r"http://127\.0\.0\.1:(\d+)/")
 
 
@@ -65,6 +66,11 @@ class Service:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
+    def processor_seconds(self) -> float:
+        """Return the time that the process had a processor."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def end(self) -> None:
         self.process.terminate()
         assert self.process.wait(60) == 0
@@ -88,8 +94,7 @@ async def client(port: int, bodies: list[bytes], until: float, load: Load, offse
                 continue
         start = time.perf_counter()
         try:
-            head = f"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
-            writer.write(head.encode() + body)
+            writer.write(HEAD % len(body) + body)
             await writer.drain()
             status, headers = await answer(reader)
         except (OSError, asyncio.IncompleteReadError):
@@ -128,8 +133,8 @@ async def press(port: int, bodies: list[bytes], connections: int, seconds: float
     return load
 
 
-def in_process(files: list[Path], threads: int, seconds: float) -> float:
-    """Return the files a second that `detect` searches on as many threads as there are slots."""
+def in_process(files: list[Path], threads: int, seconds: float) -> tuple[float, float]:
+    """Return the files a second that `detect` searches on as many threads as slots, and the processor ms of each."""
     detector = Detector(num_threads=1)
     until = time.perf_counter() + seconds
 
@@ -141,10 +146,10 @@ def in_process(files: list[Path], threads: int, seconds: float) -> float:
         return count
 
     detector.detect(files[0])
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(threads) as pool:
         total = sum(pool.map(search, range(threads)))
-    return total / (time.perf_counter() - start)
+    return total / (time.perf_counter() - start), (time.process_time() - busy) / total * 1000
 
 
 def write_files(folder: Path) -> dict[str, list[Path]]:
@@ -161,14 +166,23 @@ def table(service: Service, files: list[Path], name: str, slots: int, seconds: f
     bodies = [path.read_bytes() for path in files]
     asyncio.run(press(service.port, bodies, 2, 1))
     print(f"\n{name}, {len(bodies[0]):,} bytes, {slots} slots\n")
-    shares = []
+    rates, costs = [], []
     for _ in range(rounds):
-        alone = in_process(files, slots, seconds)
+        alone, alone_ms = in_process(files, slots, seconds)
+        busy, own = service.processor_seconds(), time.process_time()
         load = asyncio.run(press(service.port, bodies, 8, seconds))
-        served = len(load.times) / load.seconds
-        shares.append(served / alone)
-        print(f"in process {alone:.1f}/s, service with 8 connections {served:.1f}/s: {served / alone:.0%}", flush=True)
-    print(f"median share {statistics.median(shares):.0%}\n")
+        count = len(load.times)
+        served_ms = (service.processor_seconds() - busy) / count * 1000
+        client_ms = (time.process_time() - own) / count * 1000
+        served = count / load.seconds
+        rates.append(served / alone)
+        costs.append(alone_ms / served_ms)
+        print(
+            f"images/s: in process {alone:.1f}, service {served:.1f} ({served / alone:.0%}); processor ms an image: "
+            f"in process {alone_ms:.1f}, service {served_ms:.1f} ({alone_ms / served_ms:.0%}), client {client_ms:.1f}",
+            flush=True,
+        )
+    print(f"medians: {statistics.median(rates):.0%} of the rate, {statistics.median(costs):.0%} by processor time\n")
     print("| connections | images/s | p50 ms | p99 ms | refused | failed |\n|---|---|---|---|---|---|")
     for connections in CONNECTIONS:
         print(asyncio.run(press(service.port, bodies, connections, seconds)).row(connections), flush=True)
