@@ -1,4 +1,4 @@
-"""Packages of the extra ``eval``, imported when they are first needed."""
+"""Packages of extras, imported when they are first needed."""
 
 from __future__ import annotations
 

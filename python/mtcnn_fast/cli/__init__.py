@@ -30,6 +30,7 @@ COMMANDS = {
     "ablate": Summary(
         "mtcnn_fast.cli.ablate:ablate", "Repeat the comparisons of the papers: ways to train, and networks."
     ),
+    "serve": Summary("mtcnn_fast.cli.serve:serve", "Answer requests over HTTP, and show a page to try it."),
     "info": Summary(
         "mtcnn_fast.cli.info:info", "Show version, backends, instruction set, devices and the hash of the weights."
     ),

@@ -62,16 +62,16 @@ def checked(check: Check[Any]) -> Callable[[click.Context, click.Parameter, Any]
     return call
 
 
-def _declared(name: str, setting: Setting) -> Decorator:
+def declared(name: str, setting: Setting, default: Any, section: str = SECTION) -> Decorator:
+    """Make an option of a declared field of a dataclass, in a section of the help."""
     check = setting.check.check if isinstance(setting.check, Maybe) else setting.check
-    default = getattr(DEFAULTS, name)
     facts = [] if default is None else [f"default {_as_typed(default)}"]
     if not isinstance(check, Choice):
         facts.insert(0, check.accepted)
     attributes: dict[str, Any] = {
         "default": default,
         "help": f"{setting.help} [{'; '.join(facts)}]",
-        "section": SECTION,
+        "section": section,
     }
     flag = _flag(name)
     if isinstance(check, Choice):
@@ -112,7 +112,7 @@ OPTIONS: dict[str, Decorator] = {
         help="Settings chosen by measurement; options given beside it replace its own.",
         section=SECTION,
     ),
-    **{name: _declared(name, setting) for name, setting in settings_of(DetectorConfig).items()},
+    **{name: declared(name, setting, getattr(DEFAULTS, name)) for name, setting in settings_of(DetectorConfig).items()},
     "weights": option(
         "--weights",
         type=click.Path(),
