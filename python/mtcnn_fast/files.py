@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process is killed or the disk is full."""
+"""Files that are there whole or not at all, whenever the process is killed or the disk is full; which are images."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+
+#: Endings of the files that are taken from a folder. A file that is named itself may be called anything.
+_ENDINGS = "avif bmp dib gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
+IMAGE_SUFFIXES = tuple(f".{ending}" for ending in _ENDINGS.split())
 
 
 def written_whole(path: str | os.PathLike[str], data: bytes, *, sync: bool = True) -> None:

@@ -30,6 +30,10 @@ COMMANDS = {
     "ablate": Summary(
         "mtcnn_fast.cli.ablate:ablate", "Repeat the comparisons of the papers: ways to train, and networks."
     ),
+    "batch": Summary(
+        "mtcnn_fast.cli.batch:batch",
+        "Detect in millions of images, on one machine or many, with exactly one row for each.",
+    ),
     "info": Summary(
         "mtcnn_fast.cli.info:info", "Show version, backends, instruction set, devices and the hash of the weights."
     ),
