@@ -29,8 +29,9 @@ def open_location(location: str) -> tuple[Any, str]:
     DataError
         If there is no such protocol, or the package that it needs is missing.
     """
+    core = filesystems()
     try:
-        filesystem, path = filesystems().url_to_fs(location)
+        filesystem, path = core.url_to_fs(location)
     except (ImportError, ValueError) as error:
         raise DataError(f"{location!r} cannot be opened ({error}); accepted: a path, or a URL that fsspec opens") \
             from error  # fmt: skip
