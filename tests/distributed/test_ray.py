@@ -17,7 +17,7 @@ import pytest
 from mtcnn_fast.distributed import plan
 from mtcnn_fast.distributed.ray_executor import resources_of, slots_of
 from support.batches import SETTINGS, album, batch, check, command, poisoned_path, result
-from support.ray_nodes import RayNodes
+from support.ray_nodes import ENVIRONMENT, RayNodes
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,7 +37,9 @@ def nodes(tmp_path: Path) -> Iterator[RayNodes]:
 
 def start(out: Path, nodes: RayNodes) -> subprocess.Popen[str]:
     arguments = command("run", "--out", out, "--executor", "ray", "--ray-address", nodes.address, "--json")
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        arguments, env=os.environ | ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 120) -> None:
@@ -157,7 +159,9 @@ def test_map_batches(tmp_path: Path, nodes: RayNodes) -> None:
 
     photos, out = album(tmp_path / "photos", 20), tmp_path / "out"
     program = [sys.executable, "-c", MAP_BATCHES, nodes.address, str(photos), str(tmp_path / "found")]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        program, env=os.environ | ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
     found = {row["path"]: row for row in pq.read_table(tmp_path / "found").to_pylist()}
     plan([photos], out, **SETTINGS)

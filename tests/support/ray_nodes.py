@@ -15,6 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+#: Variables of the cluster and of the programs that use it. One keeps Ray from taking the machine's public address in
+#: place of 127.0.0.1, one from giving way to all else that runs here.
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_worker_niceness": "0",
+}
+
 #: Bytes of the shared memory of a node; Ray refuses less.
 OBJECTS = 80_000_000
 
@@ -30,10 +38,9 @@ class RayNodes:
     """
 
     def __init__(self, count: int, **environment: str) -> None:
-        variables = {"RAY_DISABLE_IMPORT_WARNING": "1", "RAY_USAGE_STATS_ENABLED": "0", **environment}
         self._process = subprocess.Popen(
             [sys.executable, __file__, str(count)],
-            env=os.environ | variables,
+            env=os.environ | ENVIRONMENT | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
