@@ -45,6 +45,11 @@ def written_whole(path: str | os.PathLike[str], data: bytes, *, sync: bool = Tru
         raise
 
 
+def write_text(path: str | os.PathLike[str], text: str, *, sync: bool = True) -> None:
+    """Write text as UTF-8, whole or not at all; `sync` is that of `written_whole`."""
+    written_whole(path, text.encode(), sync=sync)
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write JSON, whole or not at all."""
     written_whole(path, (json.dumps(value, indent=2) + "\n").encode())

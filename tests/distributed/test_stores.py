@@ -7,6 +7,7 @@ import io
 import tarfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,6 +140,13 @@ def test_a_commit_that_fails_says_why(memory: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(store, "create", full)
     with pytest.raises(CommitError, match=r"RuntimeError: no room\); running again resumes"):
         commit(store, 0, b"")
+
+
+def test_a_folder_that_cannot_be_made_is_no_commit(tmp_path: Path) -> None:
+    """The error that an object store raises for a part that is there already means something else here."""
+    (tmp_path / "data").write_bytes(b"a file in the folder's place")
+    with pytest.raises(CommitError, match="cannot be written"):
+        commit(Store(str(tmp_path)), 0, b"part")
 
 
 def test_a_file_system_that_fails_stops_the_shard(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:

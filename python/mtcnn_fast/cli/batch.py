@@ -113,14 +113,17 @@ def run_batch(out: str, executor: str, workers: int | None, shards: str, ray_add
 
     The exit code is 0 when every shard has its part, though some rows may have an error.
     """
+    import contextlib
     import dataclasses
+    import sys
 
     from mtcnn_fast.distributed import run
 
     share = _SHARE.fullmatch(shards)
     if share is None or int(share[1]) >= int(share[2]):
         raise bad_option(f"must be I/N with I from 0 to N - 1, got {shards!r}", "--shards")
-    with naming_options(), resumable("the same command resumes"):
+    # Ray prints its warnings on standard output, which is for the result.
+    with naming_options(), resumable("the same command resumes"), contextlib.redirect_stdout(sys.stderr):
         report = run(
             out,
             executor=executor,

@@ -111,8 +111,7 @@ class Store:
 
     def create(self, name: str, data: bytes) -> None:
         """Write a file that is the same whoever writes it: where it is there already, nothing needs to be done."""
-        with contextlib.suppress(FileExistsError):
-            self._put(name, data, "create")
+        self._put(name, data, "create")
 
     def _put(self, name: str, data: bytes, mode: str) -> None:
         path = f"{self._root}/{name}"
@@ -121,7 +120,8 @@ class Store:
             written_whole(path, data)
         elif protocols(self._fs) & OBJECT_STORES:
             # One request, which the store refuses where the object exists and the mode is "create".
-            self._fs.pipe_file(path, data, mode=mode)
+            with contextlib.suppress(FileExistsError):
+                self._fs.pipe_file(path, data, mode=mode)
         else:
             partial = f"{path}.{uuid.uuid4().hex}.partial"
             self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)

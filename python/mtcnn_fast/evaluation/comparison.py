@@ -17,7 +17,7 @@ from mtcnn_fast.errors import DataError, MissingExtraError
 from mtcnn_fast.evaluation.fddb import score_fddb
 from mtcnn_fast.evaluation.landmarks import choose_face, score_landmarks
 from mtcnn_fast.evaluation.other_detectors import SYSTEMS
-from mtcnn_fast.evaluation.plots import DPI, make_figure
+from mtcnn_fast.evaluation.plots import make_figure, save_figure
 from mtcnn_fast.evaluation.reports import as_markdown
 from mtcnn_fast.evaluation.runs import Found, RunRecord, run_system
 from mtcnn_fast.evaluation.systems import System, SystemOptions
@@ -238,4 +238,4 @@ def plot_comparison(
         ax.remove()
     # The axis is shared: turning one turns all, so that the first system is on top.
     axes[0].invert_yaxis()
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from mtcnn_fast.datasets.fddb import Roc
 from mtcnn_fast.evaluation.curves import Curve
 from mtcnn_fast.evaluation.landmarks import CURVE, FAILURE, LandmarkResult
+from mtcnn_fast.files import written_whole
 from mtcnn_fast.optional import HOW_TO_GET, require
 
 DPI = 120
@@ -28,6 +31,13 @@ def make_figure(
     """
     figure = require("matplotlib.figure", "plotting", how_to_get).Figure(figsize=(width, height), layout="constrained")
     return figure, list(figure.subplots(rows, columns, sharey=share_y, squeeze=False).flat)
+
+
+def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure, whole or not at all; the ending of `path` chooses the format, PNG where there is none."""
+    file = io.BytesIO()
+    figure.savefig(file, dpi=DPI, format=Path(path).suffix[1:] or "png")
+    written_whole(path, file.getvalue())
 
 
 def plot_precision_recall(
@@ -66,7 +76,7 @@ def plot_precision_recall(
         ax.grid(alpha=0.3)
         ax.legend(loc="lower left", fontsize="small")
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def plot_roc(
@@ -100,7 +110,7 @@ def plot_roc(
         ax.grid(alpha=0.3)
         ax.legend(loc="lower right", fontsize="small")
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def plot_cumulative_errors(path: str | os.PathLike[str], results: Mapping[str, LandmarkResult], title: str) -> None:
@@ -122,7 +132,7 @@ def plot_cumulative_errors(path: str | os.PathLike[str], results: Mapping[str, L
         ax.grid(alpha=0.3)
         ax.legend(loc="lower right", fontsize="small")
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def plot_frontier(path: str | os.PathLike[str], points: Sequence[Mapping[str, Any]], subset: str, title: str) -> None:
@@ -157,7 +167,7 @@ def plot_frontier(path: str | os.PathLike[str], points: Sequence[Mapping[str, An
     ax.set(xlabel="milliseconds of one thread, an image", ylabel=f"average precision, {subset}", xscale="log")
     ax.set_title(title, fontsize="medium")
     ax.grid(alpha=0.3, which="both")
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def frontier(costs: Sequence[float], values: Sequence[float]) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mtcnn_fast.evaluation.plots import DPI, make_figure
+from mtcnn_fast.evaluation.plots import make_figure, save_figure
 from mtcnn_fast.training.ablations.curves import Curves
 
 _HOW_TO_GET = "pip install 'mtcnn-fast[train]'"
@@ -50,7 +50,7 @@ def plot_curves(
         ax.grid(alpha=0.3, which="both")
         ax.legend(fontsize="small")
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def plot_bars(path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> None:
@@ -75,4 +75,4 @@ def plot_bars(path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Se
         ax.set_title(name)
         ax.invert_yaxis()
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
