@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process is killed or the disk is full."""
+"""Files that are there whole or not at all, whenever the process is killed or the disk is full; which are images."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+
+#: Endings of the files that are taken from a folder. A file that is named itself may be called anything.
+_ENDINGS = "avif bmp dib gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
+IMAGE_SUFFIXES = tuple(f".{ending}" for ending in _ENDINGS.split())
 
 
 def written_whole(path: str | os.PathLike[str], data: bytes, *, sync: bool = True) -> None:
@@ -53,6 +57,11 @@ def whole_file(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[B
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
+
+
+def write_text(path: str | os.PathLike[str], text: str, *, sync: bool = True) -> None:
+    """Write text as UTF-8, whole or not at all; `sync` is that of `written_whole`."""
+    written_whole(path, text.encode(), sync=sync)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mtcnn_fast.errors import ImageError, file_error, missing_file
+from mtcnn_fast.files import IMAGE_SUFFIXES
 
-#: Endings of the files that are taken from a folder. A file that is named itself may be called anything.
-ENDINGS = "avif bmp dib gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
-SUFFIXES = frozenset(f".{ending}" for ending in ENDINGS.split())
+SUFFIXES = frozenset(IMAGE_SUFFIXES)
 
 #: Endings of files that need an optional package.
 HEIF_SUFFIXES = frozenset({".heic", ".heif"})

@@ -31,6 +31,13 @@ COMMANDS = {
         "mtcnn_fast.cli.ablate:ablate", "Repeat the comparisons of the papers: ways to train, and networks."
     ),
     "serve": Summary("mtcnn_fast.cli.serve:serve", "Answer requests over HTTP, and show a page to try it."),
+    "batch": Summary(
+        "mtcnn_fast.cli.batch:batch",
+        "Detect in millions of images, on one machine or many, with exactly one row for each.",
+    ),
+    "doctor": Summary(
+        "mtcnn_fast.cli.doctor:doctor", "Examine this environment, and say what is wrong with it and how to mend it."
+    ),
     "info": Summary(
         "mtcnn_fast.cli.info:info", "Show version, backends, instruction set, devices and the hash of the weights."
     ),

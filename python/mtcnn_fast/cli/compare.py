@@ -14,6 +14,7 @@ from mtcnn_fast.cli.exit_codes import FAILED, resumable
 from mtcnn_fast.cli.settings import bad_option, checked, detector_options, naming_options
 from mtcnn_fast.cli.streams import print_error, print_line
 from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.files import write_json, write_text
 
 EXAMPLES = """
 mtcnn-fast compare --widerface WIDER_val/images eval_tools/ground_truth --out comparison
@@ -112,8 +113,8 @@ def compare_systems(
         rows, missing = compare(system or list(SYSTEMS), benchmark, options, out)
     report = {"systems": rows, "missing": missing}
     text = table(rows, missing, false_positives)
-    (out / "comparison.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    (out / "comparison.md").write_text(text, encoding="utf-8")
+    write_json(out / "comparison.json", report)
+    write_text(out / "comparison.md", text)
     if rows:
         plot_comparison(out / "comparison.png", rows, false_positives)
     print_line(json.dumps(report, indent=2) if as_json else text)

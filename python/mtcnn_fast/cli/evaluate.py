@@ -11,6 +11,7 @@ import click
 from mtcnn_fast.cli.commands import Command, Decorator, Group, option
 from mtcnn_fast.cli.settings import choice, detector_options
 from mtcnn_fast.cli.streams import print_line
+from mtcnn_fast.files import write_json
 
 if TYPE_CHECKING:
     from mtcnn_fast.cli.evaluation_source import EvaluationSource
@@ -167,5 +168,5 @@ def _report(figures: dict[str, Any], out: Path | None, as_json: bool) -> None:
     from mtcnn_fast.evaluation.reports import as_text
 
     if out is not None:
-        (out / "result.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write_json(out / "result.json", figures)
     print_line(json.dumps(figures, indent=2) if as_json else as_text(figures))

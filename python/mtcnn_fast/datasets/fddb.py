@@ -16,6 +16,7 @@ from mtcnn_fast.datasets.image_files import image_file
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.datasets.textfiles import TextFile, slashes
 from mtcnn_fast.errors import DataError, file_error, missing_file
+from mtcnn_fast.files import write_text
 
 #: The longest side of every FDDB image.
 SIDE = 450
@@ -183,7 +184,7 @@ def write_roc(path: str | os.PathLike[str], roc: Roc, *, scores: bool) -> None:
         nothing.append(float(np.finfo(np.float64).max))
     rows = [*np.stack(columns, axis=1)[::-1].tolist(), nothing]
     # C++ streams print six digits unless told otherwise.
-    Path(path).write_text("".join(" ".join(f"{value:.6g}" for value in row) + "\n" for row in rows), encoding="utf-8")
+    write_text(path, "".join(" ".join(f"{value:.6g}" for value in row) + "\n" for row in rows))
 
 
 def read_fddb_records(folds: str | os.PathLike[str], images: str | os.PathLike[str]) -> Iterator[FaceRecord]:

@@ -17,7 +17,7 @@ from mtcnn_fast.errors import DataError, MissingExtraError, file_error, missing_
 from mtcnn_fast.evaluation.fddb import score_fddb
 from mtcnn_fast.evaluation.landmarks import choose_face, score_landmarks
 from mtcnn_fast.evaluation.other_detectors import SYSTEMS
-from mtcnn_fast.evaluation.plot_style import DPI, bars, head, make_figure
+from mtcnn_fast.evaluation.plot_style import bars, head, make_figure, save_figure
 from mtcnn_fast.evaluation.reports import as_markdown
 from mtcnn_fast.evaluation.runs import Found, RunRecord, run_system
 from mtcnn_fast.evaluation.systems import System, SystemOptions
@@ -237,7 +237,7 @@ def plot_comparison(
         ax.remove()
     # The axis is shared: turning one turns all, so that the first system is on top.
     axes[0].invert_yaxis()
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def _short(value: float) -> str:

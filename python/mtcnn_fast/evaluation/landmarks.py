@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from mtcnn_fast.datasets.landmark_lists import LandmarkFace
 from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.textfiles import TextFile, first_word
 from mtcnn_fast.errors import DataError
+from mtcnn_fast.files import write_text
 
 POINTS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
 
@@ -58,7 +58,7 @@ def write_landmark_predictions(path: str | os.PathLike[str], found: Mapping[str,
         " ".join([name, *(f"{value:.17g}" for value in (() if points is None else points.ravel().tolist()))])
         for name, points in found.items()
     ]
-    Path(path).write_text("\n".join(rows) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(rows) + "\n")
 
 
 def choose_face(found: Detections, box: Doubles) -> Doubles | None:

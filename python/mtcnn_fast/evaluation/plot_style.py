@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from mtcnn_fast.files import written_whole
 from mtcnn_fast.optional import HOW_TO_GET, require
 
 DPI = 120
@@ -47,6 +51,13 @@ def make_figure(
     for ax in axes:
         style_axes(ax)
     return figure, axes
+
+
+def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure, whole or not at all; the ending of `path` chooses the format, PNG where there is none."""
+    file = io.BytesIO()
+    figure.savefig(file, dpi=DPI, format=Path(path).suffix[1:] or "png")
+    written_whole(path, file.getvalue())
 
 
 def style_axes(ax: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from mtcnn_fast.datasets.fddb import Roc
 from mtcnn_fast.evaluation.curves import Curve
 from mtcnn_fast.evaluation.landmarks import CURVE, FAILURE, LandmarkResult
-from mtcnn_fast.evaluation.plot_style import DPI, OTHERS, OURS, head, label_points, legend, make_figure, name_figure
+from mtcnn_fast.evaluation.plot_style import OTHERS, OURS, head, label_points, legend, make_figure, name_figure, save_figure
 
 
 def plot_precision_recall(
@@ -50,7 +50,7 @@ def plot_precision_recall(
         ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
         legend(ax, loc="lower left", title="average precision", title_fontsize=8)
     name_figure(figure, title)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def plot_roc(
@@ -84,7 +84,7 @@ def plot_roc(
         ax.set_xlim(0, most)
         legend(ax, loc="lower right")
     name_figure(figure, title)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def plot_cumulative_errors(path: str | os.PathLike[str], results: Mapping[str, LandmarkResult], title: str) -> None:
@@ -106,7 +106,7 @@ def plot_cumulative_errors(path: str | os.PathLike[str], results: Mapping[str, L
         ax.set(xlim=(0, CURVE[-1]), ylim=(0, 1))
         legend(ax, loc="lower right")
     name_figure(figure, title)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def plot_frontier(path: str | os.PathLike[str], points: Sequence[Mapping[str, Any]], subset: str, title: str) -> None:
@@ -137,7 +137,7 @@ def plot_frontier(path: str | os.PathLike[str], points: Sequence[Mapping[str, An
     label_points(ax, [(times[i], values[i], points[i]["label"]) for i in named])
     ax.set(xlabel="milliseconds of one thread, an image", ylabel=f"average precision, {subset}", xscale="log")
     name_figure(figure, title)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def frontier(costs: Sequence[float], values: Sequence[float]) -> list[int]:

@@ -11,6 +11,7 @@ import numpy as np
 from mtcnn_fast.datasets.detections import Detections, corners_to_widths, widths_to_corners
 from mtcnn_fast.datasets.textfiles import TextFile, slashes
 from mtcnn_fast.errors import DataError, file_error, missing_file
+from mtcnn_fast.files import write_text
 
 
 def read_widerface_predictions(folder: str | os.PathLike[str], known: Collection[str]) -> dict[str, Detections]:
@@ -75,7 +76,7 @@ def write_widerface_predictions(folder: str | os.PathLike[str], detections: Mapp
     for key, found in detections.items():
         path = Path(folder) / f"{key}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join([path.stem, *_block(found)]) + "\n", encoding="utf-8")
+        write_text(path, "\n".join([path.stem, *_block(found)]) + "\n", sync=False)
 
 
 def read_fddb_detections(path: str | os.PathLike[str], known: Collection[str]) -> dict[str, Detections]:
@@ -121,7 +122,7 @@ def read_fddb_detections(path: str | os.PathLike[str], known: Collection[str]) -
 def write_fddb_detections(path: str | os.PathLike[str], detections: Mapping[str, Detections]) -> None:
     """Write detections as one file that `read_fddb_detections` reads."""
     lines = [line for name, found in detections.items() for line in (name, *_block(found))]
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _block(found: Detections) -> list[str]:

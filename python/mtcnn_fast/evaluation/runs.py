@@ -14,6 +14,7 @@ from mtcnn_fast.datasets.detections import Detections
 from mtcnn_fast.errors import DataError, ImageError
 from mtcnn_fast.evaluation.speed import Speed, Timing, peak_memory_mb
 from mtcnn_fast.evaluation.systems import System
+from mtcnn_fast.files import write_json, written_whole
 from mtcnn_fast.images import load_image
 
 
@@ -86,7 +87,7 @@ class RunRecord:
             _check_same(path, plain)
             self._read()
         else:
-            path.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+            write_json(path, plain)
 
     def _read(self) -> None:
         if not self._lines.exists():
@@ -95,7 +96,7 @@ class RunRecord:
         # A run that was killed may have left half a line, which is done anew.
         whole = text[: text.rfind(b"\n") + 1]
         if len(whole) < len(text):
-            self._lines.write_bytes(whole)
+            written_whole(self._lines, whole)
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 values = json.loads(line)

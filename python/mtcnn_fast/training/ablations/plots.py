@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mtcnn_fast.evaluation.plot_style import DPI, bars, head, legend, make_figure, name_figure
+from mtcnn_fast.evaluation.plot_style import bars, head, legend, make_figure, name_figure, save_figure
 from mtcnn_fast.training.ablations.curves import Curves
 
 #: Networks of this package's cascade among the rows.
@@ -52,7 +52,7 @@ def plot_curves(
         ax.set(xlabel=x_label, yscale="log" if logarithmic else "linear")
         legend(ax)
     name_figure(figure, title)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def plot_bars(path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> None:
@@ -72,4 +72,4 @@ def plot_bars(path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Se
         head(ax, name)
         ax.invert_yaxis()
     name_figure(figure, title)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
