@@ -1,4 +1,4 @@
-"""Check what stands in two places: versions of the tools, and the stages of `.ci/run` in the workflows.
+"""Check what stands in two places: versions of tools and of the package, stages of `.ci/run` in the workflows.
 
 python scripts/ci/consistency.py        run by `make lint`, with the environment of the tools
 """
@@ -55,12 +55,21 @@ def stage_problems(stages: list[str], workflow: dict[str, Any]) -> list[str]:
     return missing + [f".github/workflows/ci.yml: there is no stage {name}" for name in run - set(stages)]
 
 
+def version_problems(cuda: list[str]) -> list[str]:
+    """Name the requirement of the extra `cuda` that does not ask for the kernels of this very version."""
+    text = (ROOT / "python/mtcnn_fast/_version.py").read_text(encoding="utf-8")
+    wanted = "mtcnn-fast-cuda==" + re.findall(r'^__version__ = "(.*)"$', text, re.MULTILINE)[0]
+    return [] if wanted in cuda else [f"pyproject.toml: the extra `cuda` must have {wanted}, got {cuda}"]
+
+
 def main() -> int:
-    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = project["dependency-groups"]
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     listing = subprocess.run(["bash", ROOT / ".ci/run", "--list"], check=True, capture_output=True, text=True)
     problems = hook_problems(groups, hooks) + stage_problems(listing.stdout.split(), workflow)
+    problems += version_problems(project["project"]["optional-dependencies"]["cuda"])
     print(*problems, sep="\n", end="\n" if problems else "")
     return int(bool(problems))
 

@@ -18,6 +18,7 @@ build_and_test() {
     cmake --build --preset "$1" --parallel "$JOBS"
     ctest --preset "$1" --parallel "$JOBS"
     .venv/bin/python scripts/ci/kernel_symbols.py "build/$1"
+    .venv/bin/python scripts/ci/unfused.py "build/$1"
 }
 
 part "native build without sanitizers: C++ tests, exported symbols"

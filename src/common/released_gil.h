@@ -2,12 +2,13 @@
 #pragma once
 
 #include <pybind11/pybind11.h>
-#include <unistd.h>
 
 #include <exception>
 
-#if defined(__GLIBCXX__)
+#if defined(__GLIBC__) && defined(__GLIBCXX__)
 #include <cxxabi.h>
+#include <unistd.h>
+#define MF_FORCED_UNWIND
 #endif
 
 namespace mtcnn_fast {
@@ -17,7 +18,7 @@ namespace mtcnn_fast {
 // that catch everything, where the process aborts. Such a thread waits here for the end of the process instead, as it
 // does in Python 3.14; its stack, which other threads may still use, stays.
 inline void take_gil(PyThreadState* state) noexcept {
-#if defined(__GLIBCXX__)
+#ifdef MF_FORCED_UNWIND
     try {
         PyEval_RestoreThread(state);
     } catch (abi::__forced_unwind&) {

@@ -1,6 +1,8 @@
 #include "cpp/thread_pool.h"
 
+#ifndef _WIN32
 #include <pthread.h>
+#endif
 
 #include <algorithm>
 #include <chrono>
@@ -23,10 +25,13 @@ constexpr int kMaxWorkers = 1023;
 constexpr std::size_t kUsualRuns = 64;
 
 std::atomic<ThreadPool*> shared_pool = nullptr;
-// The parent's pool in a forked child, still referred to so that it does not count as leaked.
-std::atomic<ThreadPool*> abandoned_pool = nullptr;
 // How many forks lie between the first process and this one.
 std::atomic<int> fork_depth = 0;
+
+// Windows has no fork.
+#ifndef _WIN32
+// The parent's pool in a forked child, still referred to so that it does not count as leaked.
+std::atomic<ThreadPool*> abandoned_pool = nullptr;
 
 void after_fork_in_child() {
     abandoned_pool = shared_pool.exchange(nullptr);
@@ -35,6 +40,7 @@ void after_fork_in_child() {
 
 // When the library is loaded, so that no lock is needed later, which another thread could hold during a fork.
 [[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, after_fork_in_child);
+#endif
 
 void pause() {
 #if defined(__x86_64__) || defined(__i386__)

@@ -4,7 +4,7 @@
 
 namespace mtcnn_fast::cuda {
 
-PYBIND11_MODULE(_cuda, m) {
+PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
     register_errors();
     register_device(m);
     register_images(m);

@@ -1,7 +1,6 @@
 // The count of processors, on control groups and with a clock of the test's own.
-#include <unistd.h>
-
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -16,13 +15,18 @@ namespace {
 
 using namespace mtcnn_fast;
 
+std::filesystem::path fresh_folder(const std::string& name) {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+    return std::filesystem::temp_directory_path() / ("mtcnn_fast_" + name + "_" + std::to_string(now));
+}
+
 void write(const std::filesystem::path& path, const std::string& text) {
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path) << text;
 }
 
 void control_groups_limit_the_count() {
-    const auto root = std::filesystem::temp_directory_path() / ("mtcnn_fast_" + std::to_string(getpid()));
+    const auto root = fresh_folder("limits");
     const auto limit = [&](const std::string& membership) {
         write(root / "membership", membership);
         return cgroup_limit(root / "membership", root / "sys");
@@ -70,7 +74,7 @@ void a_count_is_read_once_a_second() {
 }
 
 void a_limit_that_changes_is_seen_after_a_second() {
-    const auto root = std::filesystem::temp_directory_path() / ("mtcnn_fast_change_" + std::to_string(getpid()));
+    const auto root = fresh_folder("change");
     write(root / "membership", "0::/\n");
     write(root / "sys/cpu.max", "200000 100000\n");
     std::int64_t now = 0;

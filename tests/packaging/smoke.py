@@ -4,10 +4,12 @@ A script of its own, run by the interpreter of a clean environment: the tests re
 tries a wheel on another Python. It fails unless exactly one face with a score above 0.99 was found.
 """
 
+import importlib
 import importlib.util
 import json
 import logging
 import sys
+import sysconfig
 import warnings
 
 
@@ -22,6 +24,12 @@ class Listener(logging.Handler):
         self.said.append(record.getMessage())
 
 
+def leaves_the_gil_off() -> bool:
+    """Tell whether a free-threaded Python is still without the GIL when the native module has come."""
+    importlib.import_module("mtcnn_fast._cpu")
+    return not sys._is_gil_enabled()  # type: ignore[attr-defined]
+
+
 def main(photo: str) -> int:
     listener = Listener()
     logging.getLogger().addHandler(listener)
@@ -32,6 +40,11 @@ def main(photo: str) -> int:
 
     import mtcnn_fast
 
+    native = importlib.util.find_spec("mtcnn_fast._cpu") is not None
+    if native and sysconfig.get_config_var("Py_GIL_DISABLED") and not leaves_the_gil_off():
+        print("importing mtcnn_fast._cpu switched the GIL on")
+        return 1
+
     with mtcnn_fast.Detector() as detector:
         backend = detector.backend
         faces = detector.detect(photo)
@@ -41,7 +54,7 @@ def main(photo: str) -> int:
     report = {
         "version": mtcnn_fast.__version__,
         "backend": backend,
-        "native": importlib.util.find_spec("mtcnn_fast._cpu") is not None,
+        "native": native,
         "torch": importlib.util.find_spec("torch") is not None,
         "boxes": faces.boxes.tolist(),
         "scores": faces.scores.tolist(),

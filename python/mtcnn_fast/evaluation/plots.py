@@ -11,7 +11,16 @@ import numpy as np
 from mtcnn_fast.datasets.fddb import Roc
 from mtcnn_fast.evaluation.curves import Curve
 from mtcnn_fast.evaluation.landmarks import CURVE, FAILURE, LandmarkResult
-from mtcnn_fast.evaluation.plot_style import OTHERS, OURS, head, label_points, legend, make_figure, name_figure, save_figure
+from mtcnn_fast.evaluation.plot_style import (
+    OTHERS,
+    OURS,
+    head,
+    label_points,
+    legend,
+    make_figure,
+    name_figure,
+    save_figure,
+)
 
 
 def plot_precision_recall(

@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "cpp/engine/cpu_features.h"
+
 namespace mtcnn_fast::engine {
 
 // Each is defined by kernels_<isa>.cpp; CMakeLists.txt says by MTCNN_FAST_HAVE_<isa> which of those are built.
@@ -15,22 +17,13 @@ namespace {
 
 bool always() { return true; }
 
-#if defined(__x86_64__)
-// These also ask whether the operating system saves the wider registers.
-bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-bool has_avx512() {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
-#endif
-
 // Best first. The last one runs on every processor that the build is for.
 const Isa kIsas[] = {
 #ifdef MTCNN_FAST_HAVE_avx512
-    {"avx512", kKernels_avx512, has_avx512},
+    {"avx512", kKernels_avx512, [] { return cpu_features().avx512; }},
 #endif
 #ifdef MTCNN_FAST_HAVE_avx2
-    {"avx2", kKernels_avx2, has_avx2},
+    {"avx2", kKernels_avx2, [] { return cpu_features().avx2; }},
 #endif
 #ifdef MTCNN_FAST_HAVE_sse2
     {"sse2", kKernels_sse2, always},

@@ -3,7 +3,7 @@
 
 #include "cpp/python/register.h"
 
-PYBIND11_MODULE(_cpu, m) {
+PYBIND11_MODULE(_cpu, m, pybind11::mod_gil_not_used()) {
     m.doc() = "Native code of mtcnn_fast for the CPU. Private: see mtcnn_fast.ops.";
     mtcnn_fast::register_processors(m);
     mtcnn_fast::register_ops(m);

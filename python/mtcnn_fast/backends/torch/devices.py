@@ -9,7 +9,10 @@ import warnings
 from pathlib import Path
 from types import ModuleType
 
+from mtcnn_fast._version import __version__
+
 INSTALL_TORCH = "pip install 'mtcnn-fast[torch]'"
+INSTALL_KERNELS = "pip install 'mtcnn-fast[cuda]'"
 
 
 def torch_problem() -> str | None:
@@ -20,18 +23,39 @@ def torch_problem() -> str | None:
 
 
 def cuda_module() -> tuple[ModuleType | None, str]:
-    """Import ``mtcnn_fast._cuda``: the module or None, and why not."""
+    """Import the CUDA kernels: the module or None, and why not.
+
+    They are ``mtcnn_fast._cuda`` in a build from source where nvcc is, else ``mtcnn_fast_cuda._cuda`` of the
+    distribution mtcnn-fast-cuda, which must have the version of this package.
+    """
     try:
         return importlib.import_module("mtcnn_fast._cuda"), ""
     except ModuleNotFoundError as error:
         if error.name != "mtcnn_fast._cuda":
             raise
-        return None, (
-            "this installation has no CUDA kernels (mtcnn_fast._cuda); install a wheel that has them, or build from "
-            "source where nvcc is"
-        )
     except ImportError as error:
         return None, f"the CUDA kernels (mtcnn_fast._cuda) cannot be loaded ({error})"
+    return _distributed_cuda_module()
+
+
+def _distributed_cuda_module() -> tuple[ModuleType | None, str]:
+    try:
+        version = importlib.import_module("mtcnn_fast_cuda").__version__
+        if version != __version__:
+            return None, (
+                f"the CUDA kernels are those of mtcnn-fast-cuda {version}, which does not fit mtcnn-fast "
+                f"{__version__}: the versions must be equal; to mend that, pip install mtcnn-fast-cuda=={__version__}"
+            )
+        return importlib.import_module("mtcnn_fast_cuda._cuda"), ""
+    except ModuleNotFoundError as error:
+        if error.name != "mtcnn_fast_cuda":
+            raise
+        return None, (
+            "this installation has no CUDA kernels (mtcnn_fast._cuda or mtcnn-fast-cuda); to get them, "
+            f"{INSTALL_KERNELS}, or build from source where nvcc is"
+        )
+    except ImportError as error:
+        return None, f"the CUDA kernels (mtcnn_fast_cuda._cuda) cannot be loaded ({error})"
 
 
 def cuda_problem(index: int = 0) -> str | None:

@@ -1,0 +1,52 @@
+// __builtin_cpu_supports would do, but needs a run-time library that Clang does not link on Windows.
+#include "cpp/engine/cpu_features.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+#include <cstdint>
+#endif
+
+namespace mtcnn_fast::engine {
+
+#if defined(__x86_64__)
+namespace {
+
+// Intel's manual, volume 2A, CPUID: leaf 1 in ECX, leaf 7 in EBX.
+constexpr std::uint32_t kFma = 1U << 12, kOsSavesMore = 1U << 27, kAvx = 1U << 28;
+constexpr std::uint32_t kAvx2 = 1U << 5;
+constexpr std::uint32_t kAvx512 = 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31;  // F, DQ, BW, VL
+
+// Volume 1, XCR0: which registers the operating system saves.
+constexpr std::uint32_t kSavesAvx = 0x06;
+// Darwin enables the registers of AVX-512 when they are first used; it saves them wherever the processor has them.
+#if defined(__APPLE__)
+constexpr std::uint32_t kSavesAvx512 = kSavesAvx;
+#else
+constexpr std::uint32_t kSavesAvx512 = 0xe6;
+#endif
+
+bool has(std::uint32_t bits, std::uint32_t wanted) { return (bits & wanted) == wanted; }
+
+std::uint32_t saved_registers() {
+    std::uint32_t low = 0, high = 0;
+    // The intrinsic would need a flag of the compiler.
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+}  // namespace
+
+CpuFeatures cpu_features() {
+    std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+    if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || !has(ecx, kOsSavesMore | kAvx | kFma)) return {};
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return {};
+    const std::uint32_t saved = saved_registers();
+    const bool avx2 = has(ebx, kAvx2) && has(saved, kSavesAvx);
+    return {.avx2 = avx2, .avx512 = avx2 && has(ebx, kAvx512) && has(saved, kSavesAvx512)};
+}
+#else
+CpuFeatures cpu_features() { return {}; }
+#endif
+
+}  // namespace mtcnn_fast::engine
