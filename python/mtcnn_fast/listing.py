@@ -43,7 +43,7 @@ class Listing:
     skipped : dict of str to list of str
         Files of folders and patterns that were left out, by the reason.
     skips_heif : bool
-        Whether HEIC files are left out where the package that reads them is missing.
+        Whether HEIC and AVIF files are left out where nothing here reads them.
     deeper_hint : str
         How a caller asks for the folders within a folder, for the error of one without an image.
     """
@@ -95,6 +95,8 @@ class Listing:
             reason = "not a regular file, which is read only if it is named"
         elif self.skips_heif and suffix in HEIF_SUFFIXES and importlib.util.find_spec("pillow_heif") is None:
             reason = "HEIC, which needs pillow-heif: pip install 'mtcnn-fast[heif]'"
+        elif self.skips_heif and suffix == ".avif" and not _reads_avif():
+            reason = "AVIF, which needs Pillow 11.3 or later"
         elif self.is_output(path):
             reason = "written by an earlier run, and read only if it is named"
         if reason is not None:
@@ -149,6 +151,13 @@ def list_images(path: str | os.PathLike[str], *, recursive: bool = False) -> lis
             raise file_error(ImageError, missing_file(text), message) if is_pattern(text) else ImageError(message)
         found.append(source.path)
     return found
+
+
+def _reads_avif() -> bool:
+    from PIL import Image
+
+    Image.init()
+    return "AVIF" in Image.OPEN
 
 
 def _is_special(path: str) -> bool:

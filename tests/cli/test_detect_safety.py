@@ -170,6 +170,16 @@ def test_heic_in_a_folder_is_left_out_and_named(photos: Path, monkeypatch: pytes
     )
 
 
+def test_avif_in_a_folder_is_left_out_and_named_where_pillow_does_not_read_it(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtcnn_fast.listing._reads_avif", lambda: False)
+    (photos / "x.avif").write_bytes(b"\0\0\0\x18ftypavif")
+    result = detect("--jsonl", "photos")
+    assert len(result.stdout.splitlines()) == 5
+    assert result.stderr == "mtcnn-fast: left out photos/x.avif: AVIF, which needs Pillow 11.3 or later\n"
+
+
 def test_a_link_to_nothing_in_a_folder_fails_alone(photos: Path) -> None:
     (photos / "z.png").symlink_to("nowhere.png")
     records = detect_json("photos", ending=1)

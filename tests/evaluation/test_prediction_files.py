@@ -94,7 +94,7 @@ class TestWiderPredictions:
         assert "no image '0--Parade/z'" in error.message
 
     def test_no_folder_and_no_files(self, tmp_path):
-        assert "is no folder" in str(problem(read_widerface_predictions, tmp_path / "none", KNOWN))
+        assert "there is no such folder" in str(problem(read_widerface_predictions, tmp_path / "none", KNOWN))
         assert "no EVENT/NAME.txt" in str(problem(read_widerface_predictions, tmp_path, KNOWN))
 
 

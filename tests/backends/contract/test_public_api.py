@@ -419,7 +419,14 @@ def test_pictures_of_a_result(faces, method):
     own = {
         "crops": {"size": 32, "margin": 0.1},
         "align": {"size": 64, "template": "arcface"},
-        "draw": {"scores": False, "landmarks": False, "line_width": 2, "font_size": 9},
+        "draw": {
+            "style": "corners",
+            "ids": range(len(faces)),
+            "scores": False,
+            "landmarks": False,
+            "line_width": 2,
+            "font_size": 9,
+        },
         "mask": {"fill": (1, 2, 3)},
         "blur": {"strength": 0.2},
         "pixelate": {"cells": 4},
@@ -448,7 +455,7 @@ def test_pictures_of_a_result(faces, method):
 for _method, _arguments in {
     "crops": ("size", "margin"),
     "align": ("size", "template"),
-    "draw": ("scores", "landmarks", "line_width", "font_size"),
+    "draw": ("style", "ids", "scores", "landmarks", "line_width", "font_size"),
     "mask": ("fill",),
     "blur": ("strength",),
     "pixelate": ("cells",),
