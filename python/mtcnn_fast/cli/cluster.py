@@ -101,7 +101,9 @@ def cluster_people(
     """Group the faces in images by person, with an embedding model of yours.
 
     The package brings no such model, and the right threshold depends on it: docs/recognition.md says how to choose
-    it, and what to know of bias and consent first. It needs: pip install 'mtcnn-fast[recognition]'
+    it, and what to know of bias and consent first.
+
+    It needs onnxruntime and scipy: pip install 'mtcnn-fast[recognition]'
 
     An image that cannot be read is named at the end and does not stop the others; the exit code is 1 then.
     """
