@@ -14,13 +14,14 @@ import click
 from mtcnn_fast.checks import Count, Number
 from mtcnn_fast.cli.commands import Command, option
 from mtcnn_fast.cli.exit_codes import FAILED
-from mtcnn_fast.cli.inputs import Inputs, Source
+from mtcnn_fast.cli.inputs import Inputs
 from mtcnn_fast.cli.output import printable
 from mtcnn_fast.cli.pictures import encoded, is_written_here
 from mtcnn_fast.cli.settings import bad_option, checked, choice, detector_options, make_detector
 from mtcnn_fast.cli.streams import print_line
 from mtcnn_fast.errors import ConfigError, MtcnnFastError
 from mtcnn_fast.files import written_whole
+from mtcnn_fast.listing import Source
 from mtcnn_fast.progress import is_shown, track
 
 if TYPE_CHECKING:
