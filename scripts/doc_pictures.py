@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from mtcnn_fast import Detector, ops
 from mtcnn_fast.backends.numpy import steps
 from mtcnn_fast.backends.numpy.nets import PNet
+from mtcnn_fast.faces.styles import STYLES
 from mtcnn_fast.images import load_image
 from mtcnn_fast.weights import load_weights
 
@@ -235,6 +236,9 @@ def main() -> None:
     found = Detector("cpu", num_threads=1, min_face_size=15).detect(picture)
     print(f"{len(found)} faces in the crowd, lowest score {found.scores.min():.3f}")
     found.draw(picture, scores=False).save(out / "crowd_faces.jpg", quality=90)
+    faces.draw(image).save(out / "astronaut_faces.jpg", quality=90)
+    styles = [faces.draw(image, style=name).crop((90, 0, 390, 300)) for name in STYLES]
+    row(styles, list(STYLES), 240).save(out / "draw_styles.jpg", quality=88)
     half = [p.crop((60, 0, 440, 330)) for p in (faces.blur(image), faces.pixelate(image), faces.mask(image))]
     row(half, ["blur", "pixelate", "mask"], 260).save(out / "anonymised.jpg", quality=88)
     turned = np.asarray(Image.fromarray(image).rotate(25, Image.Resampling.BICUBIC, fillcolor=(90, 90, 90)))

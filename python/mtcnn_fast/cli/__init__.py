@@ -15,6 +15,10 @@ COMMANDS = {
     "detect": Summary(
         "mtcnn_fast.cli.detect:detect", "Find the faces in images, print them, and write pictures of them."
     ),
+    "cluster": Summary(
+        "mtcnn_fast.cli.cluster:cluster_people",
+        "Group the faces in images by person, with an embedding model of yours.",
+    ),
     "evaluate": Summary(
         "mtcnn_fast.cli.evaluate:evaluate", "Score a detector, or stored detections, by the protocol of a data set."
     ),

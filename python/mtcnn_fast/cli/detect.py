@@ -59,7 +59,7 @@ STYLES = ("default", "corners", "ellipse", "palette", "spotlight")
 )
 @option("--clip", is_flag=True, section=RESULTS, help="Cut boxes to the image; --border clip is another thing.")
 @option("--draw", is_flag=True, section=PICTURES, help="Write each image with its faces drawn.")
-@choice("--style", options=STYLES, section=PICTURES, help="How --draw draws. [default default]")
+@choice("--style", options=STYLES, metavar="NAME", section=PICTURES, help=f"How --draw draws: {', '.join(STYLES)}.")
 @option("--blur", is_flag=True, section=PICTURES, help="Write each image with its faces blurred.")
 @option("--pixelate", is_flag=True, section=PICTURES, help="Write each image with its faces in coarse squares.")
 @option(

@@ -134,7 +134,7 @@ class Pictures:
         if self.overwrites(target):
             raise FileExistsError("an input has this name")
         target.parent.mkdir(parents=True, exist_ok=True)
-        written_whole(target, _encoded(make(), FORMATS[target.suffix.lower()]), sync=False)
+        written_whole(target, encoded(make(), FORMATS[target.suffix.lower()]), sync=False)
 
     def overwrites(self, target: Path) -> bool:
         """Tell whether a picture would take the place of an input."""
@@ -152,7 +152,8 @@ class Pictures:
         return self.folder / below.with_name(f"{below.name}.{label}.{self.form or 'png'}")
 
 
-def _encoded(picture: PILImage, form: str) -> bytes:
+def encoded(picture: PILImage, form: str) -> bytes:
+    """Return a picture as a file of a format of `FORMATS`, which names this command as its writer."""
     import PIL.Image
 
     exif = PIL.Image.Exif()

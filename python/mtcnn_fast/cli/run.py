@@ -6,15 +6,39 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from mtcnn_fast._types import Image
 from mtcnn_fast.cli.inputs import read_source
 from mtcnn_fast.cli.output import Record, printable
-from mtcnn_fast.cli.pictures import Pictures
 from mtcnn_fast.cli.streams import print_error
 from mtcnn_fast.detector import Detector
 from mtcnn_fast.errors import ImageError
 from mtcnn_fast.listing import Source
+
+if TYPE_CHECKING:
+    from mtcnn_fast.faces import Faces
+
+
+class Sink(Protocol):
+    """What is done with each image and its faces, beside printing them."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where pictures go, if any are written."""
+
+    def save(self, path: str, image: Image, faces: Faces, whole: Faces) -> list[str]:
+        """Use an image; return what went wrong.
+
+        Parameters
+        ----------
+        path : str
+        image : (H, W, 3) uint8
+        faces : Faces
+        whole : Faces
+            The same faces, their boxes not cut to the image.
+        """
 
 
 class Run:
@@ -24,8 +48,8 @@ class Run:
     ----------
     detector : Detector
     inputs : iterable of Source
-    pictures : Pictures or None
-        What to write for each image.
+    sink : Sink or None
+        What is done with each image.
     clip : bool
         Whether boxes are cut to the image.
 
@@ -35,14 +59,12 @@ class Run:
         The records that have an error.
     """
 
-    def __init__(
-        self, detector: Detector, inputs: Iterable[Source], pictures: Pictures | None, *, clip: bool = False
-    ) -> None:
+    def __init__(self, detector: Detector, inputs: Iterable[Source], sink: Sink | None, *, clip: bool = False) -> None:
         self._inputs = inputs
         self._clip = clip
         self.failures: list[Record] = []
         self._detector = detector
-        self._pictures = pictures
+        self._sink = sink
         self._images = 0
         self._faces = 0
         self._start = time.perf_counter()
@@ -73,7 +95,7 @@ class Run:
                 yield Record(path, None, str(image))
                 path, image = pending.popleft()
             found = faces.clip() if self._clip else faces
-            problems = [] if self._pictures is None else self._pictures.save(path, image, found, faces)
+            problems = [] if self._sink is None else self._sink.save(path, image, found, faces)
             yield Record(path, found, "; ".join(problems) or None)
         for path, error in pending:
             yield Record(path, None, str(error))
@@ -92,7 +114,8 @@ class Run:
         if sys.stderr.isatty():
             seconds = time.perf_counter() - self._start
             counts = f"{_plural(self._images, 'image')}, {_plural(self._faces, 'face')} in {seconds:.1f} s"
-            written = "" if self._pictures is None else f"; pictures in {printable(str(self._pictures.folder))}"
+            folder = None if self._sink is None else self._sink.folder
+            written = "" if folder is None else f"; pictures in {printable(str(folder))}"
             print_error(f"{counts} ({self._images / seconds:.1f} images/s){written}")
         if self.failures:
             print_error(f"mtcnn-fast: {_plural(len(self.failures), 'input')} failed:")

@@ -61,7 +61,8 @@ def draw_faces(
     indices : sequence of N int, optional
         What tags with an index show; by default the row.
     ids : sequence of N int or str, optional
-        What tags with an id show, and what a color of the palette belongs to.
+        What tags with an id show (numbers as ``#7``), and what a color of the palette belongs to. A style with scores
+        shows them in their place.
     style : DrawStyle or str
         Or the name of one: see `mtcnn_fast.faces.styles.STYLES`.
     line_width : int or None
@@ -162,7 +163,7 @@ def _texts(
     if look.tag == "id":
         if ids is None:
             raise ConfigError("ids must be given, one a face, for tags with ids")
-        return [str(i) for i in ids]
+        return [i if isinstance(i, str) else f"#{i}" for i in ids]
     return None
 
 

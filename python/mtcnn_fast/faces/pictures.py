@@ -173,7 +173,7 @@ class FacePictures(FaceArrays):
             ``"ellipse"``, ``"palette"`` (a color and an index a face) or ``"spotlight"`` (all but the faces darkened).
         ids : sequence of N int or str, optional
             One a face, such as numbers of tracks or names: what a style with ids writes and chooses colors of the
-            palette by. A style that names no tag but the score writes them in its place.
+            palette by. A style with scores writes them in their place.
         scores, landmarks : bool
             False leaves them out, whatever the style says.
         line_width, font_size : int or None

@@ -14,7 +14,7 @@ from mtcnn_fast._types import Floats, Pixels
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.faces.fates import Fate, holds
 from mtcnn_fast.faces.remedies import NMS_THRESHOLDS, THRESHOLDS
-from mtcnn_fast.faces.tags import font as sized_font
+from mtcnn_fast.faces.tags import load_font
 from mtcnn_fast.faces.trace import STEPS, Dropped, StageTrace
 
 if TYPE_CHECKING:
@@ -144,15 +144,15 @@ def draw_storyboard(story: Story) -> Pillow.Image:
     cell = view.size[1] + round(1.4 * _TEXT) + round(2.8 * _SMALL) + _GAP
     picture = Image.new("RGB", (width, top + rows * cell + 2 * _TEXT + _GAP), PAPER)
     canvas = ImageDraw.Draw(picture)
-    canvas.text((_GAP, _GAP), title_of(story), fill=INK, font=sized_font(_TITLE))
+    canvas.text((_GAP, _GAP), title_of(story), fill=INK, font=load_font(_TITLE))
     for i, (line, color) in enumerate(lines):
-        canvas.text((_GAP, _GAP + 1.5 * _TITLE + 1.45 * _TEXT * i), line, fill=color, font=sized_font(_TEXT))
+        canvas.text((_GAP, _GAP + 1.5 * _TITLE + 1.45 * _TEXT * i), line, fill=color, font=load_font(_TEXT))
     for i, (head, notes, panel) in enumerate(panels):
         x = _GAP + i % _COLUMNS * (_PANEL + _GAP)
         y = top + i // _COLUMNS * cell
-        canvas.text((x, y), head, fill=INK, font=sized_font(_TEXT))
+        canvas.text((x, y), head, fill=INK, font=load_font(_TEXT))
         for k, note in enumerate(notes):
-            canvas.text((x, y + 1.35 * _TEXT + 1.3 * _SMALL * k), note, fill=PALE, font=sized_font(_SMALL))
+            canvas.text((x, y + 1.35 * _TEXT + 1.3 * _SMALL * k), note, fill=PALE, font=load_font(_SMALL))
         picture.paste(panel, (x, y + round(1.4 * _TEXT + 2.8 * _SMALL)))
     _legend(canvas, (_GAP, picture.height - _GAP - _TEXT), story.point is not None)
     return picture
@@ -296,7 +296,7 @@ def _draw_scores(canvas: ImageDraw.ImageDraw, view: View, step: StageTrace, poin
         if len(rows):
             best = int(rows[step.dropped.scores[rows].argmax()])
             labels = [(step.dropped.boxes[best], float(step.dropped.scores[best]), COLORS[step.dropped.reasons[best]])]
-    font, taken = sized_font(_SMALL), list[tuple[float, float, float, float]]()
+    font, taken = load_font(_SMALL), list[tuple[float, float, float, float]]()
     for box, score, color in labels:
         if not np.isfinite(box).all():
             continue
@@ -326,5 +326,5 @@ def _legend(canvas: ImageDraw.ImageDraw, corner: tuple[float, float], marked: bo
     entries = [(KEPT, "kept")] + [(color, f"dropped: {MEANINGS[reason]}") for reason, color in COLORS.items()]
     for color, text in entries + ([(MARK, "the point")] if marked else []):
         canvas.rectangle((x, y + 3, x + _SMALL, y + 3 + _SMALL), outline=color, width=3)
-        canvas.text((x + 1.5 * _SMALL, y), text, fill=INK, font=sized_font(_SMALL + 1))
-        x += 1.5 * _SMALL + canvas.textlength(text, font=sized_font(_SMALL + 1)) + 1.5 * _GAP
+        canvas.text((x + 1.5 * _SMALL, y), text, fill=INK, font=load_font(_SMALL + 1))
+        x += 1.5 * _SMALL + canvas.textlength(text, font=load_font(_SMALL + 1)) + 1.5 * _GAP

@@ -87,9 +87,9 @@ def _shared(place: Bounds, others: Doubles) -> float:
 
 def tag_size(text: str, font_size: int) -> tuple[int, int]:
     """Return width and height of a tag in pixels."""
-    left, _, right, _ = font(font_size).getbbox(text)
+    left, _, right, _ = load_font(font_size).getbbox(text)
     # The height of digits, so that tags beside each other are of one height.
-    _, top, _, bottom = font(font_size).getbbox("0")
+    _, top, _, bottom = load_font(font_size).getbbox("0")
     pad = padding(font_size)
     return math.ceil(right - left) + 2 * pad + pad // 2, math.ceil(bottom - top) + 2 * pad
 
@@ -106,7 +106,7 @@ def paint_tag(canvas: Canvas, place: Bounds, font_size: int, text: str, color: R
     canvas.paint([place], rounded(place, font_size * 0.2), color)
     width, height = round(place[2] - place[0]), round(place[3] - place[1])
     ink = Image.new("L", (width, height))
-    ImageDraw.Draw(ink).text((width / 2, height / 2), text, fill=255, font=font(font_size), anchor="mm")
+    ImageDraw.Draw(ink).text((width / 2, height / 2), text, fill=255, font=load_font(font_size), anchor="mm")
     canvas.stamp(round(place[0]), round(place[1]), np.asarray(ink), ink_on(color))
 
 
@@ -123,7 +123,7 @@ def _luminance(color: RgbColor) -> float:
 
 
 @functools.lru_cache(maxsize=32)
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def load_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Return Pillow's own font; unpacking it takes longer than writing a tag."""
     from PIL import ImageFont
 
