@@ -159,7 +159,7 @@ def test_many_files_need_the_memory_of_few(photo: str, monkeypatch: pytest.Monke
         return image
 
     monkeypatch.setattr("mtcnn_fast.cli.run.read_source", read)
-    monkeypatch.setattr("mtcnn_fast.detector.best_batch_size", lambda backend: 4)
+    monkeypatch.setattr("mtcnn_fast.batch_detection.best_batch_size", lambda backend: 4)
     assert len(detect_json(*[photo] * 60)) == 60
     # A batch, the image whose pictures were written last, and one that is just being read.
     assert 4 <= most <= 6

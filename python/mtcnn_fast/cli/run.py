@@ -6,6 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from mtcnn_fast._types import Image
 from mtcnn_fast.cli.inputs import read_source
@@ -28,6 +29,8 @@ class Run:
         What to write for each image.
     clip : bool
         Whether boxes are cut to the image.
+    views : dict, optional
+        What of each image is searched: arguments of `Detector.detect_iter`.
 
     Attributes
     ----------
@@ -36,10 +39,17 @@ class Run:
     """
 
     def __init__(
-        self, detector: Detector, inputs: Iterable[Source], pictures: Pictures | None, *, clip: bool = False
+        self,
+        detector: Detector,
+        inputs: Iterable[Source],
+        pictures: Pictures | None,
+        *,
+        clip: bool = False,
+        views: dict[str, Any] | None = None,
     ) -> None:
         self._inputs = inputs
         self._clip = clip
+        self._views = views or {}
         self.failures: list[Record] = []
         self._detector = detector
         self._pictures = pictures
@@ -67,11 +77,15 @@ class Run:
                 if not isinstance(image, ImageError):
                     yield image
 
-        for faces in self._detector.detect_iter(images()):
+        for faces in self._detector.detect_iter(images(), on_error="return", **self._views):
             path, image = pending.popleft()
             while isinstance(image, ImageError):
                 yield Record(path, None, str(image))
                 path, image = pending.popleft()
+            if isinstance(faces, ImageError):
+                # Without the index, which counts what could be read.
+                yield Record(path, None, str(faces.__cause__ or faces))
+                continue
             found = faces.clip() if self._clip else faces
             problems = [] if self._pictures is None else self._pictures.save(path, image, found, faces)
             yield Record(path, found, "; ".join(problems) or None)
