@@ -196,7 +196,7 @@ precision
         profile : bool
             Attach the seconds spent in each stage as ``timings``.
         trace : bool
-            Attach the candidates of each stage as ``trace``, from which `Faces.explain` tells why a face is missed; only
+            Attach the candidates of each stage as ``trace``; `Faces.explain` tells from it why a face is missed. Only
             where the whole image is searched once, as it is.
         keep_image : bool
             Attach the upright image as ``image``, which notebooks then show; `Faces.draw` and the like need none. An

@@ -19,8 +19,8 @@ from mtcnn_fast.faces.arrays import FaceArrays
 if TYPE_CHECKING:
     from PIL import Image
 
-    from mtcnn_fast.faces.styles import DrawStyle
     from mtcnn_fast.faces.explain import Explanation
+    from mtcnn_fast.faces.styles import DrawStyle
 
 _STRENGTH = Number(0.05, 1)
 _COLOR = Tuple(Count(0, 255), 3)
