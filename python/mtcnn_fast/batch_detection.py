@@ -15,8 +15,9 @@ from mtcnn_fast.errors import ConfigError, ImageError
 from mtcnn_fast.images import split_batch
 from mtcnn_fast.images.batches import files_ahead, gather
 from mtcnn_fast.migration import ARGUMENTS, refuse_arguments
-from mtcnn_fast.views import Views, Window, search
-from mtcnn_fast.views.settings import Tiles
+from mtcnn_fast.views.search import search
+from mtcnn_fast.views.settings import Tiles, Views
+from mtcnn_fast.views.windows import Window
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -11,7 +11,8 @@ from mtcnn_fast.checks.arrays import Array
 from mtcnn_fast.errors import BackendUnavailableError, ImageError
 from mtcnn_fast.images.load import load_with_size
 from mtcnn_fast.images.sources import is_array
-from mtcnn_fast.views import Views, Window, cut_window
+from mtcnn_fast.views.settings import Views
+from mtcnn_fast.views.windows import Window, cut_window
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -19,7 +19,7 @@ class ReadingOptions(TypedDict, total=False):
 
 
 class ViewOptions(TypedDict, total=False):
-    """What of an image is searched; see `mtcnn_fast.views.Views`."""
+    """What of an image is searched; see `mtcnn_fast.views.settings.Views`."""
 
     roi: tuple[float, float, float, float] | None
     max_side: int | None

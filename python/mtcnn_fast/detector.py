@@ -16,8 +16,8 @@ from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precisi
 from mtcnn_fast.detection_options import SingleOptions
 from mtcnn_fast.errors import ConfigError, WeightsError
 from mtcnn_fast.migration import ARGUMENTS, DETECTOR, SETTINGS, missing_attribute, refuse_arguments
-from mtcnn_fast.views import Views, search
-from mtcnn_fast.views.settings import Tiles
+from mtcnn_fast.views.search import search
+from mtcnn_fast.views.settings import Tiles, Views
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -227,7 +227,7 @@ precision
             If the image is not accepted, or has no pixel in `roi`; the message names what was given and what is
             accepted.
         ConfigError
-            If another argument is not accepted, see `mtcnn_fast.views.Views`.
+            If another argument is not accepted, see `mtcnn_fast.views.settings.Views`.
         MisuseError
             If there is no argument of a name; the message says what takes its place.
         BackendError

@@ -10,9 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mtcnn_fast import DetectorConfig, Faces
-from mtcnn_fast.views import Views
 from mtcnn_fast.views.parts import _grid, _spans, parts_of, turned_back
-from mtcnn_fast.views.settings import REACH
+from mtcnn_fast.views.settings import REACH, Views
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 3))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtcnn_fast import ConfigError, Detector
-from mtcnn_fast.views import WHOLE, Views
+from mtcnn_fast.views.settings import WHOLE, Views
 
 PHOTO = np.zeros((40, 50, 3), np.uint8)
 

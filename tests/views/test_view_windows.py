@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mtcnn_fast import ImageError
-from mtcnn_fast.views import Views, cut_window
 from mtcnn_fast.views import windows as module
-from mtcnn_fast.views.windows import reduced, shrunk
+from mtcnn_fast.views.settings import Views
+from mtcnn_fast.views.windows import cut_window, reduced, shrunk
 
 SIDES = st.integers(1, 40)
 

@@ -18,11 +18,13 @@ from mtcnn_fast.cli.exit_codes import FAILED
 from mtcnn_fast.cli.inputs import STDIN, Inputs
 from mtcnn_fast.cli.output import Csv, Emit, JsonLines, JsonList, Output, Table, cell_len, printable
 from mtcnn_fast.cli.pictures import LABELS, WHOLE, Pictures, is_written_here
-from mtcnn_fast.cli.settings import bad_option, checked, choice, detector_options, make_detector
+from mtcnn_fast.cli.settings import bad_option, checked, choice, detector_options, make_detector, naming_options
 from mtcnn_fast.cli.streams import print_bytes, print_line
+from mtcnn_fast.cli.views import view_options
 from mtcnn_fast.listing import Source
 from mtcnn_fast.optional import require
 from mtcnn_fast.progress import Progress, is_shown, progress_bar
+from mtcnn_fast.views.settings import Views
 
 if TYPE_CHECKING:
     from mtcnn_fast.cli.run import Run
@@ -95,6 +97,7 @@ STYLES = ("default", "corners", "ellipse", "palette", "spotlight")
     section=PICTURES,
     help="File format; same is that of the image where it can be, else PNG. [default same]",
 )
+@view_options
 @detector_options()
 def detect(
     paths: tuple[str, ...],
@@ -115,6 +118,7 @@ def detect(
     out: Path | None,
     format: str,
     settings: dict[str, Any],
+    views: dict[str, Any],
 ) -> int:
     """Find the faces in images, print them, and write pictures of them.
 
@@ -129,6 +133,8 @@ def detect(
     _check_pictures(out, kinds, style, strength, format)
     _check_parquet(parquet)
     with make_detector(settings) as detector:
+        with naming_options():
+            Views(**views).check_with(detector.config, trace=False)
         from mtcnn_fast.cli.run import Run, report_skipped
 
         inputs: Iterable[Source] = found
@@ -144,7 +150,7 @@ def detect(
             pictures = Pictures(out, found.common_folder(), real, kinds, style or "default", strength, form)
             _check_no_input_is_replaced(inputs, pictures)
         output = _output(inputs, as_json, as_jsonl, as_csv)
-        run = Run(detector, inputs, pictures, clip=clip)
+        run = Run(detector, inputs, pictures, clip=clip, views=views)
         try:
             with _parquet_rows(parquet) as rows:
                 _print_all(run, inputs, output, rows)

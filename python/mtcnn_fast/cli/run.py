@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mtcnn_fast._types import Image
 from mtcnn_fast.cli.inputs import read_source
@@ -52,6 +52,8 @@ class Run:
         What is done with each image.
     clip : bool
         Whether boxes are cut to the image.
+    views : dict, optional
+        What of each image is searched: arguments of `Detector.detect_iter`.
 
     Attributes
     ----------
@@ -59,9 +61,18 @@ class Run:
         The records that have an error.
     """
 
-    def __init__(self, detector: Detector, inputs: Iterable[Source], sink: Sink | None, *, clip: bool = False) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        inputs: Iterable[Source],
+        sink: Sink | None,
+        *,
+        clip: bool = False,
+        views: dict[str, Any] | None = None,
+    ) -> None:
         self._inputs = inputs
         self._clip = clip
+        self._views = views or {}
         self.failures: list[Record] = []
         self._detector = detector
         self._sink = sink
@@ -89,11 +100,15 @@ class Run:
                 if not isinstance(image, ImageError):
                     yield image
 
-        for faces in self._detector.detect_iter(images()):
+        for faces in self._detector.detect_iter(images(), on_error="return", **self._views):
             path, image = pending.popleft()
             while isinstance(image, ImageError):
                 yield Record(path, None, str(image))
                 path, image = pending.popleft()
+            if isinstance(faces, ImageError):
+                # Without the index, which counts what could be read.
+                yield Record(path, None, str(faces.__cause__ or faces))
+                continue
             found = faces.clip() if self._clip else faces
             problems = [] if self._sink is None else self._sink.save(path, image, found, faces)
             yield Record(path, found, "; ".join(problems) or None)

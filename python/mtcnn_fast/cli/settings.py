@@ -189,7 +189,8 @@ def naming_options() -> Iterator[None]:
     except ConfigError as error:
         # The message begins with the name of the setting, or of a variable of the environment.
         name = re.split(r"\W", str(error), maxsplit=1)[0]
-        raise bad_option(str(error), _flag(name) if name in OPTIONS else name, ctx) from error
+        declared = {parameter.name for parameter in ctx.command.params}
+        raise bad_option(str(error), _flag(name) if name in declared else name, ctx) from error
     except BackendUnavailableError as error:
         raise bad_option(str(error), "--device", ctx) from error
     except WeightsError as error:
