@@ -16,6 +16,8 @@ from mtcnn_fast import Detector, Faces
 from support.serving import skip_without_extra
 
 skip_without_extra()
+# A busy machine takes longer than the five seconds that Ray gives its own proxy.
+os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "120")
 ray = pytest.importorskip("ray", reason="ray is not installed (extra ray)")
 serve = pytest.importorskip("ray.serve", reason="ray[serve] is not installed (extra ray)")
 
