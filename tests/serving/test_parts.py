@@ -129,13 +129,47 @@ def test_accept_prefers_what_is_specific() -> None:
         chosen_form(None, "*/*;q=0")
 
 
-def test_an_application_starts_again_after_its_end(small: bytes) -> None:
+def test_an_application_starts_again_after_its_end() -> None:
     app = create_app({"min_face_size": 40, "factor": 0.6, "device": "numpy"}, ServiceOptions(slots=1))
 
     async def scene() -> None:
         for _ in range(2):
             async with app.router.lifespan_context(app):
-                assert app.state.service.ready
+                while not app.state.service.ready:
+                    await asyncio.sleep(0.01)
             assert not app.state.service.ready
 
     asyncio.run(scene())
+
+
+def test_not_ready_until_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app({"device": "numpy"}, ServiceOptions(slots=1))
+    service, release = app.state.service, threading.Event()
+    warm_up = service.warm_up
+    monkeypatch.setattr(service, "warm_up", lambda: (release.wait(60), warm_up()))
+
+    async def scene() -> None:
+        async with app.router.lifespan_context(app):
+            assert await status_of(app, "/readyz") == 503
+            assert await status_of(app, "/healthz") == 200
+            release.set()
+            while not service.ready:
+                await asyncio.sleep(0.01)
+            assert await status_of(app, "/readyz") == 200
+
+    asyncio.run(scene())
+
+
+async def status_of(app: Any, path: str) -> int:
+    """Return the status of a GET."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
+    await app({**scope, "headers": [], "scheme": "http", "server": ("x", 80), "root_path": ""}, receive, send)
+    return int(sent[0]["status"])

@@ -18,6 +18,8 @@ from support.serving import skip_without_extra
 skip_without_extra()
 # A busy machine takes longer than the five seconds that Ray gives its own proxy.
 os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "120")
+# Ray's workers are nice to everybody else; on a busy machine they would not come to start.
+os.environ.setdefault("RAY_worker_niceness", "0")
 ray = pytest.importorskip("ray", reason="ray is not installed (extra ray)")
 serve = pytest.importorskip("ray.serve", reason="ray[serve] is not installed (extra ray)")
 

@@ -44,16 +44,18 @@ class Service:
         """Whether requests are to be sent here."""
         return self.warm and not self.draining
 
+    def start(self) -> None:
+        """Take requests, after `close` too."""
+        if self._closed:
+            self.slots.start()
+            self.detectors = Detectors(self._make)
+            self._closed = self.draining = False
+
     def warm_up(self) -> None:
         """Make every part of the first request's work, so that it takes no longer than others."""
         import numpy as np
         from PIL import Image
 
-        if self._closed:
-            # An application can be started again, by tests say.
-            self.slots.start()
-            self.detectors = Detectors(self._make)
-            self._closed = self.draining = False
         file = io.BytesIO()
         Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(file, "JPEG")
         self.detectors.detect_file(file.getvalue(), Wanted("drawn"), 0)
