@@ -35,8 +35,8 @@ SETTINGS: dict[str, Any] = {"min_face_size": 40, "factor": 0.6}
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
+    from mtcnn_fast.distributed.serve import deployment
     from mtcnn_fast.serving import ServiceOptions
-    from mtcnn_fast.serving.ray import deployment
 
     environment = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     # A path of a socket must be short.
