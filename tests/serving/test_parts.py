@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import tempfile
 import threading
 from typing import Any
 
 import pytest
 
-from support.serving import skip_without_extra
+from support.serving import form, skip_without_extra
 
 skip_without_extra()
 
@@ -160,16 +161,34 @@ def test_not_ready_until_warm(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(scene())
 
 
-async def status_of(app: Any, path: str) -> int:
-    """Return the status of a GET."""
+def test_files_of_forms_never_reach_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_file: Any) -> None:
+        raise AssertionError("a picture went to the disk")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", fail)
+    app = create_app({"device": "numpy"}, ServiceOptions(slots=1))
+
+    async def scene() -> int:
+        async with app.router.lifespan_context(app):
+            body, kind = form(("large.jpg", bytes(5_000_000)))
+            return await status_of(app, "/v1/detect", body, kind)
+
+    assert asyncio.run(scene()) == 422
+
+
+async def status_of(app: Any, path: str, body: bytes = b"", kind: str = "") -> int:
+    """Return the status of a GET, or of a POST with a body."""
     sent: list[Any] = []
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return parts.pop() if parts else await never()
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
-    await app({**scope, "headers": [], "scheme": "http", "server": ("x", 80), "root_path": ""}, receive, send)
+    scope = {"type": "http", "method": "POST" if body else "GET", "path": path, "raw_path": path.encode()}
+    headers = [(b"content-type", kind.encode())]
+    more = {"query_string": b"", "scheme": "http", "server": ("x", 80), "root_path": "", "headers": headers}
+    await app({**scope, **more}, receive, send)
     return int(sent[0]["status"])
