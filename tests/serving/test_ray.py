@@ -16,6 +16,10 @@ from mtcnn_fast import Detector, Faces
 from support.serving import skip_without_extra
 
 skip_without_extra()
+# A busy machine takes longer than the five seconds that Ray gives its own proxy.
+os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "120")
+# Ray's workers are nice to everybody else; on a busy machine they would not come to start.
+os.environ.setdefault("RAY_worker_niceness", "0")
 ray = pytest.importorskip("ray", reason="ray is not installed (extra ray)")
 serve = pytest.importorskip("ray.serve", reason="ray[serve] is not installed (extra ray)")
 
@@ -31,8 +35,8 @@ SETTINGS: dict[str, Any] = {"min_face_size": 40, "factor": 0.6}
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
+    from mtcnn_fast.distributed.serve import deployment
     from mtcnn_fast.serving import ServiceOptions
-    from mtcnn_fast.serving.ray import deployment
 
     environment = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     # A path of a socket must be short.

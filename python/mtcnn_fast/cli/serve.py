@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from mtcnn_fast.checks import settings_of
+from mtcnn_fast.checks import Count, settings_of
 from mtcnn_fast.cli.commands import Command, Decorator, F, option
-from mtcnn_fast.cli.settings import OPTIONS, bad_option, declared, detector_options, make_detector
+from mtcnn_fast.cli.settings import OPTIONS, bad_option, checked, declared, detector_options, make_detector
 from mtcnn_fast.cli.streams import print_error
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.serving.options import TOKEN_VARIABLE, ServiceOptions
@@ -40,14 +40,16 @@ def _listen_options() -> list[Decorator]:
         option("--host", metavar="NAME", default="127.0.0.1", help="Where to listen. [default 127.0.0.1]"),
         option(
             "--port",
-            type=click.IntRange(0, 65535),
+            type=int,
+            callback=checked(Count(0, 65535)),
             metavar="N",
             default=8000,
             help="Where to listen; 0 takes a free one. [a whole number from 0 to 65535; default 8000]",
         ),
         option(
             "--workers",
-            type=click.IntRange(1, 256),
+            type=int,
+            callback=checked(Count(1, 256)),
             metavar="N",
             default=1,
             help="Processes, which share the processors. [a whole number from 1 to 256; default 1]",

@@ -107,11 +107,14 @@ def _add_middleware(app: FastAPI, service: Service) -> None:
 def _lifespan(service: Service) -> Any:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(service.warm_up)
+        service.start()
+        # Probes are answered meanwhile: not ready.
+        warming = asyncio.ensure_future(asyncio.to_thread(service.warm_up))
         try:
             yield
         finally:
             service.draining = True
+            await warming
             await asyncio.to_thread(service.close)
 
     return lifespan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -84,12 +85,7 @@ class _Body:
         if self.complete:
             return await self._receive()
         self._unasked = False
-        try:
-            message = await asyncio.wait_for(self._receive(), self._deadline - time.monotonic())
-        except asyncio.TimeoutError:
-            raise ProblemError(
-                408, "slow-body", f"The body did not come within {self._seconds:g} s.", {"Connection": "close"}
-            ) from None
+        message = await self._receive_in_time()
         if message["type"] != "http.request":
             raise ClientGoneError
         size = len(message.get("body", b""))
@@ -99,6 +95,29 @@ class _Body:
         self.size += size
         self.complete = not message.get("more_body", False)
         return message
+
+    async def _receive_in_time(self) -> Message:
+        """Receive before the deadline; `asyncio.wait_for` would make a task for each part."""
+        task, late = asyncio.current_task(), False
+        assert task is not None
+
+        def expire() -> None:
+            nonlocal late
+            late = True
+            task.cancel()
+
+        timer = asyncio.get_running_loop().call_later(max(0.0, self._deadline - time.monotonic()), expire)
+        try:
+            return await self._receive()
+        except asyncio.CancelledError:
+            if not late:
+                raise
+            if sys.version_info >= (3, 11):
+                task.uncancel()
+            detail = f"The body did not come within {self._seconds:g} s."
+            raise ProblemError(408, "slow-body", detail, {"Connection": "close"}) from None
+        finally:
+            timer.cancel()
 
     def check_length(self, headers: Any) -> None:
         """Refuse a body by its declared length, before any of it is read.

@@ -44,6 +44,7 @@ class Metrics:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self.limits: Limits | None = None
+        self._is_shared = bool(os.environ.get(SHARED_FOLDER))
         self._registry = registry = CollectorRegistry()
         self.requests = Counter(
             "mtcnn_fast_requests", "Requests answered.", ["route", "method", "status"], registry=registry
@@ -70,7 +71,7 @@ class Metrics:
                 "buffered_bytes": "Bytes of bodies held.",
             }.items()
         }
-        if not self._shared():
+        if not self._is_shared:
             ProcessCollector(registry=registry)
             PlatformCollector(registry=registry)
 
@@ -83,17 +84,21 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return everything counted; with several processes, of all of them."""
-        self.update_gauges()
+        self._update_gauges()
         registry = self._registry
-        if self._shared():
+        if self._is_shared:
             registry = CollectorRegistry()
             add_all: Any = multiprocess.MultiProcessCollector
             add_all(registry)
         text: bytes = generate_latest(registry)
         return text
 
-    def update_gauges(self) -> None:
-        """Note how things stand; other processes read only what was noted."""
+    def share_gauges(self) -> None:
+        """Note how things stand for other processes, which read only what was noted."""
+        if self._is_shared:
+            self._update_gauges()
+
+    def _update_gauges(self) -> None:
         values = {
             "slots": self._slots.count,
             "slots_busy": self._slots.running,
@@ -102,7 +107,3 @@ class Metrics:
         }
         for name, value in values.items():
             self._gauges[name].set(value)
-
-    @staticmethod
-    def _shared() -> bool:
-        return bool(os.environ.get(SHARED_FOLDER))

@@ -56,4 +56,4 @@ class Observer:
         kind = scope.get("state", {}).get("problem")
         if kind:
             self._metrics.problems.labels(kind).inc()
-        self._metrics.update_gauges()
+        self._metrics.share_gauges()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import hmac
 import io
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.requests import Request
 
@@ -16,10 +15,8 @@ from mtcnn_fast.detector import Detector
 from mtcnn_fast.serving.detection import Detectors, Found, Wanted
 from mtcnn_fast.serving.metrics import Metrics
 from mtcnn_fast.serving.options import ServiceOptions
-from mtcnn_fast.serving.problems import ClientGoneError, ProblemError
+from mtcnn_fast.serving.problems import ProblemError
 from mtcnn_fast.serving.slots import Slots
-
-T = TypeVar("T")
 
 
 class Service:
@@ -47,16 +44,18 @@ class Service:
         """Whether requests are to be sent here."""
         return self.warm and not self.draining
 
+    def start(self) -> None:
+        """Take requests, after `close` too."""
+        if self._closed:
+            self.slots.start()
+            self.detectors = Detectors(self._make)
+            self._closed = self.draining = False
+
     def warm_up(self) -> None:
         """Make every part of the first request's work, so that it takes no longer than others."""
         import numpy as np
         from PIL import Image
 
-        if self._closed:
-            # An application can be started again, by tests say.
-            self.slots.start()
-            self.detectors = Detectors(self._make)
-            self._closed = self.draining = False
         file = io.BytesIO()
         Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(file, "JPEG")
         self.detectors.detect_file(file.getvalue(), Wanted("drawn"), 0)
@@ -83,13 +82,12 @@ class Service:
     async def detect(self, request: Request, data: bytes, wanted: Wanted) -> Found:
         """Find the faces in an image file, in a slot; the caller holds a place."""
         job = functools.partial(self.detectors.detect_file, data, wanted)
-        return self._counted(await unless_gone(request, self.slots.run(job)))
+        return self._counted(await self.slots.run(job, request.receive))
 
     async def detect_pixels(self, request: Request, image: Image) -> Found:
         """Find the faces in pixels, in a slot."""
-        return self._counted(
-            await unless_gone(request, self.slots.run(lambda _waited: self.detectors.detect_pixels(image)))
-        )
+        found = await self.slots.run(lambda _waited: self.detectors.detect_pixels(image), request.receive)
+        return self._counted(found)
 
     def _counted(self, found: Found) -> Found:
         self.metrics.found(found.seconds, len(found.faces))
@@ -108,35 +106,9 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def require_token(request: Request) -> None:
-    """Refuse a request without the token; a dependency of routes."""
+async def require_token(request: Request) -> None:
+    """Refuse a request without the token; a dependency of routes, which would run on a thread if it were not async."""
     service_of(request).authorize(request)
-
-
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Await work, and drop it if the client goes meanwhile; the body must have been read.
-
-    Raises
-    ------
-    ClientGoneError
-        If the client has gone.
-    """
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnect(request.receive))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientGoneError
-        return task.result()
-    finally:
-        gone.cancel()
-        if not task.done():
-            task.cancel()
-
-
-async def _disconnect(receive: Callable[[], Any]) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _make(settings: Mapping[str, Any], **replaced: Any) -> Detector:

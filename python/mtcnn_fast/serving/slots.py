@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from mtcnn_fast.serving.problems import busy
+from mtcnn_fast.serving.problems import ClientGoneError, busy
 
 T = TypeVar("T")
 
@@ -78,18 +78,23 @@ class Slots:
         finally:
             self.taken -= 1
 
-    async def run(self, job: Callable[[float], T]) -> T:
+    async def run(self, job: Callable[[float], T], receive: Callable[[], Awaitable[Any]]) -> T:
         """Run a job in a slot.
 
         Parameters
         ----------
         job : callable
-            Called on a thread with the seconds that it waited. One that nobody waits for any more is not begun.
+            Called on a thread with the seconds that it waited.
+        receive : callable
+            Gives the next message of the client, whose body has been read: the only one that is left is that it has
+            gone. A job that has not begun then is dropped.
 
         Raises
         ------
         ProblemError
             503, if no slot came free in time.
+        ClientGoneError
+            If the client has gone.
         """
         queued = time.perf_counter()
 
@@ -99,17 +104,30 @@ class Slots:
 
         self.jobs += 1
         future = self._threads.submit(timed)
+        result = asyncio.wrap_future(future)
+        gone = asyncio.ensure_future(_disconnect(receive))
         try:
-            done, _ = await asyncio.wait({asyncio.wrap_future(future)}, timeout=self._timeout)
-            if not done and future.cancel():
-                raise busy(f"No slot came free in {self._timeout:g} s.", 5)
-            result, seconds = await asyncio.wrap_future(future)
+            await asyncio.wait((result, gone), timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
+            if not result.done() and not gone.done():
+                if future.cancel():
+                    raise busy(f"No slot came free in {self._timeout:g} s.", 5)
+                await asyncio.wait((result, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not result.done():
+                raise ClientGoneError
+            value, seconds = result.result()
         finally:
-            future.cancel()
+            gone.cancel()
+            # Of a job that runs already, nobody asks for the outcome.
+            result.cancel()
             self.jobs -= 1
         self._mean += _WEIGHT * (seconds - self._mean)
-        return result
+        return value
 
     def close(self) -> None:
         """End the threads when their jobs are done; jobs that have not begun are dropped."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+async def _disconnect(receive: Callable[[], Awaitable[Any]]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
