@@ -4,7 +4,7 @@ venv=build/ci/batch-venv
 wheel=$(echo dist/*.whl)
 if [[ ! $venv/.installed -nt $wheel ]]; then
     "${PYTHON:-python3}" -m venv --clear "$venv"
-    "$venv/bin/pip" install --quiet "$wheel[test,ray]" pandas s3fs
+    "$venv/bin/pip" install --quiet "$wheel[test,ray,jpeg]" pandas s3fs
     # Both name the one botocore that they work with: pip looks long for a pair, unless one is there first.
     botocore=$("$venv/bin/pip" show botocore | sed -n 's/^Version: //p')
     "$venv/bin/pip" install --quiet 'moto[server]' "botocore==$botocore"
