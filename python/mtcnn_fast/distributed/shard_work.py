@@ -17,7 +17,7 @@ from mtcnn_fast.distributed.reading import read_inputs
 from mtcnn_fast.distributed.settings import engine_of
 from mtcnn_fast.distributed.stores import Store
 from mtcnn_fast.distributed.tables import Row, Shard, write_part
-from mtcnn_fast.errors import DataError, ImageError
+from mtcnn_fast.errors import DataError, ImageError, MtcnnFastError
 
 #: Pixels after which a batch ends early, as large images keep a device busy by themselves.
 _BATCH_PIXELS = 16_000_000
@@ -185,3 +185,8 @@ def commit(store: Store, index: int, data: bytes) -> None:
     except Exception as error:
         reason: Any = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         raise CommitError(f"cannot be written ({reason}); running again resumes", store.path(name)) from error
+
+
+def described(error: Exception) -> str:
+    """Word an error: our own by its message, others with their class."""
+    return str(error) if isinstance(error, MtcnnFastError) else f"{type(error).__name__}: {error}"
