@@ -46,6 +46,11 @@ def images_of(folder: Path, most: int) -> list[Path]:
     return paths
 
 
+def repeated(paths: list[Path], most: int) -> list[Path]:
+    """Take images again until there are enough: each input is detected in, however often it is listed."""
+    return (paths * (most // len(paths) + 1))[:most]
+
+
 def stages(folder: Path, most: int) -> None:
     from mtcnn_fast import Detector
     from mtcnn_fast.images import load_image
@@ -87,7 +92,7 @@ def cluster(folder: Path, most: int, nodes: int, shard: int) -> None:
     from support.ray_nodes import ENVIRONMENT, RayNodes
 
     os.environ.update(ENVIRONMENT)
-    paths = images_of(folder, most)
+    paths = repeated(images_of(folder, most), most)
     with tempfile.TemporaryDirectory() as temporary:
         listing = Path(temporary) / "images.txt"
         listing.write_text("".join(f"{path.resolve()}\n" for path in paths))

@@ -4,6 +4,7 @@
     python scripts/soak.py                           10 000 detections, sides of 20 to 160 pixels
     python scripts/soak.py -n 2000 --largest 700     2 000 larger images
     python scripts/soak.py --peak                    highest memory at 640x480 and at 10000x10000
+    python scripts/soak.py --mixed 3600              an hour of threads, forks, spawned processes, sizes and settings
 
 A run goes round and round through images of random sizes: buffers grow until they have met the most demanding of them,
 and only a leak grows on. It prints the slope of the resident memory in bytes a detection (least squares, over the
@@ -132,9 +133,14 @@ def main() -> int:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--photo", default=str(Path(__file__).resolve().parents[1] / "examples" / "astronaut.jpg"))
+    parser.add_argument("--mixed", type=float, metavar="SECONDS", help="everything at once for a time")
     parser.add_argument("--peak", action="store_true", help="measure the peak of single detections instead")
     parser.add_argument("--peak-of", metavar="HxW", help="that of one size, as a number")
     options = parser.parse_args()
+    if options.mixed is not None:
+        from soak_mixed import mixed
+
+        return mixed(options.mixed, options.seed, options.photo, options.device, resident, fit)
     return peak_of(options) if options.peak_of else peak(options) if options.peak else soak(options)
 
 

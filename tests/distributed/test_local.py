@@ -193,6 +193,24 @@ def test_a_worker_that_cannot_start_is_no_fault_of_the_images(tmp_path: Path) ->
     assert not (tmp_path / "out" / "data").exists()
 
 
+def test_a_store_that_fails_is_no_fault_of_the_images(tmp_path: Path) -> None:
+    """A planned shard that cannot be read fails; no image of it gets a row, isolated or not."""
+    photos = album(tmp_path / "photos", 4)
+    plan([photos], tmp_path / "out", shard_images=2, **SETTINGS)
+    shard = tmp_path / "out" / "plan" / "shard-000001.parquet"
+    whole = shard.read_bytes()
+    shard.write_bytes(b"torn")
+    for _ in range(2):
+        Pending(Store(str(tmp_path / "out")), read_plan(tmp_path / "out"), (0, 1)).mark(1)
+    report = run(tmp_path / "out", workers=1, progress=False)
+    assert report.deaths == 0
+    assert list(report.failed) == [1]
+    assert "ArrowInvalid" in report.failed[1]
+    shard.write_bytes(whole)
+    run(tmp_path / "out", workers=1, progress=False)
+    check(tmp_path / "out", photos)
+
+
 def test_progress_is_a_line_where_there_is_no_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,7 +219,7 @@ def test_progress_is_a_line_where_there_is_no_terminal(
     run(tmp_path / "out", workers=1)
     last = capsys.readouterr().err.splitlines()[-1]
     assert re.fullmatch(
-        r"mtcnn-fast: 4 of 4 images \(100\.0 %\), [\d.,]+ images/s, 0:00:00 left, 1 errors, 1 node", last
+        r"mtcnn-fast: 4 of 4 images \(100\.0 %\), [\d.,]+ images/s, 0:00:00 left, 1 error, 1 node", last
     )
 
 
@@ -212,7 +230,7 @@ def test_a_bar_on_a_terminal(
     monkeypatch.setattr("mtcnn_fast.progress.is_shown", lambda: True)
     plan([album(tmp_path / "photos", 4, damaged=(1,))], tmp_path / "out", shard_images=2, **SETTINGS)
     run(tmp_path / "out", workers=0)
-    assert "1 errors, 1 node" in capsys.readouterr().err
+    assert "1 error, 1 node" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

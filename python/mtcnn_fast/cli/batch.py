@@ -61,6 +61,12 @@ def batch() -> None:
 )
 @option("--bytes-column", metavar="NAME", help="Column of Parquet files with the images; if not given, it is found.")
 @option("--key-column", metavar="NAME", help="Column of Parquet files to take the result's path from.")
+@choice(
+    "--decoder",
+    options=("pillow", "simplejpeg"),
+    default="pillow",
+    help="What decodes JPEGs; simplejpeg has the same pixels sooner. [default pillow]",
+)
 @detector_options()
 def plan_batch(
     inputs: tuple[str, ...],
@@ -69,6 +75,7 @@ def plan_batch(
     shard_bytes: int,
     bytes_column: str | None,
     key_column: str | None,
+    decoder: str,
     settings: dict[str, Any],
 ) -> None:
     """List the inputs once and cut them into shards.
@@ -87,6 +94,7 @@ def plan_batch(
             shard_bytes=shard_bytes,
             bytes_column=bytes_column,
             key_column=key_column,
+            decoder=decoder,
             **settings,
         )
     print_line(f"{made.inputs:,} inputs in {len(made.counts):,} shards, settings {made.settings.hash}")

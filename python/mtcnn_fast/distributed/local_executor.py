@@ -23,10 +23,13 @@ def inline_events(prefix: str, plan: Plan, pending: Pending) -> Iterator[Event]:
     threads = checked_threads(None)
     runner = ShardRunner(prefix, threads, plan)
     yield Started(1)
-    for index in pending.todo:
-        pending.mark(index)
-        isolated = pending.is_isolated(index)
-        yield Finished(run_isolated(prefix, index, threads) if isolated else runner.run(index))
+    try:
+        for index in pending.todo:
+            pending.mark(index)
+            isolated = pending.is_isolated(index)
+            yield Finished(run_isolated(prefix, index, threads) if isolated else runner.run(index))
+    finally:
+        pending.unmark_all()
 
 
 def local_events(prefix: str, pending: Pending, workers: int) -> Iterator[Event]:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mtcnn_fast.distributed.decoding import decoder as find_decoder
 from mtcnn_fast.distributed.listing import Limits, find_shards
 from mtcnn_fast.distributed.settings import BatchSettings
 from mtcnn_fast.distributed.stores import Store
@@ -71,6 +72,7 @@ def plan(
     shard_bytes: int = 256_000_000,
     bytes_column: str | None = None,
     key_column: str | None = None,
+    decoder: str = "pillow",
     **settings: Any,
 ) -> Plan:
     """List the inputs once and cut them into shards, below ``out/plan``.
@@ -88,6 +90,8 @@ def plan(
         Column of a Parquet file with the images; ``image.bytes`` is a field of a struct. None finds it.
     key_column : str or None
         Column of a Parquet file whose value becomes ``path`` in the result. None makes it of file and row number.
+    decoder : {"pillow", "simplejpeg"}
+        What decodes upright gray and color JPEGs; the other has the same pixels and takes less time (extra ``jpeg``).
     **settings
         Settings of `mtcnn_fast.Detector`, `device` and `weights` included. The number of threads is not one of them: it
         does not change results.
@@ -103,12 +107,13 @@ def plan(
     ConfigError, WeightsError
         If a setting is not accepted.
     MissingExtraError
-        If pyarrow or fsspec is missing.
+        If pyarrow, fsspec or simplejpeg is missing.
     """
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
     if not given:
         raise ConfigError("inputs must name at least one folder, file, list, tar or Parquet file, got none")
-    checked = BatchSettings.of(settings)
+    find_decoder(decoder)
+    checked = BatchSettings.of(settings, decoder)
     limits = Limits(shard_images, shard_bytes)
     store = Store(os.fspath(out))
     if _exists(store):

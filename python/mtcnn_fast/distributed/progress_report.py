@@ -10,6 +10,8 @@ from mtcnn_fast.progress import is_shown, make_bar
 
 #: Seconds between two lines where there is no terminal.
 EVERY = 30.0
+#: Seconds between two states of a bar.
+REDRAWN = 0.2
 
 
 class ProgressReport:
@@ -47,6 +49,7 @@ class ProgressReport:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._bar is not None:
+            self._draw()
             self._bar.close()
 
     def advanced(self, shard: int, images: int, errors: int) -> None:
@@ -92,17 +95,22 @@ class ProgressReport:
         left = _duration((self._total - done) / rate) if rate else "unknown time"
         return (
             f"{done:,} of {self._total:,} images ({100 * done / max(self._total, 1):.1f} %), {rate:,.1f} images/s, "
-            f"{left} left, {self.errors:,} errors, {_plural(self.nodes, 'node')}"
+            f"{left} left, {_plural(self.errors, 'error')}, {_plural(self.nodes, 'node')}"
         )
 
     def _show(self) -> None:
-        if self._bar is not None:
-            self._bar.n = self._before + self.images
-            self._bar.set_postfix_str(f", {self.errors:,} errors, {_plural(self.nodes, 'node')}", refresh=False)
-            self._bar.update(0)
-        elif self._shown and time.monotonic() - self._written >= EVERY:
+        waited = time.monotonic() - self._written
+        if self._bar is not None and waited >= REDRAWN:
+            self._draw()
+        elif self._bar is None and self._shown and waited >= EVERY:
             self._written = time.monotonic()
             self.note(self.line())
+
+    def _draw(self) -> None:
+        if self._bar is not None:
+            self._written = time.monotonic()
+            self._bar.n = self._before + self.images
+            self._bar.set_postfix_str(f", {_plural(self.errors, 'error')}, {_plural(self.nodes, 'node')}")
 
 
 def _duration(seconds: float) -> str:
@@ -111,4 +119,4 @@ def _duration(seconds: float) -> str:
 
 
 def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -16,8 +16,8 @@ from mtcnn_fast.distributed.extras import ray as require_ray
 from mtcnn_fast.distributed.isolation import run_isolated
 from mtcnn_fast.distributed.pending import Pending
 from mtcnn_fast.distributed.planning import Plan, read_plan
-from mtcnn_fast.distributed.shard_work import CommitError, ShardRunner, ShardSummary
-from mtcnn_fast.errors import DataError, MtcnnFastError
+from mtcnn_fast.distributed.shard_work import CommitError, ShardRunner, ShardSummary, described
+from mtcnn_fast.errors import DataError
 
 #: Tasks that share a GPU, so that it has work while others decode.
 GPU_SHARE = 0.25
@@ -201,5 +201,5 @@ def _do_shard(prefix: str, plan_id: str, index: int, isolated: bool, num_threads
         return {"done": dataclasses.asdict(_runner(prefix, plan_id, num_threads).run(index))}
     except CommitError as error:
         return {"fatal": str(error)}
-    except (MtcnnFastError, MemoryError) as error:
-        return {"failed": str(error) or type(error).__name__}
+    except Exception as error:
+        return {"failed": described(error)}

@@ -36,6 +36,8 @@ class BatchSettings:
         Where each machine reads the networks; None for the package's own.
     weights_sha256 : mapping of str to str
         What these files must be.
+    decoder : {"pillow", "simplejpeg"}
+        See `mtcnn_fast.distributed.decoding`.
     version : str
         That of the package.
     """
@@ -44,10 +46,11 @@ class BatchSettings:
     device: str
     weights: str | None
     weights_sha256: Mapping[str, str]
+    decoder: str = "pillow"
     version: str = __version__
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> BatchSettings:
+    def of(cls, settings: Mapping[str, Any], decoder: str = "pillow") -> BatchSettings:
         """Check and complete the settings that `Detector` takes, `device` and `weights` included.
 
         Raises
@@ -62,7 +65,7 @@ class BatchSettings:
         for name in _OF_THE_MACHINE:
             del config[name]
         path = None if weights is None else os.path.abspath(weights)  # noqa: PTH100
-        return cls(_plain(config), device, path, dict(load_weights(path).sha256))
+        return cls(_plain(config), device, path, dict(load_weights(path).sha256), decoder)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BatchSettings:

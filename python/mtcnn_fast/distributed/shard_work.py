@@ -11,13 +11,13 @@ from typing import Any
 from mtcnn_fast._types import Image
 from mtcnn_fast.backends import batch_size
 from mtcnn_fast.detector import Detector
+from mtcnn_fast.distributed.decoding import decoder
 from mtcnn_fast.distributed.planning import Plan, part_name, read_plan, read_planned
 from mtcnn_fast.distributed.reading import read_inputs
 from mtcnn_fast.distributed.settings import engine_of
 from mtcnn_fast.distributed.stores import Store
 from mtcnn_fast.distributed.tables import Row, Shard, write_part
-from mtcnn_fast.errors import DataError, ImageError
-from mtcnn_fast.images import load_image
+from mtcnn_fast.errors import DataError, ImageError, MtcnnFastError
 
 #: Pixels after which a batch ends early, as large images keep a device busy by themselves.
 _BATCH_PIXELS = 16_000_000
@@ -76,6 +76,7 @@ class ShardRunner:
         self.store = Store(prefix)
         self.plan = plan or read_plan(prefix)
         self._num_threads = num_threads
+        self._decode = decoder(self.plan.settings.decoder)
 
     @functools.cached_property
     def detector(self) -> Detector:
@@ -126,7 +127,7 @@ class ShardRunner:
         if isinstance(data, ImageError):
             return data
         try:
-            return load_image(data, max_pixels=self.detector.config.max_pixels)
+            return self._decode(data, self.detector.config.max_pixels)
         except ImageError as error:
             return error
         except MemoryError:
@@ -184,3 +185,8 @@ def commit(store: Store, index: int, data: bytes) -> None:
     except Exception as error:
         reason: Any = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         raise CommitError(f"cannot be written ({reason}); running again resumes", store.path(name)) from error
+
+
+def described(error: Exception) -> str:
+    """Word an error: our own by its message, others with their class."""
+    return str(error) if isinstance(error, MtcnnFastError) else f"{type(error).__name__}: {error}"

@@ -19,8 +19,7 @@ from typing import IO, Any
 
 from mtcnn_fast.distributed.isolation import run_isolated
 from mtcnn_fast.distributed.planning import read_planned
-from mtcnn_fast.distributed.shard_work import CommitError, ShardRunner
-from mtcnn_fast.errors import DataError, MtcnnFastError
+from mtcnn_fast.distributed.shard_work import CommitError, ShardRunner, described
 
 #: Seconds between two reports of progress.
 _PAUSE = 0.25
@@ -73,8 +72,9 @@ class _Worker:
                 self._follow(order)
             except CommitError as error:
                 self.report(fatal=str(error))
-            except (MtcnnFastError, MemoryError) as error:
-                self.report(failed=str(error) or type(error).__name__)
+            # A store that does not answer, say. Only a process that ends speaks against an image.
+            except Exception as error:
+                self.report(failed=described(error))
 
     def _follow(self, order: dict[str, Any]) -> None:
         if "start" in order:
@@ -112,5 +112,5 @@ def main() -> None:
     try:
         worker = _Worker(output, first["prefix"], first["num_threads"])
         worker.serve(orders)
-    except (DataError, MtcnnFastError) as error:
-        output.write(json.dumps({"fatal": str(error)}) + "\n")
+    except Exception as error:
+        output.write(json.dumps({"fatal": described(error)}) + "\n")
