@@ -8,8 +8,9 @@ part() { printf '\n--- %s (at %d s)\n' "$1" "$SECONDS"; }
 missing() { for tool in qemu-x86_64 qemu-aarch64 aarch64-linux-gnu-g++; do command -v "$tool" || return 0; done; return 1; }
 if missing > /dev/null; then
     part "installing qemu-user and g++-aarch64-linux-gnu"
+    lock="DPkg::Lock::Timeout=300"
     apt-get -qq update
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends qemu-user g++-aarch64-linux-gnu \
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o "$lock" install --no-install-recommends qemu-user g++-aarch64-linux-gnu \
         > /dev/null
 fi
 

@@ -1,0 +1,16 @@
+# For other scripts to source: $venv is an environment with Zig's compiler; wine and qemu are installed where they can be.
+venv=build/ci/cross-venv
+if [[ ! $venv/.installed -nt pyproject.toml ]]; then
+    "${PYTHON:-python3}" -m venv --clear "$venv"
+    "$venv/bin/pip" install --quiet --upgrade 'pip>=25.1'
+    "$venv/bin/pip" install --quiet --group cross
+    touch "$venv/.installed"
+fi
+for package in wine64 qemu-user; do
+    # Another stage may be installing something.
+    dpkg -s "$package" > /dev/null 2>&1 || {
+        apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+            apt-get -qq -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$package"
+    } > /dev/null 2>&1 || echo "$package cannot be installed"
+done
+PATH="$PATH:$PWD/$venv/bin"
