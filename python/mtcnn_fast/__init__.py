@@ -28,6 +28,7 @@ from mtcnn_fast.errors import (
     MisuseError,
     MtcnnFastError,
     TrainingError,
+    VideoError,
     WeightsError,
 )
 
@@ -58,6 +59,7 @@ __all__ = [
     "MisuseError",
     "MtcnnFastError",
     "TrainingError",
+    "VideoError",
     "WeightsError",
     "__version__",
     "available_backends",
