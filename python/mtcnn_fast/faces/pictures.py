@@ -173,7 +173,7 @@ class FacePictures(FaceArrays):
             ``"ellipse"``, ``"palette"`` (a color and an index a face) or ``"spotlight"`` (all but the faces darkened).
         ids : sequence of N int or str, optional
             One a face, such as numbers of tracks or names: what a style with ids writes and chooses colors of the
-            palette by. A style with scores writes them in their place.
+            palette by; by default those of the tracks. A style with scores writes them in their place.
         scores, landmarks : bool
             False leaves them out, whatever the style says.
         line_width, font_size : int or None
@@ -195,7 +195,9 @@ class FacePictures(FaceArrays):
         """
         from mtcnn_fast.faces.drawing import draw_faces
 
-        names = self._one_a_face("ids", ids)
+        # Tracked faces show the numbers of their tracks.
+        tracks = None if self.ids is None else self.ids.tolist()
+        names = self._one_a_face("ids", tracks if ids is None else ids)
         image = self._load(img, color, value_range, layout, exif)
         # The best face last, on top of the others.
         order = np.argsort(self.scores, kind="stable")
