@@ -20,7 +20,8 @@ COMMANDS = {
         "Group the faces in images by person, with an embedding model of yours.",
     ),
     "video": Summary(
-        "mtcnn_fast.cli.video:video", "Find the faces in a video, print them, and write it with them drawn or hidden."
+        "mtcnn_fast.cli.video:video",
+        "Find the faces in a video, print them, and write the video with them drawn or hidden.",
     ),
     "evaluate": Summary(
         "mtcnn_fast.cli.evaluate:evaluate", "Score a detector, or stored detections, by the protocol of a data set."
