@@ -220,7 +220,7 @@ precision
             Search images with a longer side above this in square tiles of this side (``"auto"``: 4096), and faces too
             large for the tiles in smaller copies of the image.
         tile_overlap : int, optional
-            Pixels that neighbouring tiles share, by default a quarter of their side.
+            Pixels that neighbouring tiles share, by default a quarter of their side, at most 512.
 
         Returns
         -------

@@ -42,7 +42,7 @@ def test_each_reaches_the_detection(options: list[str], views: dict[str, Any], c
         (["--rotations", "0,x"], "--rotations", "'0,x' is not whole numbers with commas between them"),
         (["--rotations", "45"], "--rotations", "rotations must be some of 0, 90, 180, 270 degrees, each once"),
         (["--tiles", "big"], "--tiles", "tiles must be a whole number of at least 64 or 'auto', got 'big'"),
-        (["--tiles", "128"], "--tile-overlap", "tile_overlap must be at least 3 times min_face_size"),
+        (["--tiles", "64"], "--tile-overlap", "tile_overlap must be at least 3 times min_face_size"),
         (["--tile-overlap", "9"], "--tile-overlap", "tile_overlap must be None where tiles is None"),
     ],
 )

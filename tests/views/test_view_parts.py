@@ -55,13 +55,13 @@ def test_levels_of_an_image() -> None:
     image = np.zeros((900, 2000, 3), np.uint8)
     views = Views(tiles=512, tile_overlap=128)
     parts = list(parts_of(image, views, DetectorConfig()))
-    assert [part.factor for part in parts] == sorted(part.factor for part in parts)
-    assert {part.factor for part in parts} == {1, 2, 4}
-    assert all(part.pixels.shape[0] <= 512 and part.pixels.shape[1] <= 512 for part in parts)
-    assert parts[-1].pixels.shape == (225, 500, 3)
+    assert [place.factor for _, place in parts] == sorted(place.factor for _, place in parts)
+    assert {place.factor for _, place in parts} == {1, 2, 4}
+    assert all(pixels.shape[0] <= 512 and pixels.shape[1] <= 512 for pixels, _ in parts)
+    assert parts[-1][0].shape == (225, 500, 3)
     # Nothing is larger than what the first level's tiles show.
     limited = list(parts_of(image, views, DetectorConfig(max_face_size=90)))
-    assert {part.factor for part in limited} == {1}
+    assert {place.factor for _, place in limited} == {1}
 
 
 @pytest.mark.parametrize("rotations", [(0,), (0, 90, 180, 270)])
@@ -69,14 +69,15 @@ def test_an_image_of_one_tile_is_one_part(rotations: tuple[int, ...]) -> None:
     image = np.zeros((512, 300, 3), np.uint8)
     parts = list(parts_of(image, Views(tiles=512, rotations=rotations), DetectorConfig()))
     assert len(parts) == len(rotations)
-    assert parts[0].same
-    assert [part.pixels.shape[:2] for part in parts][:2] == [(512, 300), (300, 512)][: len(rotations)]
+    assert parts[0][1].same
+    assert [pixels.shape[:2] for pixels, _ in parts][:2] == [(512, 300), (300, 512)][: len(rotations)]
 
 
 def test_faces_of_a_part_in_the_image() -> None:
     views = Views(tiles=256, tile_overlap=64, rotations=(90,))
     image = np.zeros((400, 300, 3), np.uint8)
-    part = next(part for part in parts_of(image, views, DetectorConfig()) if part.tile.x > 0 and part.tile.y > 0)
+    places = [place for _, place in parts_of(image, views, DetectorConfig())]
+    part = next(place for place in places if place.tile.x > 0 and place.tile.y > 0)
     assert (part.tile.x, part.tile.y) == (44, 144)
     points = np.array([[100, 50]] * 5)
     faces = Faces([[90, 40, 110, 60], [0, 0, 255, 255]], [0.9, 0.8], [points, points], (256, 256))

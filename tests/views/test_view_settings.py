@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtcnn_fast import ConfigError, Detector
+from mtcnn_fast import ConfigError, Detector, DetectorConfig
 from mtcnn_fast.views.settings import WHOLE, Views
 
 PHOTO = np.zeros((40, 50, 3), np.uint8)
@@ -30,7 +30,7 @@ PHOTO = np.zeros((40, 50, 3), np.uint8)
         ({"tiles": 512.0}, r"^tiles must be"),
         ({"tile_overlap": 9}, r"^tile_overlap must be None where tiles is None, got 9$"),
         ({"tiles": 512, "tile_overlap": 257}, r"^tile_overlap must be a whole number from 1 to 256, got 257$"),
-        ({"tiles": 128}, r"^tile_overlap must be at least 3 times min_face_size=20, got 32 for tiles of 128 pixels$"),
+        ({"tiles": 64}, r"^tile_overlap must be at least 3 times min_face_size=20, got 32 for tiles of 64 pixels$"),
         ({"roi": (0, 0, 9, 9), "trace": True}, r"^trace must be False with roi, max_side, rotations or tiles: "),
     ],
 )
@@ -41,7 +41,7 @@ def test_what_is_refused(settings: dict[str, Any], message: str) -> None:
 
 def test_wrong_arguments_of_a_stream_are_told_at_the_call() -> None:
     with Detector("numpy") as detector:
-        for settings in ({"tiles": 128}, {"rotations": (1,)}, {"roi": (0, 0)}):
+        for settings in ({"tiles": 64}, {"rotations": (1,)}, {"roi": (0, 0)}):
             with pytest.raises(ConfigError):
                 detector.detect_iter([PHOTO], **settings)
 
@@ -51,5 +51,8 @@ def test_the_usual_views() -> None:
     assert Views.of(None, None, [0], None, None).whole
     assert not Views.of(None, None, (180,), None, None).whole
     assert Views(tiles="auto").tile_side == 4096
-    assert Views(tiles="auto").overlap == 1024
+    config = DetectorConfig()
+    overlaps = [Views(tiles=tiles).overlap(config) for tiles in ("auto", 1024, 128)]
+    assert overlaps == [512, 256, 60]
+    assert Views(tiles=512, tile_overlap=70).overlap(config) == 70
     assert Views(rotations=np.array([90, 0])).rotations == (90, 0)  # type: ignore[arg-type]

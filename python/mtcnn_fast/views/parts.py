@@ -50,13 +50,14 @@ class Tile:
         return kept
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """Pixels to search, and how they lie in the image.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """How searched pixels lie in the image.
 
     Attributes
     ----------
-    pixels : (h, w, 3) uint8
+    width, height : int
+        Of the searched pixels.
     turns : int
         By how many quarters they are turned counter-clockwise.
     tile : Tile
@@ -64,7 +65,8 @@ class Part:
         Pixels of the image to one of these.
     """
 
-    pixels: Image
+    width: int
+    height: int
     turns: int = 0
     tile: Tile = Tile()
     factor: int = 1
@@ -84,8 +86,9 @@ class Part:
         return boxes[kept] * self.factor, faces.scores[kept].astype(np.float64), landmarks * self.factor
 
     def _to_level(self, points: Doubles) -> Doubles:
-        height, width = self.pixels.shape[:2]
-        placed: Doubles = turned_back(points, self.turns, width, height) + np.array([self.tile.x, self.tile.y])
+        placed: Doubles = turned_back(points, self.turns, self.width, self.height) + np.array(
+            [self.tile.x, self.tile.y]
+        )
         return placed
 
 
@@ -101,14 +104,15 @@ def turned_back(points: Doubles, turns: int, width: int, height: int) -> Doubles
     return np.stack([x, y], axis=-1)
 
 
-def parts_of(image: Image, views: Views, config: DetectorConfig) -> Iterator[Part]:
-    """Yield the parts in which an image is searched, each made when it is taken."""
+def parts_of(image: Image, views: Views, config: DetectorConfig) -> Iterator[tuple[Image, Place]]:
+    """Yield the pixels in which an image is searched, each made when they are taken, and how they lie in it."""
     for level, factor, tiles in _levels(image, views, config):
         for tile, width, height in tiles:
             pixels = level[tile.y : tile.y + height, tile.x : tile.x + width]
             for rotation in views.rotations:
                 turns = rotation // 90
-                yield Part(np.ascontiguousarray(np.rot90(pixels, turns)), turns, tile, factor)
+                turned = np.ascontiguousarray(np.rot90(pixels, turns))
+                yield turned, Place(turned.shape[1], turned.shape[0], turns, tile, factor)
 
 
 def _levels(
@@ -116,13 +120,14 @@ def _levels(
 ) -> Iterator[tuple[Image, int, list[tuple[Tile, int, int]]]]:
     """Yield an image at falling sizes, each with its factor, its tiles, and their widths and heights."""
     factor = 1
+    overlap = views.overlap(config)
     while True:
         height, width = image.shape[:2]
         if views.tiles is None or max(height, width) <= views.tile_side:
             yield image, factor, [(Tile(), width, height)]
             return
-        yield image, factor, _grid(width, height, views.tile_side, views.overlap)
-        largest = REACH * views.overlap
+        yield image, factor, _grid(width, height, views.tile_side, overlap)
+        largest = REACH * overlap
         if config.max_face_size is not None and config.max_face_size <= largest * factor:
             return
         step = max(2, min(int(largest / NEXT_SIZE), int(largest / config.min_face_size)))

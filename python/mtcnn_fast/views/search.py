@@ -12,7 +12,7 @@ from mtcnn_fast._types import Bools, Doubles, Image
 from mtcnn_fast.backends.base import Backend
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.faces import Faces
-from mtcnn_fast.views.parts import Part, parts_of
+from mtcnn_fast.views.parts import Place, parts_of
 from mtcnn_fast.views.settings import Views
 from mtcnn_fast.views.windows import Window
 
@@ -20,7 +20,7 @@ from mtcnn_fast.views.windows import Window
 SAME = 0.5
 
 #: Pixels and parts that a backend gets at once where an image has several.
-CALL_PIXELS = 32_000_000
+CALL_PIXELS = 16_000_000
 CALL_PARTS = 8
 
 
@@ -55,35 +55,39 @@ def search(
     if not views.several:
         found = backend.detect([window.pixels for window in windows], profile=profile, trace=trace)
         return [window.result(faces) for window, faces in zip(windows, found, strict=True)]
-    results: list[list[tuple[Part, Faces]]] = [[] for _ in windows]
+    results: list[list[tuple[Place, Faces]]] = [[] for _ in windows]
     for call in _calls([window.pixels for window in windows], views, config):
-        found = backend.detect([part.pixels for _, part in call], profile=profile)
-        for (place, part), faces in zip(call, found, strict=True):
-            results[place].append((part, faces))
+        found = backend.detect([pixels for _, pixels, _ in call], profile=profile)
+        for (number, _, place), faces in zip(call, found, strict=True):
+            results[number].append((place, faces))
+        # Let go of these pixels before the next ones are made.
+        call.clear()
     return [window.result(_joined(result, window, config)) for window, result in zip(windows, results, strict=True)]
 
 
-def _calls(images: Sequence[Image], views: Views, config: DetectorConfig) -> Iterator[list[tuple[int, Part]]]:
+def _calls(images: Sequence[Image], views: Views, config: DetectorConfig) -> Iterator[list[tuple[int, Image, Place]]]:
     """Yield the parts of all images, with the image's index, in the groups that a backend gets at once."""
-    call: list[tuple[int, Part]] = []
-    pixels = 0
-    for place, image in enumerate(images):
-        for part in parts_of(image, views, config):
-            call.append((place, part))
-            pixels += part.pixels.shape[0] * part.pixels.shape[1]
-            if len(call) == CALL_PARTS or pixels >= CALL_PIXELS:
+    call: list[tuple[int, Image, Place]] = []
+    area = 0
+    for number, image in enumerate(images):
+        for pixels, place in parts_of(image, views, config):
+            call.append((number, pixels, place))
+            area += place.width * place.height
+            # Not held here while the next ones are made.
+            del pixels
+            if len(call) == CALL_PARTS or area >= CALL_PIXELS:
                 yield call
-                call, pixels = [], 0
+                call, area = [], 0
     if call:
         yield call
 
 
-def _joined(found: Sequence[tuple[Part, Faces]], window: Window, config: DetectorConfig) -> Faces:
+def _joined(found: Sequence[tuple[Place, Faces]], window: Window, config: DetectorConfig) -> Faces:
     """Return the faces of a window that its parts have, each once."""
     height, width = window.shape[:2]
     if len(found) == 1 and found[0][0].same:
         return found[0][1]
-    mapped = [part.back(faces) for part, faces in found]
+    mapped = [place.back(faces) for place, faces in found]
     boxes, scores, landmarks = (np.concatenate(arrays) for arrays in zip(*mapped, strict=True))
     source = np.repeat(np.arange(len(mapped)), [len(part[1]) for part in mapped])
     order = np.lexsort((*boxes.T[::-1], -scores))

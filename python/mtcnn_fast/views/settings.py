@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 from collections.abc import Sequence
 from typing import Literal
@@ -20,6 +21,12 @@ AUTO_TILE = 4096
 
 #: A level's tiles show a face whole if it is at most this share of their overlap; see `mtcnn_fast.views.parts`.
 REACH = 0.75
+
+#: The overlap is at least this many times the smallest face, so that every face is found on some level.
+FACES = 3
+
+#: Where the overlap is not given, it is no more than this: what is shared is searched twice.
+MOST_OVERLAP = 512
 
 Tiles = int | Literal["auto"]
 
@@ -91,7 +98,7 @@ class Views:
         Side in pixels of the square tiles in which larger images are searched, at least 64; ``"auto"`` is 4096.
     tile_overlap : int or None
         Pixels that two neighbouring tiles share, at most half of a tile's side and at least three times the smallest
-        face; ``None`` is a quarter of the side.
+        face; ``None`` is a quarter of the side, at most 512, or three times the smallest face.
 
     Raises
     ------
@@ -147,10 +154,12 @@ class Views:
         assert self.tiles is not None
         return AUTO_TILE if self.tiles == "auto" else self.tiles
 
-    @property
-    def overlap(self) -> int:
-        """Pixels that neighbouring tiles share at least; only where there are tiles."""
-        return self.tile_side // 4 if self.tile_overlap is None else self.tile_overlap
+    def overlap(self, config: DetectorConfig) -> int:
+        """Return how many pixels neighbouring tiles share at least; 0 where there are no tiles."""
+        if self.tiles is None or self.tile_overlap is not None:
+            return self.tile_overlap or 0
+        needed = min(math.ceil(FACES * config.min_face_size), self.tile_side // 2)
+        return max(min(self.tile_side // 4, MOST_OVERLAP), needed)
 
     def check_with(self, config: DetectorConfig, *, trace: bool) -> None:
         """Check what depends on other settings.
@@ -164,9 +173,10 @@ class Views:
             raise ConfigError(
                 "trace must be False with roi, max_side, rotations or tiles: it tells of one search of the whole image"
             )
-        if self.tiles is not None and self.overlap < 3 * config.min_face_size:
+        overlap = self.overlap(config)
+        if self.tiles is not None and overlap < FACES * config.min_face_size:
             raise ConfigError(
-                f"tile_overlap must be at least 3 times min_face_size={config.min_face_size:g}, got {self.overlap} "
+                f"tile_overlap must be at least {FACES} times min_face_size={config.min_face_size:g}, got {overlap} "
                 f"for tiles of {self.tile_side} pixels"
             )
 
