@@ -143,7 +143,7 @@ def _colors(
     if ids is None:
         numbers: Sequence[int] = range(count) if indices is None else indices
     else:
-        # The n-th new name has the n-th color, whole numbers their own, so that a track keeps its color.
+        # A number has its own color, so that a track keeps it. Names have the colors in alphabetical order.
         names = {name: n for n, name in enumerate(sorted({i for i in ids if isinstance(i, str)}))}
         numbers = [names[i] if isinstance(i, str) else int(i) for i in ids]
     return [PALETTE[number % len(PALETTE)] for number in numbers]
