@@ -63,6 +63,7 @@ class Service:
 
     def resident(self) -> float:
         """Return the megabytes in use."""
+        assert self.process.poll() is None, f"the service has ended with {self.process.returncode}"
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 

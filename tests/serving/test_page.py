@@ -40,6 +40,8 @@ def page(browser: Any, server: Server) -> Iterator[Any]:
     opened.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.on("request", lambda request: asked.append(request.url))
+    # Choosers of files are intercepted from now on, not from some moment after a test asks for one.
+    opened.on("filechooser", lambda chooser: None)
     opened.goto(f"http://127.0.0.1:{server.port}/")
     opened.wait_for_selector("#version:has-text('version')")
     yield opened

@@ -34,6 +34,7 @@ export class Card {
   enable(done) {
     for (const selector of [".copy", ".save"]) this.part(selector).disabled = !done;
     this.part(".json").hidden = !done;
+    this.element.classList.toggle("done", done);
   }
 
   /** Show that the photo could not be searched. */
