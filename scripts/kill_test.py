@@ -36,25 +36,25 @@ seed = 1
 held_out = 0.2
 [[data.sets]]
 format = "drawn"
-count = 24
+count = 10
 [train]
 batch_size = 28
 learning_rate = 0.003
-log_every = 10
-validate_every = 20
-checkpoint_every = 5
+log_every = 4
+validate_every = 4
+checkpoint_every = 4
 [samples]
-total = 400
+total = 120
 min_face = 16
 min_face_size = 20
 [p.train]
-steps = 40
+steps = 12
 [r.train]
-steps = 20
+steps = 8
 [o.samples]
 thresholds = [0.1, 0.0]
 [o.train]
-steps = 20
+steps = 8
 batch_size = 28
 """
 
@@ -246,6 +246,8 @@ def kill_often(name: str, kills: int, rng: random.Random, folder: Path) -> list[
             shutil.rmtree(out)
         else:
             dead += 1
+            if dead % 10 == 0:
+                print(f"{name}: {dead} kills so far, {len(found)} faults", file=sys.stderr, flush=True)
         found += torn(out) if out.exists() else []
         if len(found) > 5:
             break
