@@ -85,24 +85,6 @@ def run_batch(out: Path, *arguments: str) -> dict[str, Any]:
     return report
 
 
-def family(pid: int) -> set[int]:
-    """Return a process and all that it and its children started."""
-    found = {pid}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found |= family(int(child))
-    return found
-
-
-def processor_seconds(roots: list[int]) -> float:
-    """Return the processor time of families, with that of the processes which they have waited for."""
-    total = 0
-    for pid in set().union(*map(family, roots)):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += sum(map(int, fields[11:15]))
-    return total / os.sysconf("SC_CLK_TCK")
-
-
 def cluster(folder: Path, most: int, nodes: int, shard: int) -> None:
     from mtcnn_fast.distributed import finish, plan, verify
 
@@ -118,16 +100,11 @@ def cluster(folder: Path, most: int, nodes: int, shard: int) -> None:
         ways = {"one process": ["--workers", "1"], f"{nodes} processes": ["--workers", str(nodes)]}
         with RayNodes(nodes) as ray:
             ways[f"{nodes} nodes of Ray"] = ["--executor", "ray", "--ray-address", ray.address]
-            # A raylet, with its workers, is no child of who started it.
-            roots = [os.getpid(), *ray.raylets]
-            single = least = 0.0
+            single = 0.0
             for name, arguments in ways.items():
                 out = Path(temporary) / "out"
                 shutil.copytree(Path(temporary) / "plan", out)
-                before = processor_seconds(roots)
                 seconds = run_batch(out, *arguments)["seconds"]
-                spent = processor_seconds(roots) - before
-                least = least or spent
                 finish(out)
                 found = verify(out)
                 assert found.ok, found.problems
@@ -135,7 +112,6 @@ def cluster(folder: Path, most: int, nodes: int, shard: int) -> None:
                 speed = single / seconds
                 print(
                     f"{name:18} {seconds:7.1f} s {len(paths) / seconds:8.1f} images/s, {speed:.2f} times one process; "
-                    f"{spent:.1f} s of processors, {100 * least / spent:.0f} % efficient; "
                     f"rows {found.rows}, digest {found.digest[:12]}",
                     flush=True,
                 )
