@@ -111,7 +111,7 @@ def cluster(folder: Path, most: int, nodes: int, shard: int) -> None:
                 single = single or seconds
                 speed = single / seconds
                 print(
-                    f"{name:18} {seconds:7.1f} s {len(paths) / seconds:8.1f} images/s, {speed:.2f} times one process, "
+                    f"{name:18} {seconds:7.1f} s {len(paths) / seconds:8.1f} images/s, {speed:.2f} times one process; "
                     f"rows {found.rows}, digest {found.digest[:12]}",
                     flush=True,
                 )

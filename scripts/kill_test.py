@@ -7,7 +7,7 @@
 A command first runs undisturbed, which gives its time and its result. Then it is started again and again in one folder,
 and killed at a moment drawn from that time. After each death every file that has its final name is read whole. Where a
 command comes to its end, its result must equal the undisturbed one; then it begins in an empty folder. ``train`` needs
-torch, ``batch`` the extra of that name. The exit status is 1 if anything was found.
+torch, ``batch`` and ``video`` the extras of these names. The exit status is 1 if anything was found.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ seed = 1
 held_out = 0.2
 [[data.sets]]
 format = "drawn"
-count = 24
+count = 10
 [train]
 batch_size = 28
 learning_rate = 0.003
-log_every = 10
-validate_every = 20
-checkpoint_every = 5
+log_every = 4
+validate_every = 4
+checkpoint_every = 4
 [samples]
-total = 400
+total = 120
 min_face = 16
 min_face_size = 20
 [p.train]
-steps = 40
+steps = 12
 [r.train]
-steps = 20
+steps = 8
 [o.samples]
 thresholds = [0.1, 0.0]
 [o.train]
-steps = 20
+steps = 8
 batch_size = 28
 """
 
@@ -71,11 +71,14 @@ class Command:
         Returns what must be the same at the end, from the folder of the output.
     before : callable
         What is done once in an empty folder of output.
+    target : str
+        The file in that folder which is given to the command; where it is empty, the folder is.
     """
 
     prepare: Callable[[Path], list[str]]
     result: Callable[[Path], Any]
     before: Callable[[Path, Path], None] = lambda work, out: None
+    target: str = ""
 
 
 def program(*arguments: object) -> list[str]:
@@ -145,6 +148,32 @@ def figures(out: Path) -> Any:
     return stable, {name: digest for name, digest in files_of(out).items() if name.startswith("predictions")}
 
 
+def video(work: Path) -> list[str]:
+    import av
+
+    clip = work / "clip.mp4"
+    with Image.open(PHOTO) as photo, av.open(str(clip), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number in range(60):
+            frame = av.VideoFrame.from_image(photo.convert("RGB").crop((number, 0, 320 + number, 240)))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return program("video", clip, "--blur", "--track", "--out")
+
+
+def frames(out: Path) -> list[str]:
+    """Return the hash of each frame of a video."""
+    return [hashlib.sha256(pixels.tobytes()).hexdigest() for pixels in decoded(out / "blurred.mp4")]
+
+
+def decoded(path: Path) -> list[np.ndarray]:
+    import av
+
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
 def train(work: Path) -> list[str]:
     config = work / "train.toml"
     config.write_text(TRAINING)
@@ -164,6 +193,7 @@ def weights(out: Path) -> Any:
 COMMANDS = {
     "detect": Command(detect, files_of),
     "batch": Command(batch, verified, plan_batch),
+    "video": Command(video, frames, target="blurred.mp4"),
     "evaluate": Command(evaluate, figures),
     "train": Command(train, weights),
 }
@@ -185,6 +215,8 @@ def read_whole(path: Path) -> None:
         import pyarrow.parquet as pq
 
         pq.ParquetFile(path).read()
+    elif path.suffix == ".mp4":
+        assert len(decoded(path)) == 60, f"{len(decoded(path))} frames of 60"
     elif path.suffix == ".safetensors":
         from safetensors.numpy import load_file
 
@@ -224,7 +256,9 @@ def kill_often(name: str, kills: int, rng: random.Random, folder: Path) -> list[
     undisturbed.mkdir()
     command.before(work, undisturbed)
     began = time.monotonic()
-    subprocess.run([*arguments, undisturbed], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [*arguments, undisturbed / command.target], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     duration = time.monotonic() - began
     expected = command.result(undisturbed)
     assert expected, "the undisturbed run has no result"
@@ -235,7 +269,7 @@ def kill_often(name: str, kills: int, rng: random.Random, folder: Path) -> list[
             out.mkdir()
             command.before(work, out)
         log = (folder / "log").open("wb")
-        process = subprocess.Popen([*arguments, out], stdout=log, stderr=log)
+        process = subprocess.Popen([*arguments, out / command.target], stdout=log, stderr=log)
         # The last round is not killed, so that it shows that all of it goes on.
         if finished(process, rng.uniform(0, duration) if dead < kills else 10 * duration + 60):
             if process.returncode != 0:
@@ -246,6 +280,8 @@ def kill_often(name: str, kills: int, rng: random.Random, folder: Path) -> list[
             shutil.rmtree(out)
         else:
             dead += 1
+            if dead % 10 == 0:
+                print(f"{name}: {dead} kills so far, {len(found)} faults", file=sys.stderr, flush=True)
         found += torn(out) if out.exists() else []
         if len(found) > 5:
             break
