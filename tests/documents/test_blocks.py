@@ -38,6 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (place / "holiday" / "older").mkdir(parents=True)
     for name in ("photo.jpg", "holiday/beach.jpg", "holiday/dinner.jpg", "holiday/older/garden.jpg"):
         shutil.copy(PHOTO, place / name)
+    shutil.copytree(place / "holiday", place / "photos")
     shutil.copytree(ROOT / "configs", place / "configs")
     (place / "script.py").write_text(SCRIPT)
     programs = tmp_path / "programs"
@@ -85,6 +86,11 @@ def commands_of(block: str) -> list[tuple[str, str]]:
     return found
 
 
+def missing(package: str) -> bool:
+    """Return whether a package is not installed, for the marks of blocks that need it."""
+    return importlib.util.find_spec(package) is None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 def test_the_blocks_of_a_page_run(page: Path, folder: Path) -> None:
@@ -95,7 +101,7 @@ def test_the_blocks_of_a_page_run(page: Path, folder: Path) -> None:
         SkipParser(),
     ]
     document = sybil.Sybil(parsers).parse(page)
-    document.namespace["has_torch"] = importlib.util.find_spec("torch") is not None
+    document.namespace |= {"has_torch": not missing("torch"), "missing": missing}
     for example in document.examples():
         try:
             example.evaluate()
