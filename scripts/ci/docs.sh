@@ -9,7 +9,8 @@ if [[ ! $tools/.installed -nt pyproject.toml ]]; then
     "$tools/bin/pip" install --quiet --group docs
     touch "$tools/.installed"
 fi
-"$venv/bin/pip" install --quiet "$(sed -n 's/^  "\(sybil==[^"]*\)",$/\1/p' pyproject.toml)"
+# What the pages use beside torch.
+"$venv/bin/pip" install --quiet "$wheel[batch,recognition,video]" "$(sed -n 's/^  "\(sybil==[^"]*\)",$/\1/p' pyproject.toml)"
 
 part "the site"
 "$tools/bin/zensical" build --strict --clean

@@ -38,6 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (place / "holiday" / "older").mkdir(parents=True)
     for name in ("photo.jpg", "holiday/beach.jpg", "holiday/dinner.jpg", "holiday/older/garden.jpg"):
         shutil.copy(PHOTO, place / name)
+    shutil.copytree(place / "holiday", place / "photos")
     shutil.copytree(ROOT / "configs", place / "configs")
     (place / "script.py").write_text(SCRIPT)
     programs = tmp_path / "programs"
@@ -52,15 +53,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run_console(example: sybil.Example) -> None:
     """Run each line after ``$``; where output stands below it, compare, with ``...`` for any text."""
-    checker, options = doctest.OutputChecker(), doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     for command, wanted in commands_of(str(example.parsed)):
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command], capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-        assert done.returncode == 0, f"$ {command}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
-        assert not wanted.strip() or checker.check_output(wanted, done.stdout, options), (
-            f"$ {command}\nwanted:\n{wanted}\ngot:\n{done.stdout}"
-        )
+        run_command(command, wanted)
+
+
+def run_command(command: str, wanted: str) -> None:
+    """Run a command of bash, which must succeed and print what is wanted, if anything is."""
+    checker, options = doctest.OutputChecker(), doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.returncode == 0, f"$ {command}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+    assert not wanted.strip() or checker.check_output(wanted, done.stdout, options), (
+        f"$ {command}\nwanted:\n{wanted}\ngot:\n{done.stdout}"
+    )
+
+
+def run_script(example: sybil.Example) -> None:
+    """Run all of a block as one script of bash."""
+    run_command(str(example.parsed), "")
 
 
 def commands_of(block: str) -> list[tuple[str, str]]:
@@ -75,12 +86,22 @@ def commands_of(block: str) -> list[tuple[str, str]]:
     return found
 
 
+def missing(package: str) -> bool:
+    """Return whether a package is not installed, for the marks of blocks that need it."""
+    return importlib.util.find_spec(package) is None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 def test_the_blocks_of_a_page_run(page: Path, folder: Path) -> None:
-    parsers = [PythonCodeBlockParser(), CodeBlockParser(language="console", evaluator=run_console), SkipParser()]
+    parsers = [
+        PythonCodeBlockParser(),
+        CodeBlockParser(language="console", evaluator=run_console),
+        CodeBlockParser(language="bash", evaluator=run_script),
+        SkipParser(),
+    ]
     document = sybil.Sybil(parsers).parse(page)
-    document.namespace["has_torch"] = importlib.util.find_spec("torch") is not None
+    document.namespace |= {"has_torch": not missing("torch"), "missing": missing}
     for example in document.examples():
         try:
             example.evaluate()
@@ -98,7 +119,7 @@ def test_a_block_that_fails_is_noticed(folder: Path) -> None:
 
 
 def test_no_kind_of_block_is_forgotten() -> None:
-    known = {"python", "console", "text", "toml", "mermaid", "dockerfile", ""}
+    known = {"python", "console", "bash", "text", "json", "toml", "ini", "nginx", "yaml", "mermaid", "dockerfile", ""}
     for page in PAGES:
         fences = re.findall(r"^```(\w*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert set(fences) <= known, page.name

@@ -14,7 +14,9 @@ HOPELESS = 0.05
 THRESHOLDS = {"pnet": 0, "rnet": 1, "onet": 2}
 NMS_THRESHOLDS = {"pnet": 0, "proposals": 1, "refinement": 2, "output": 3}
 
-_NOT_UPRIGHT = "The networks know upright faces: turn the picture, or enlarge it if the face is small or blurred."
+_NOT_UPRIGHT = (
+    "The networks know upright faces: try rotations=(0, 90, 180, 270), or enlarge the picture if the face is small."
+)
 
 
 def remedy_for(fates: list[Fate], settings: DetectorConfig | None) -> str:

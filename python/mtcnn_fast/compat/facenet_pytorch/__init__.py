@@ -4,6 +4,14 @@ The modules below have the names of that package's own, so that ``facenet_pytorc
 `mtcnn_fast.compat.install` was called.
 """
 
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    # The real package fails with this class too: programs that look for it go on.
+    raise ModuleNotFoundError(
+        "the stand-in for facenet-pytorch needs torch: pip install 'mtcnn-fast[torch]'", name="torch"
+    ) from error
+
 from mtcnn_fast.compat.facenet_pytorch.models.inception_resnet_v1 import InceptionResnetV1
 from mtcnn_fast.compat.facenet_pytorch.models.mtcnn import (
     MTCNN,
