@@ -53,10 +53,10 @@ class Target:
 
 
 def macos(architecture: str) -> Target:
-    # The processor is left to be this machine's: CMAKE_OSX_ARCHITECTURES must decide.
+    # The processor is the wrong one, as on a Mac that compiles for the other kind: CMAKE_OSX_ARCHITECTURES must decide.
     variables = {
         "CMAKE_SYSTEM_NAME": "Darwin",
-        "CMAKE_SYSTEM_PROCESSOR": os.uname().machine,
+        "CMAKE_SYSTEM_PROCESSOR": {"arm64": "x86_64", "x86_64": "arm64"}[architecture],
         "CMAKE_OSX_ARCHITECTURES": architecture,
         "CMAKE_OSX_SYSROOT": "",
         "CMAKE_INSTALL_NAME_TOOL": "true",
