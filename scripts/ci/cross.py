@@ -69,8 +69,10 @@ def windows(processor: str) -> dict[str, str]:
 
 
 TARGETS = [
-    Target("x86_64-linux-musl"),
+    Target("aarch64-windows-gnu", windows("ARM64"), runs=False),
+    macos("x86_64"),
     Target("x86_64-windows-gnu", windows("AMD64"), runners=("wine64", "wine", "/usr/lib/wine/wine64")),
+    Target("x86_64-linux-musl"),
     Target(
         "aarch64-linux",
         {"CMAKE_SYSTEM_NAME": "Linux", "CMAKE_SYSTEM_PROCESSOR": "aarch64"},
@@ -78,8 +80,6 @@ TARGETS = [
         skip="engine_steps|ops",
     ),
     macos("arm64"),
-    Target("aarch64-windows-gnu", windows("ARM64"), runs=False),
-    macos("x86_64"),
 ]
 
 
