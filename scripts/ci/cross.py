@@ -53,10 +53,10 @@ class Target:
 
 
 def macos(architecture: str) -> Target:
-    # The processor is left to be this machine's: CMAKE_OSX_ARCHITECTURES must decide.
+    # The processor is the wrong one, as on a Mac that compiles for the other kind: CMAKE_OSX_ARCHITECTURES must decide.
     variables = {
         "CMAKE_SYSTEM_NAME": "Darwin",
-        "CMAKE_SYSTEM_PROCESSOR": os.uname().machine,
+        "CMAKE_SYSTEM_PROCESSOR": {"arm64": "x86_64", "x86_64": "arm64"}[architecture],
         "CMAKE_OSX_ARCHITECTURES": architecture,
         "CMAKE_OSX_SYSROOT": "",
         "CMAKE_INSTALL_NAME_TOOL": "true",
@@ -69,8 +69,10 @@ def windows(processor: str) -> dict[str, str]:
 
 
 TARGETS = [
-    Target("x86_64-linux-musl"),
+    Target("aarch64-windows-gnu", windows("ARM64"), runs=False),
+    macos("x86_64"),
     Target("x86_64-windows-gnu", windows("AMD64"), runners=("wine64", "wine", "/usr/lib/wine/wine64")),
+    Target("x86_64-linux-musl"),
     Target(
         "aarch64-linux",
         {"CMAKE_SYSTEM_NAME": "Linux", "CMAKE_SYSTEM_PROCESSOR": "aarch64"},
@@ -78,8 +80,6 @@ TARGETS = [
         skip="engine_steps|ops",
     ),
     macos("arm64"),
-    Target("aarch64-windows-gnu", windows("ARM64"), runs=False),
-    macos("x86_64"),
 ]
 
 
