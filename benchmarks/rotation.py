@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from mtcnn_fast import Detector
-from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.evaluation import read_landmarks
 from mtcnn_fast.evaluation.landmarks import LEAST_OVERLAP
+from mtcnn_fast.faces.overlap import iou_matrix
 
 ANGLES = (0, 15, 30, 45, 60, 90, 180)
 

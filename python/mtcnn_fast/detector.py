@@ -16,6 +16,7 @@ from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precisi
 from mtcnn_fast.detection_options import SingleOptions
 from mtcnn_fast.errors import ConfigError, WeightsError
 from mtcnn_fast.migration import ARGUMENTS, DETECTOR, SETTINGS, missing_attribute, refuse_arguments
+from mtcnn_fast.moving_pictures import MovingPictures
 from mtcnn_fast.views.search import search
 from mtcnn_fast.views.settings import Tiles, Views
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from mtcnn_fast.weights import Weights
 
 
-class Detector(AsyncDetection):
+class Detector(AsyncDetection, MovingPictures):
     """Finds faces and their five landmarks.
 
     Parameters
@@ -55,8 +56,9 @@ precision
 
     Notes
     -----
-    `propose` and `refine` are the cascade in two parts. On the devices ``torch:cpu`` and ``cuda`` there is also
-    `detect_tensor`, for images and results that stay on the device.
+    `detect_video` and `detect_stream` go through moving pictures. `propose` and `refine` are the cascade in two parts.
+    On the devices ``torch:cpu`` and ``cuda`` there is also `detect_tensor`, for images and results that stay on the
+    device.
 
     A detector can be used by several threads at once, serves as a context manager, and can be pickled: the copy makes a
     backend of its own when it is first used, and weights other than the package's travel with it.
@@ -162,7 +164,11 @@ precision
         self._device = device
         self._weights = weights
         self._workers = Workers()
-        self._shared = SharedBackend(lambda: create_backend(device, config, weights or _weights(None)))
+        self._shared = self._sharing()
+
+    def _sharing(self, **changes: Any) -> SharedBackend:
+        config, device, weights = dataclasses.replace(self._config, **changes), self._device, self._weights
+        return SharedBackend(lambda: create_backend(device, config, weights or _weights(None)))
 
     def detect(
         self,

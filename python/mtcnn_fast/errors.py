@@ -29,6 +29,10 @@ class ImageError(MtcnnFastError, ValueError):
     """An image cannot be used; the message names what was given and what is accepted."""
 
 
+class VideoError(MtcnnFastError, ValueError):
+    """A video cannot be opened, read or written; the message names it and says why."""
+
+
 class WeightsError(MtcnnFastError, ValueError):
     """A weights file is missing, damaged or of the wrong form; the message names the file and the tensor."""
 

@@ -14,6 +14,12 @@ _ENDINGS = "avif bmp dib gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga t
 IMAGE_SUFFIXES = tuple(f".{ending}" for ending in _ENDINGS.split())
 
 
+def partial_path(target: Path) -> Path:
+    """Return the name beside a file under which it is written until it is complete."""
+    # Not made of the target's name, which may be as long as the file system accepts.
+    return target.with_name(f".{os.getpid()}.{abs(hash(target.name)):x}.partial")
+
+
 def written_whole(path: str | os.PathLike[str], data: bytes, *, sync: bool = True) -> None:
     """Write a file under another name beside it, bring it to the disk, then give it its name.
 
@@ -44,8 +50,7 @@ def whole_file(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[B
         To write to. If the block raises, nothing is left of it.
     """
     target = Path(path)
-    # Not made of the target's name, which may be as long as the file system accepts.
-    partial = target.with_name(f".{os.getpid()}.{abs(hash(target.name)):x}.partial")
+    partial = partial_path(target)
     try:
         with partial.open("wb") as file:
             yield file

@@ -11,7 +11,7 @@ import pytest
 from mtcnn_fast import ConfigError, DataError, Detector
 from mtcnn_fast.datasets import present, read_celeba, read_coco, read_fddb_records, read_landmark_list
 from mtcnn_fast.datasets.fddb import ellipse_boxes
-from mtcnn_fast.datasets.overlap import iou_matrix
+from mtcnn_fast.faces.overlap import iou_matrix
 from mtcnn_fast.training.samples.proposals import cpu_device
 from support.data import shared
 from support.files import write

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.evaluation import Detections, FddbImage, WiderImage, area_under_envelope, score_fddb, score_widerface
 from mtcnn_fast.evaluation.ellipses import ellipse_runs, overlap
 from mtcnn_fast.evaluation.plots import frontier
+from mtcnn_fast.faces.overlap import iou_matrix
 
 pytestmark = pytest.mark.property
 

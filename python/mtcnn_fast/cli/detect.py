@@ -18,12 +18,12 @@ from mtcnn_fast.cli.exit_codes import FAILED
 from mtcnn_fast.cli.inputs import STDIN, Inputs
 from mtcnn_fast.cli.output import Csv, Emit, JsonLines, JsonList, Output, Table, cell_len, printable
 from mtcnn_fast.cli.pictures import LABELS, WHOLE, Pictures, is_written_here
+from mtcnn_fast.cli.printing import printer
 from mtcnn_fast.cli.settings import bad_option, checked, choice, detector_options, make_detector, naming_options
-from mtcnn_fast.cli.streams import print_bytes, print_line
 from mtcnn_fast.cli.views import view_options
 from mtcnn_fast.listing import Source
 from mtcnn_fast.optional import require
-from mtcnn_fast.progress import Progress, is_shown, progress_bar
+from mtcnn_fast.progress import is_shown, progress_bar
 from mtcnn_fast.views.settings import Views
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def _ellipsis() -> str:
 def _print_all(run: Run, inputs: Iterable[Source], output: Output, parquet: ParquetRows | None) -> None:
     total = sum(1 for _ in inputs) if is_shown() else None
     with progress_bar(total) as progress:
-        emit = _printer(progress)
+        emit = printer(progress)
         output.start(emit)
         with _finished(output, emit):
             for record in run.records():
@@ -268,16 +268,3 @@ def _finished(output: Output, emit: Emit) -> Iterator[None]:
             output.finish(emit)
         raise
     output.finish(emit)
-
-
-def _printer(progress: Progress) -> Emit:
-    """Print on standard output, above the bar if both show on a terminal."""
-    if not sys.stdout.isatty():
-        # Bytes of names come back as they were.
-        return print_line
-
-    def emit(text: str) -> None:
-        with progress.hidden():
-            print_bytes(f"{text}\n".encode(sys.stdout.encoding, sys.stdout.errors or "strict"))
-
-    return emit

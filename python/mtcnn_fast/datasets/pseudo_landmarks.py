@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from mtcnn_fast._types import Floats
-from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.datasets.textfiles import TextFile
+from mtcnn_fast.faces.overlap import iou_matrix
 
 _ROW = "x y width height, five times x y, score"
 

@@ -12,9 +12,9 @@ import numpy as np
 from mtcnn_fast._types import Doubles
 from mtcnn_fast.datasets.detections import Detections
 from mtcnn_fast.datasets.landmark_lists import LandmarkFace
-from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.textfiles import TextFile, first_word
 from mtcnn_fast.errors import DataError
+from mtcnn_fast.faces.overlap import iou_matrix
 from mtcnn_fast.files import write_text
 
 POINTS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")

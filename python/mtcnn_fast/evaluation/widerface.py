@@ -18,10 +18,10 @@ import numpy as np
 
 from mtcnn_fast._types import Bools, Doubles
 from mtcnn_fast.datasets.detections import Detections
-from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.widerface import WiderImage
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.evaluation.curves import Curve
+from mtcnn_fast.faces.overlap import iou_matrix
 
 THRESHOLDS = 1000
 

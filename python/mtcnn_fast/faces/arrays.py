@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast._types import Floats, Pixels
+from mtcnn_fast._types import Floats, Indices, Pixels
 from mtcnn_fast.checks.arrays import Array
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.errors import ConfigError
@@ -19,6 +19,7 @@ from mtcnn_fast.faces.trace import Trace
 _BOXES = Array((None, 4))
 _SCORES = Array((None,))
 _LANDMARKS = Array((None, 5, 2))
+_IDS = Array((None,), np.int64)
 
 SelfT = TypeVar("SelfT", bound="FaceArrays")
 
@@ -44,6 +45,8 @@ class FaceArrays:
         Candidates in each stage of the detection, if they were asked for.
     image : (H, W, 3) uint8, or None
         The upright RGB image, if it was kept; methods that need an image take this one where they get none.
+    ids : (N,) int64, or None
+        Number of each face's track, the same in all frames of a video; None where faces are not tracked.
 
     Raises
     ------
@@ -52,7 +55,7 @@ class FaceArrays:
 
     Notes
     -----
-    The arrays are read-only copies. Equality compares boxes, scores, landmarks and image size exactly, and not
+    The arrays are read-only copies. Equality compares boxes, scores, landmarks, ids and image size exactly, and not
     timings, trace and the kept image.
     """
 
@@ -63,6 +66,7 @@ class FaceArrays:
     timings: dict[str, float] | None
     trace: object | None
     image: Pixels | None
+    ids: Indices | None
 
     def __init__(
         self,
@@ -73,6 +77,7 @@ class FaceArrays:
         timings: Mapping[str, float] | None = None,
         trace: object | None = None,
         image: Pixels | None = None,
+        ids: npt.ArrayLike | None = None,
     ) -> None:
         put = object.__setattr__
         put(self, "boxes", _BOXES("boxes", boxes))
@@ -85,6 +90,9 @@ class FaceArrays:
         put(self, "timings", None if timings is None else dict(timings))
         put(self, "trace", trace)
         put(self, "image", image)
+        put(self, "ids", None if ids is None else _IDS("ids", ids))
+        if self.ids is not None and len(self.ids) != len(self.scores):
+            raise ConfigError(f"ids must have a row for each of the {len(self.scores)} faces, got {len(self.ids)}")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -97,6 +105,7 @@ class FaceArrays:
             and np.array_equal(self.boxes, other.boxes)
             and np.array_equal(self.scores, other.scores)
             and np.array_equal(self.landmarks, other.landmarks)
+            and (not len(self) or _equal_ids(self.ids, other.ids))
         )
 
     def __reduce__(self) -> tuple[type[FaceArrays], tuple[Any, ...]]:
@@ -111,6 +120,12 @@ class FaceArrays:
     def _with_settings(self: SelfT, settings: DetectorConfig) -> SelfT:
         """Return the faces with the settings of their detection beside its trace; without a trace, the same faces."""
         return self._with(trace=Trace(self.trace, settings)) if isinstance(self.trace, list) else self
+
+
+def _equal_ids(first: Indices | None, second: Indices | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return np.array_equal(first, second)
 
 
 def _image_size(value: object) -> tuple[int, int]:

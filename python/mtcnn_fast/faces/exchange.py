@@ -26,12 +26,14 @@ class FaceExchange(FaceArrays):
         Returns
         -------
         record : dict
-            ``{"width", "height", "faces": [{"box": [x1, y1, x2, y2], "score", "landmarks": [[x, y], ...]}, ...]}``.
-            Timings and trace are left out.
+            ``{"width", "height", "faces": [{"box": [x1, y1, x2, y2], "score", "landmarks": [[x, y], ...]}, ...]}``,
+            with an ``"id"`` in each face where faces are tracked. Timings and trace are left out.
         """
         width, height = self.image_size
         rows = zip(self.boxes.tolist(), self.scores.tolist(), self.landmarks.tolist(), strict=True)
         faces = [{"box": box, "score": score, "landmarks": landmarks} for box, score, landmarks in rows]
+        if self.ids is not None:
+            faces = [{"id": track, **face} for track, face in zip(self.ids.tolist(), faces, strict=True)]
         return {"width": width, "height": height, "faces": faces}
 
     def to_json(self, indent: int | None = None) -> str:
@@ -50,13 +52,14 @@ class FaceExchange(FaceArrays):
         try:
             faces = list(record["faces"])
             boxes, scores, landmarks = ([face[key] for face in faces] for key in ("box", "score", "landmarks"))
+            ids = [face["id"] for face in faces] if faces and "id" in faces[0] else None
             size = record["width"], record["height"]
         except (KeyError, TypeError, IndexError) as error:
             raise ConfigError(
                 "record must be {width, height, faces: [{box, score, landmarks}, ...]}, "
                 f"got {record!r:.200} ({type(error).__name__}: {error})"
             ) from error
-        return cls(boxes, scores, landmarks, size)
+        return cls(boxes, scores, landmarks, size, ids=ids)
 
     @classmethod
     def from_json(cls: type[SelfT], text: str | bytes) -> SelfT:
@@ -84,7 +87,8 @@ class FaceExchange(FaceArrays):
         Returns
         -------
         DataFrame
-            Columns ``score``, ``x1``, ``y1``, ``x2``, ``y2`` and ``left_eye_x`` to ``right_mouth_y``, float32, pixels.
+            Columns ``score``, ``x1``, ``y1``, ``x2``, ``y2`` and ``left_eye_x`` to ``right_mouth_y``, float32, pixels;
+            where faces are tracked, before them ``id``.
 
         Raises
         ------
@@ -102,14 +106,14 @@ class FaceExchange(FaceArrays):
         return tables.to_arrow(self._columns(image))
 
     def to_supervision(self) -> Any:
-        """Return ``supervision.Detections``: class 0, confidence, and the landmarks in ``data["landmarks"]``.
+        """Return ``supervision.Detections``: class 0, confidence, ids, and the landmarks in ``data["landmarks"]``.
 
         Raises
         ------
         MissingExtraError
             If the package supervision is not installed.
         """
-        return tables.to_supervision(self.boxes, self.scores, self.landmarks)
+        return tables.to_supervision(self.boxes, self.scores, self.landmarks, self.ids)
 
     def save(self, path: str | os.PathLike[str], image: str = "", *, form: str | None = None) -> None:
         """Write the faces to a file, which is there whole or not at all.
@@ -169,4 +173,4 @@ class FaceExchange(FaceArrays):
         return cls.from_dict(records[0][1])
 
     def _columns(self, image: str | None) -> dict[str, Any]:
-        return tables.columns(self.boxes, self.scores, self.landmarks, image)
+        return tables.columns(self.boxes, self.scores, self.landmarks, image, self.ids)

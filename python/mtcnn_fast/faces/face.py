@@ -16,6 +16,7 @@ from mtcnn_fast.migration import FACE, missing_attribute
 _BOX = Array((4,))
 _SCORE = Array(())
 _LANDMARKS = Array((5, 2))
+_ID = Array((), np.int64)
 
 
 @dataclasses.dataclass(frozen=True, init=False, eq=False, repr=False, slots=True)
@@ -31,6 +32,8 @@ class Face:
     landmarks : (5, 2) float32
         ``x, y`` in pixels of left eye, right eye, nose, left and right corner of the mouth, as they appear in the image
         (the viewer's left first).
+    id : int or None
+        Number of the face's track in a video; None where faces are not tracked.
 
     Raises
     ------
@@ -41,12 +44,14 @@ class Face:
     box: npt.NDArray[np.float32]
     score: float
     landmarks: npt.NDArray[np.float32]
+    id: int | None
 
-    def __init__(self, box: npt.ArrayLike, score: float, landmarks: npt.ArrayLike) -> None:
+    def __init__(self, box: npt.ArrayLike, score: float, landmarks: npt.ArrayLike, id: int | None = None) -> None:
         put = object.__setattr__
         put(self, "box", _BOX("box", box))
         put(self, "score", float(_SCORE("score", score)))
         put(self, "landmarks", _LANDMARKS("landmarks", landmarks))
+        put(self, "id", None if id is None else int(_ID("id", id)))
 
     @property
     def x1(self) -> float:
@@ -151,12 +156,14 @@ class Face:
             np.array_equal(self.box, other.box)
             and self.score == other.score
             and np.array_equal(self.landmarks, other.landmarks)
+            and self.id == other.id
         )
 
     def __reduce__(self) -> tuple[type[Face], tuple[Any, ...]]:
         # Unpickled arrays are writable: going through the constructor makes them read-only again.
-        return Face, (self.box, self.score, self.landmarks)
+        return Face, (self.box, self.score, self.landmarks, self.id)
 
     def __repr__(self) -> str:
         x1, y1, x2, y2 = self.box.tolist()
-        return f"Face({x2 - x1:.0f}x{y2 - y1:.0f} at ({x1:.0f}, {y1:.0f}), score {self.score:.4f})"
+        track = "" if self.id is None else f", id {self.id}"
+        return f"Face({x2 - x1:.0f}x{y2 - y1:.0f} at ({x1:.0f}, {y1:.0f}), score {self.score:.4f}{track})"

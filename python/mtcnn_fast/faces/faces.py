@@ -54,8 +54,14 @@ class Faces(FacePictures, FaceExchange):
         else:
             chosen = row_indices(index, len(self))
             if np.ndim(chosen) == 0:
-                return Face(self.boxes[chosen], float(self.scores[chosen]), self.landmarks[chosen])
-        return self._with(boxes=self.boxes[chosen], scores=self.scores[chosen], landmarks=self.landmarks[chosen])
+                track = None if self.ids is None else int(self.ids[chosen])
+                return Face(self.boxes[chosen], float(self.scores[chosen]), self.landmarks[chosen], track)
+        return self._with(
+            boxes=self.boxes[chosen],
+            scores=self.scores[chosen],
+            landmarks=self.landmarks[chosen],
+            ids=None if self.ids is None else self.ids[chosen],
+        )
 
     def __repr__(self) -> str:
         width, height = self.image_size
@@ -114,7 +120,7 @@ class Faces(FacePictures, FaceExchange):
         Raises
         ------
         ConfigError
-            If there is no part, or the image sizes differ.
+            If there is no part, the image sizes differ, or some parts with faces have ids and others have none.
         """
         items = list(parts)
         sizes = {part.image_size for part in items}
@@ -122,7 +128,11 @@ class Faces(FacePictures, FaceExchange):
             found = ", ".join(f"{width}x{height}" for width, height in sorted(sizes)) or "none"
             raise ConfigError(f"parts must be Faces of one image size, got {found}")
         joined = [np.concatenate([getattr(part, name) for part in items]) for name in ("boxes", "scores", "landmarks")]
-        return cls(joined[0], joined[1], joined[2], items[0].image_size, image=items[0].image)
+        ids = [part.ids for part in items if part.ids is not None]
+        if ids and any(part.ids is None and len(part) for part in items):
+            raise ConfigError("parts must all have ids or none, got both")
+        tracks = np.concatenate(ids) if ids else None
+        return cls(joined[0], joined[1], joined[2], items[0].image_size, image=items[0].image, ids=tracks)
 
     def __add__(self, other: Faces) -> Faces:
         """Join the faces of two calls on one image; see `concat`."""

@@ -77,6 +77,7 @@ def _write_coco(path: Path, records: Sequence[Record]) -> None:
                     "score": face["score"],
                     "keypoints": [value for x, y in face["landmarks"] for value in (x, y, 2)],
                     "num_keypoints": len(POINTS),
+                    **({"track_id": face["id"]} if "id" in face else {}),
                 }
             )
     category = {"id": 1, "name": "face", "supercategory": "person", "keypoints": list(POINTS), "skeleton": []}
@@ -90,6 +91,8 @@ def _read_coco(path: Path, size_of: SizeOf) -> list[Record]:
         x, y, width, height = row["bbox"]
         points = np.array(row["keypoints"], float).reshape(len(POINTS), 3)[:, :2].tolist()
         found = {"box": [x, y, x + width, y + height], "score": row.get("score", 1.0), "landmarks": points}
+        if "track_id" in row:
+            found["id"] = row["track_id"]
         faces[row["image_id"]].append(found)
     return [
         (image["file_name"], {"width": image["width"], "height": image["height"], "faces": faces[image["id"]]})

@@ -21,18 +21,20 @@ _INSTALL = "pip install pyarrow"
 
 @contextmanager
 def parquet_writer(
-    path: str | os.PathLike[str], *, errors: bool = False, purpose: str = "Parquet files"
+    path: str | os.PathLike[str], *, errors: bool = False, ids: bool = False, purpose: str = "Parquet files"
 ) -> Iterator[ParquetRows]:
     """Open a file for rows that are written as they come; it is there whole or not at all.
 
     Columns: ``image`` (string), ``width``, ``height`` (int32), ``boxes``, ``scores``, ``landmarks`` (lists of float32),
-    and on request ``error`` (string, null where there is none).
+    and on request ``error`` (string, null where there is none) and ``ids`` (list of int64, null without tracks).
 
     Parameters
     ----------
     path : path-like or str
     errors : bool
         Whether there is a column for errors.
+    ids : bool
+        Whether there is a column for ids of tracks.
     purpose : str
         What needs pyarrow, for the message without it.
 
@@ -49,14 +51,14 @@ def parquet_writer(
     """
     arrow = require("pyarrow", purpose, _INSTALL)
     parquet = require("pyarrow.parquet", purpose, _INSTALL)
-    schema = _schema(arrow, errors)
+    schema = _schema(arrow, errors, ids)
     with whole_file(path) as file, parquet.ParquetWriter(file, schema) as writer:
 
         def write(rows: list[dict[str, Any]]) -> None:
             with _naming(path):
                 writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
 
-        found = ParquetRows(write, errors)
+        found = ParquetRows(write, errors, ids)
         yield found
         found.flush()
         with _naming(path):
@@ -72,11 +74,14 @@ class ParquetRows:
         Writes a group.
     errors : bool
         Whether rows have errors.
+    ids : bool
+        Whether rows have ids of tracks.
     """
 
-    def __init__(self, write: Callable[[list[dict[str, Any]]], None], errors: bool) -> None:
+    def __init__(self, write: Callable[[list[dict[str, Any]]], None], errors: bool, ids: bool) -> None:
         self._write = write
         self._errors = errors
+        self._ids = ids
         self._rows: list[dict[str, Any]] = []
 
     def add(self, image: str, record: Mapping[str, Any], error: str | None = None) -> None:
@@ -98,6 +103,8 @@ class ParquetRows:
             "scores": [face["score"] for face in record["faces"]],
             "landmarks": [face["landmarks"] for face in record["faces"]],
         }
+        if self._ids:
+            row["ids"] = [face["id"] for face in record["faces"]] if is_tracked(record) else None
         if self._errors:
             row["error"] = None if error is None else _as_utf8(error)
         self._rows.append(row)
@@ -126,7 +133,12 @@ def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
-def _schema(arrow: Any, errors: bool) -> Any:
+def is_tracked(record: Mapping[str, Any]) -> bool:
+    """Tell whether the faces of a record have ids."""
+    return any("id" in face for face in record["faces"])
+
+
+def _schema(arrow: Any, errors: bool, ids: bool) -> Any:
     numbers = arrow.list_(arrow.float32())
     fields = [
         ("image", arrow.string()),
@@ -136,12 +148,13 @@ def _schema(arrow: Any, errors: bool) -> Any:
         ("scores", numbers),
         ("landmarks", arrow.list_(arrow.list_(numbers))),
     ]
+    fields += [("ids", arrow.list_(arrow.int64()))] if ids else []
     return arrow.schema([*fields, ("error", arrow.string())] if errors else fields)
 
 
 def write_parquet(path: Path, records: Sequence[Record]) -> None:
     """Write records to a file, whole or not at all."""
-    with parquet_writer(path) as rows:
+    with parquet_writer(path, ids=any(is_tracked(record) for _, record in records)) as rows:
         for image, record in records:
             rows.add(image, record)
 
@@ -155,8 +168,7 @@ def read_parquet(path: Path, size_of: object) -> list[Record]:
 
 def _record(row: Mapping[str, Any]) -> dict[str, Any]:
     faces = zip(row["boxes"], row["scores"], row["landmarks"], strict=True)
-    return {
-        "width": row["width"],
-        "height": row["height"],
-        "faces": [{"box": box, "score": score, "landmarks": points} for box, score, points in faces],
-    }
+    found = [{"box": box, "score": score, "landmarks": points} for box, score, points in faces]
+    if row.get("ids") is not None:
+        found = [{"id": track, **face} for track, face in zip(row["ids"], found, strict=True)]
+    return {"width": row["width"], "height": row["height"], "faces": found}

@@ -195,7 +195,8 @@ class FacePictures(FaceArrays):
         """
         from mtcnn_fast.faces.drawing import draw_faces
 
-        names = self._one_a_face("ids", ids)
+        # Tracked faces show the numbers of their tracks.
+        names = self._one_a_face("ids", self.ids if ids is None and self.ids is not None else ids)
         image = self._load(img, color, value_range, layout, exif)
         # The best face last, on top of the others.
         order = np.argsort(self.scores, kind="stable")

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from mtcnn_fast._types import Floats
+from mtcnn_fast._types import Floats, Indices
 from mtcnn_fast.faces.geometry import POINTS
 from mtcnn_fast.optional import require
 
 
-def columns(boxes: Floats, scores: Floats, landmarks: Floats, image: str | None) -> dict[str, Any]:
+def columns(
+    boxes: Floats, scores: Floats, landmarks: Floats, image: str | None, ids: Indices | None = None
+) -> dict[str, Any]:
     """Return one column for each number of a face.
 
     Parameters
@@ -21,13 +23,18 @@ def columns(boxes: Floats, scores: Floats, landmarks: Floats, image: str | None)
     landmarks : (N, 5, 2) float32
     image : str or None
         The same in every row of a first column ``image``; None leaves that out.
+    ids : (N,) int64 or None
+        Column ``id``; None leaves that out.
 
     Returns
     -------
     dict
-        ``image``, ``score``, ``x1``, ``y1``, ``x2``, ``y2``, and ``left_eye_x`` to ``right_mouth_y``, in pixels.
+        ``image``, ``id``, ``score``, ``x1``, ``y1``, ``x2``, ``y2``, and ``left_eye_x`` to ``right_mouth_y``, in
+        pixels.
     """
     table: dict[str, Any] = {} if image is None else {"image": [image] * len(scores)}
+    if ids is not None:
+        table["id"] = np.array(ids)
     table["score"] = np.array(scores)
     for index, name in enumerate(("x1", "y1", "x2", "y2")):
         table[name] = np.array(boxes[:, index])
@@ -52,12 +59,13 @@ def to_arrow(table: dict[str, Any]) -> Any:
     return require("pyarrow", "Faces.to_arrow", "pip install pyarrow").table(table)
 
 
-def to_supervision(boxes: Floats, scores: Floats, landmarks: Floats) -> Any:
-    """Return ``supervision.Detections`` of class 0, the landmarks in ``data["landmarks"]``."""
+def to_supervision(boxes: Floats, scores: Floats, landmarks: Floats, ids: Indices | None = None) -> Any:
+    """Return ``supervision.Detections`` of class 0, the ids as tracker's, the landmarks in ``data["landmarks"]``."""
     package = require("supervision", "Faces.to_supervision", "pip install supervision")
     return package.Detections(
         xyxy=np.array(boxes),
         confidence=np.array(scores),
         class_id=np.zeros(len(scores), int),
+        tracker_id=None if ids is None else np.array(ids),
         data={"class_name": np.array(["face"] * len(scores)), "landmarks": np.array(landmarks)},
     )

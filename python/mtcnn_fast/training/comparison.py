@@ -12,11 +12,11 @@ import numpy as np
 
 from mtcnn_fast.config import DEFAULTS
 from mtcnn_fast.datasets.detections import Detections
-from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.widerface import WiderImage, read_widerface_images
 from mtcnn_fast.detector import Detector
 from mtcnn_fast.errors import DataError, file_error, missing_file
 from mtcnn_fast.evaluation.widerface import score_widerface
+from mtcnn_fast.faces.overlap import iou_matrix
 from mtcnn_fast.images import load_image
 from mtcnn_fast.training.samples.proposals import cpu_device
 

@@ -319,6 +319,24 @@ def test_every_setting_is_obeyed(device, detector, name):
         assert fingerprint(altered.detect(image, trace=True)) != usual
 
 
+@covers(Detector, "detect_video", "source", "stride", "start", "stop", "track", "fps", "timeout", "reconnect")
+@covers(Detector, "detect_stream", "frames", "fps", "stride", "track", "color", "value_range", "layout")
+@covers(Faces, "ids")
+def test_moving_pictures(detector, faces, tmp_path):
+    files = [tmp_path / f"{number}.png" for number in range(4)]
+    for file in files:
+        Image.fromarray(portrait()).save(file)
+    seen = detector.detect_video(source=files, stride=2, start=0.0, stop=2.5, track=True, fps=1, timeout=1, reconnect=0)
+    assert [(frame.index, frame.seconds, frame.faces.ids.tolist()) for frame in seen] == [(0, 0, [1]), (2, 2, [1])]
+    planes = portrait()[..., ::-1].transpose(2, 0, 1).astype(np.float64) / 255
+    stream = detector.detect_stream(
+        frames=[planes] * 3, fps=10, stride=1, track=False, color="bgr", value_range=(0, 1), layout="chw"
+    )
+    for frame in stream:
+        assert frame.faces == faces
+        assert frame.faces.ids is None
+
+
 @covers(Detector, "warmup")
 @covers(Detector, "close")
 def test_the_end(device, faces):
@@ -337,6 +355,7 @@ def test_the_end(device, faces):
         lambda: short.detect_iter([portrait()]),
         lambda: short.propose(portrait()),
         lambda: short.refine(portrait(), []),
+        lambda: short.detect_stream([portrait()]),
         lambda: short.detect_tensor([]),
         short.warmup,
         lambda: next(stream),

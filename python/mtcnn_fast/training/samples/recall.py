@@ -14,9 +14,9 @@ import numpy.typing as npt
 from mtcnn_fast._native import usable_processors
 from mtcnn_fast.checks import Count
 from mtcnn_fast.config import DEFAULTS, DetectorConfig
-from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.errors import DataError
+from mtcnn_fast.faces.overlap import iou_matrix
 from mtcnn_fast.images import load_image
 from mtcnn_fast.training.samples.proposals import cpu_device, traced_boxes
 from mtcnn_fast.training.samples.windows import AnnotatedFaces

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._types import Doubles, Floats, Indices
-from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.records import FaceRecord
+from mtcnn_fast.faces.overlap import iou_matrix
 from mtcnn_fast.training.samples.geometry import extents
 from mtcnn_fast.training.samples.sample_options import SampleOptions
 from mtcnn_fast.training.samples.sample_set import SampleKind

@@ -12,8 +12,8 @@ import numpy as np
 
 from mtcnn_fast._types import Bools, Doubles, Floats
 from mtcnn_fast.config import DEFAULTS
-from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.records import FaceRecord
+from mtcnn_fast.faces.overlap import iou_matrix
 from mtcnn_fast.images import load_image
 from mtcnn_fast.training.samples.geometry import Stage
 from mtcnn_fast.training.samples.proposals import cpu_device

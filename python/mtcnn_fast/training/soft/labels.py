@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mtcnn_fast._types import Bools, Doubles, Floats, Indices
-from mtcnn_fast.datasets.overlap import iou_matrix
 from mtcnn_fast.datasets.records import FaceRecord
+from mtcnn_fast.faces.overlap import iou_matrix
 from mtcnn_fast.training.samples.geometry import extents
 
 #: Windows of less overlap show background.

@@ -1,4 +1,4 @@
-"""Overlap of boxes, as the protocols of the data sets count it."""
+"""Overlap of boxes, as trackers and the protocols of the data sets count it."""
 
 from __future__ import annotations
 
