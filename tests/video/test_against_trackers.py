@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mtcnn_fast.faces.overlap import iou_matrix
 from mtcnn_fast.video import Tracker, Tracking
 from support.mot import Difficulty, Frame, detections, measures, walk
 
@@ -64,11 +65,8 @@ def test_our_measures_are_those_of_motmetrics() -> None:
     found = ours(detections(truth, CASES["everything"], 5))
     accumulator = motmetrics.MOTAccumulator(auto_id=True)
     for (boxes, ids), (others, tracks) in zip(truth, found, strict=True):
-        sizes = [
-            np.concatenate([np.asarray(b)[:, :2], np.asarray(b)[:, 2:] - np.asarray(b)[:, :2]], axis=1)
-            for b in (boxes, others)
-        ]
-        accumulator.update(ids, tracks, motmetrics.distances.iou_matrix(*sizes, max_iou=0.5))
+        distances = 1 - iou_matrix(np.asarray(boxes, float), np.asarray(others, float), inclusive=False)
+        accumulator.update(ids, tracks, np.where(distances <= 0.5, distances, np.nan))
     summary = motmetrics.metrics.create().compute(accumulator, metrics=["mota", "idf1"])
     own = measures(truth, found)
     assert own["mota"] == pytest.approx(summary["mota"].iloc[0], abs=0.005)

@@ -196,7 +196,8 @@ class FacePictures(FaceArrays):
         from mtcnn_fast.faces.drawing import draw_faces
 
         # Tracked faces show the numbers of their tracks.
-        names = self._one_a_face("ids", self.ids if ids is None and self.ids is not None else ids)
+        tracks = None if self.ids is None else self.ids.tolist()
+        names = self._one_a_face("ids", tracks if ids is None else ids)
         image = self._load(img, color, value_range, layout, exif)
         # The best face last, on top of the others.
         order = np.argsort(self.scores, kind="stable")
