@@ -7,7 +7,7 @@ import pytest
 
 from mtcnn_fast.faces.overlap import iou_matrix
 from mtcnn_fast.video import Tracker, Tracking
-from support.mot import Difficulty, Frame, detections, measures, walk
+from support.tracks import Difficulty, Frame, detections, measures, walk
 
 CASES = {
     "perfect": Difficulty(),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mtcnn_fast import ConfigError, Faces
 from mtcnn_fast.video import Tracker, Tracking
-from support.mot import SIZE, Difficulty, detections, measures, walk
+from support.tracks import SIZE, Difficulty, detections, measures, walk
 
 STEP = 1 / 25
 
