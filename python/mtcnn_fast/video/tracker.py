@@ -35,6 +35,9 @@ class Tracking:
         with this threshold where it is below the detector's.
     min_overlap : float
         Least intersection over union of a face with the place where its track is expected, 0 to 1.
+    min_hits : int
+        Number of times that a face is found before it is reported, at least 1. With 2, what is taken for a face in one
+        frame only is left out, and so is the first frame of each track.
     max_gap : float
         Seconds for which a track that is not found is remembered, at least 0.
     detect_every : int
@@ -56,6 +59,7 @@ class Tracking:
     high: float | None = setting(None, Maybe(Number(0, 1)), "Least score of a face that starts a track.")
     low: float = setting(0.3, Number(0, 1), "Least score of a face that continues a track.")
     min_overlap: float = setting(0.2, Number(0, 1, open_low=True), "Least overlap with the place that is expected.")
+    min_hits: int = setting(1, Count(), "Times that a face is found before it is reported.")
     max_gap: float = setting(1.0, Number(0), "Seconds for which a track is remembered.")
     detect_every: int = setting(1, Count(), "Run the whole cascade on each n-th frame.")
     fill: float = setting(0.0, Number(0), "Seconds for which a face that is lost is reported where it is expected.")
@@ -139,7 +143,7 @@ class Tracker:
         -------
         Faces
             With ``ids``: those with a high score, and those with a low score that continue a track, in the order of
-            `faces`; then those that `Tracking.fill` adds.
+            `faces`, from `Tracking.min_hits` on; then those that `Tracking.fill` adds.
 
         Raises
         ------
@@ -157,6 +161,7 @@ class Tracker:
         new = np.flatnonzero((track_of < 0) & high)
         track_of[new] = self._start(faces.boxes[new], seconds)
         reported = np.flatnonzero(track_of >= 0)
+        reported = reported[self._hits[track_of[reported]] >= self.settings.min_hits]
         result = self._reported(faces[reported], track_of[reported], expected)
         self._forget(seconds)
         return self._filled(result, seconds)
@@ -217,7 +222,8 @@ class Tracker:
 
     def _filled(self, faces: Faces, seconds: float) -> Faces:
         """Add the tracks that were not found, where they are expected."""
-        rows = np.flatnonzero((self._found < seconds) & (seconds - self._found <= self.settings.fill))
+        lost = (self._found < seconds) & (seconds - self._found <= self.settings.fill)
+        rows = np.flatnonzero(lost & (self._hits >= self.settings.min_hits))
         if not len(rows):
             return faces
         boxes = self._motion.boxes[rows]
