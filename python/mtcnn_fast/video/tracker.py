@@ -42,7 +42,8 @@ class Tracking:
         Seconds for which a track that is not found is remembered, at least 0.
     detect_every : int
         The whole cascade runs on each n-th frame, at least 1. In the frames between, the last two networks alone look
-        where the tracks are expected. New faces appear in the n-th frames only.
+        where the tracks are expected; where they lose one, the whole cascade runs on that frame too. New faces appear
+        in frames of the whole cascade only.
     fill : float
         Seconds for which a track that is not found is reported where it is expected, with the score 0; at least 0. To
         hide faces rather than to count them.
@@ -130,6 +131,18 @@ class Tracker:
         self._now = now
         return self._motion.boxes
 
+    def would_lose(self, faces: Faces) -> bool:
+        """Tell whether a track that was found in the last frame is not among faces, at the time of `expect`."""
+        if not len(self._found):
+            return False
+        track_of = self._matched(faces, self._is_high(faces), self._motion.boxes)
+        last = np.flatnonzero(self._found >= self._found.max())
+        return not np.isin(last, track_of).all()
+
+    def _is_high(self, faces: Faces) -> Bools:
+        least = self.settings.high
+        return np.ones(len(faces), bool) if least is None else np.asarray(faces.scores > least)
+
     def update(self, faces: Faces, seconds: float) -> Faces:
         """Match the faces of the next frame with the tracks.
 
@@ -151,7 +164,7 @@ class Tracker:
             If the time is before that of the last frame.
         """
         expected = self.expect(seconds)
-        high = np.ones(len(faces), bool) if self.settings.high is None else faces.scores > self.settings.high
+        high = self._is_high(faces)
         track_of = self._matched(faces, high, expected)
         found = np.flatnonzero(track_of >= 0)
         rows = track_of[found]
