@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mtcnn_fast import ConfigError, Faces
 from mtcnn_fast.video import Tracker, Tracking
-from support.mot import SIZE, Difficulty, detections, measures, walk
+from support.tracks import SIZE, Difficulty, detections, measures, walk
 
 STEP = 1 / 25
 
@@ -82,6 +82,11 @@ def test_a_face_seen_once_is_forgotten_at_once() -> None:
     tracker = Tracker()
     found = tracked(tracker, [faces_at(50), faces_at(), faces_at(50)])
     assert [faces.ids.tolist() for faces in found] == [[1], [], [2]]
+
+
+def test_a_face_may_have_to_be_found_twice() -> None:
+    found = tracked(Tracker(Tracking(min_hits=2)), [faces_at(50), faces_at(51, 300), faces_at(52)])
+    assert [faces.ids.tolist() for faces in found] == [[], [1], [1]]
 
 
 def test_fill_reports_where_a_lost_face_is_expected() -> None:
@@ -158,6 +163,7 @@ def test_ids_are_unique_in_a_frame_and_every_high_face_has_one(seed: int, missed
         ({"low": 2}, "low must be a number from 0 to 1"),
         ({"high": -1}, "high must be"),
         ({"min_overlap": 0}, "min_overlap must be"),
+        ({"min_hits": 0}, "min_hits must be"),
         ({"max_gap": -1}, "max_gap must be"),
         ({"detect_every": 0}, "detect_every must be"),
         ({"fill": -1}, "fill must be"),

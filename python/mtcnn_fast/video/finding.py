@@ -134,7 +134,10 @@ def _followed(frames: Iterable[Decoded], finder: Finder, tracker: Tracker) -> It
         else:
             expected = tracker.expect(frame.seconds)
             if len(expected):
-                faces = finder.refine(_pixels(frame, finder), expected)
+                pixels = _pixels(frame, finder)
+                faces = finder.refine(pixels, expected)
+                if tracker.would_lose(faces):
+                    (faces,) = finder.detect([pixels])
             else:
                 faces = Faces.empty(frame.picture.size)
         yield VideoFrame(frame, tracker.update(faces, frame.seconds))

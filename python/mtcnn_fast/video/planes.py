@@ -145,7 +145,7 @@ def merged(frame: Any, before: Image, drawn: Image) -> Any:
         The frame as RGB, before and after drawing.
     """
     av = av_module()
-    changed: Bools = np.any(before != drawn, axis=2)
+    changed = np.asarray((before != drawn).any(axis=2), np.bool_)
     if not changed.any():
         return frame
     picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), format="rgb24")
@@ -165,4 +165,4 @@ def _reduced(mask: Bools, shape: tuple[int, ...]) -> Bools:
     """Reduce a mask to the size of a plane: True where any of its pixels is."""
     rows, columns = (-(-full // part) for full, part in zip(mask.shape, shape, strict=True))
     padded = np.pad(mask, ((0, shape[0] * rows - mask.shape[0]), (0, shape[1] * columns - mask.shape[1])))
-    return np.asarray(padded.reshape(shape[0], rows, shape[1], columns).any(axis=(1, 3)))
+    return np.asarray(padded.reshape(shape[0], rows, shape[1], columns).any(axis=(1, 3)), np.bool_)

@@ -35,11 +35,15 @@ class Tracking:
         with this threshold where it is below the detector's.
     min_overlap : float
         Least intersection over union of a face with the place where its track is expected, 0 to 1.
+    min_hits : int
+        Number of times that a face is found before it is reported, at least 1. With 2, what is taken for a face in one
+        frame only is left out, and so is the first frame of each track.
     max_gap : float
         Seconds for which a track that is not found is remembered, at least 0.
     detect_every : int
         The whole cascade runs on each n-th frame, at least 1. In the frames between, the last two networks alone look
-        where the tracks are expected. New faces appear in the n-th frames only.
+        where the tracks are expected; where they lose one, the whole cascade runs on that frame too. New faces appear
+        in frames of the whole cascade only.
     fill : float
         Seconds for which a track that is not found is reported where it is expected, with the score 0; at least 0. To
         hide faces rather than to count them.
@@ -56,6 +60,7 @@ class Tracking:
     high: float | None = setting(None, Maybe(Number(0, 1)), "Least score of a face that starts a track.")
     low: float = setting(0.3, Number(0, 1), "Least score of a face that continues a track.")
     min_overlap: float = setting(0.2, Number(0, 1, open_low=True), "Least overlap with the place that is expected.")
+    min_hits: int = setting(1, Count(), "Times that a face is found before it is reported.")
     max_gap: float = setting(1.0, Number(0), "Seconds for which a track is remembered.")
     detect_every: int = setting(1, Count(), "Run the whole cascade on each n-th frame.")
     fill: float = setting(0.0, Number(0), "Seconds for which a face that is lost is reported where it is expected.")
@@ -126,6 +131,18 @@ class Tracker:
         self._now = now
         return self._motion.boxes
 
+    def would_lose(self, faces: Faces) -> bool:
+        """Tell whether a track that was found in the last frame is not among faces, at the time of `expect`."""
+        if not len(self._found):
+            return False
+        track_of = self._matched(faces, self._is_high(faces), self._motion.boxes)
+        last = np.flatnonzero(self._found >= self._found.max())
+        return not np.isin(last, track_of).all()
+
+    def _is_high(self, faces: Faces) -> Bools:
+        least = self.settings.high
+        return np.ones(len(faces), bool) if least is None else np.asarray(faces.scores > least)
+
     def update(self, faces: Faces, seconds: float) -> Faces:
         """Match the faces of the next frame with the tracks.
 
@@ -139,7 +156,7 @@ class Tracker:
         -------
         Faces
             With ``ids``: those with a high score, and those with a low score that continue a track, in the order of
-            `faces`; then those that `Tracking.fill` adds.
+            `faces`, from `Tracking.min_hits` on; then those that `Tracking.fill` adds.
 
         Raises
         ------
@@ -147,7 +164,7 @@ class Tracker:
             If the time is before that of the last frame.
         """
         expected = self.expect(seconds)
-        high = np.ones(len(faces), bool) if self.settings.high is None else faces.scores > self.settings.high
+        high = self._is_high(faces)
         track_of = self._matched(faces, high, expected)
         found = np.flatnonzero(track_of >= 0)
         rows = track_of[found]
@@ -157,6 +174,7 @@ class Tracker:
         new = np.flatnonzero((track_of < 0) & high)
         track_of[new] = self._start(faces.boxes[new], seconds)
         reported = np.flatnonzero(track_of >= 0)
+        reported = reported[self._hits[track_of[reported]] >= self.settings.min_hits]
         result = self._reported(faces[reported], track_of[reported], expected)
         self._forget(seconds)
         return self._filled(result, seconds)
@@ -217,7 +235,8 @@ class Tracker:
 
     def _filled(self, faces: Faces, seconds: float) -> Faces:
         """Add the tracks that were not found, where they are expected."""
-        rows = np.flatnonzero((self._found < seconds) & (seconds - self._found <= self.settings.fill))
+        lost = (self._found < seconds) & (seconds - self._found <= self.settings.fill)
+        rows = np.flatnonzero(lost & (self._hits >= self.settings.min_hits))
         if not len(rows):
             return faces
         boxes = self._motion.boxes[rows]
