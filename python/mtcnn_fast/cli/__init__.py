@@ -15,9 +15,6 @@ COMMANDS = {
     "detect": Summary(
         "mtcnn_fast.cli.detect:detect", "Find the faces in images, print them, and write pictures of them."
     ),
-    "video": Summary(
-        "mtcnn_fast.cli.video:video", "Find the faces in a video, print them, and write it with them drawn or hidden."
-    ),
     "cluster": Summary(
         "mtcnn_fast.cli.cluster:cluster_people",
         "Group the faces in images by person, with an embedding model of yours.",
