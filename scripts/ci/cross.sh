@@ -1,4 +1,0 @@
-# The C++ for one foreign target, another one each day, and its tests where something runs them. The compiler comes from
-# PyPI; wine and qemu are Debian's, and their tests are skipped with the reason where they cannot be had.
-source scripts/ci/cross_venv.sh
-"$venv/bin/python" scripts/ci/cross.py
