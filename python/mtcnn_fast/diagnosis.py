@@ -28,11 +28,14 @@ ISA_VARIABLE = "MTCNN_FAST_ISA"
 
 #: What cannot be done without the packages of an extra.
 EXTRAS = {
-    "torch": ("torch", "the devices torch:cpu and cuda"),
-    "heif": ("pillow_heif", "HEIC images"),
-    "eval": ("scipy", "evaluation"),
-    "batch": ("pyarrow", "batches"),
-    "ray": ("ray", "batches on a cluster"),
+    "torch": (("torch",), "devices torch:cpu and cuda"),
+    "heif": (("pillow_heif",), "HEIC images"),
+    "eval": (("h5py", "matplotlib", "scipy"), "evaluation"),
+    "video": (("av",), "videos"),
+    "serve": (("fastapi", "prometheus_client", "python_multipart", "uvicorn"), "service over HTTP"),
+    "recognition": (("onnxruntime", "scipy"), "embeddings and groups of people"),
+    "batch": (("fsspec", "pyarrow"), "batches"),
+    "ray": (("ray",), "batches on a cluster"),
 }
 
 #: Free bytes below which a folder for temporary files is a problem.
@@ -302,16 +305,19 @@ def _available_memory() -> int | None:
 
 
 def _extras() -> Iterator[Finding]:
-    for extra, (module, purpose) in EXTRAS.items():
-        if importlib.util.find_spec(module) is None:
-            yield Finding(f"extra {extra}", "note", f"without it, no {purpose}", f"pip install 'mtcnn-fast[{extra}]'")
+    for extra, (modules, purpose) in EXTRAS.items():
+        subject = f"extra {extra}"
+        missing = [module for module in modules if importlib.util.find_spec(module) is None]
+        if missing:
+            detail = f"no {purpose} without {', '.join(missing)}"
+            yield Finding(subject, "note", detail, f"pip install 'mtcnn-fast[{extra}]'")
             continue
-        problem = _import_problem(module)
-        if problem:
-            yield Finding(f"extra {extra}", "problem", f"{module} is installed but cannot be imported ({problem})",
+        problems = {module: problem for module in modules if (problem := _import_problem(module))}
+        for module, problem in problems.items():
+            yield Finding(subject, "problem", f"{module} is installed but cannot be imported ({problem})",
                           f"pip install --force-reinstall 'mtcnn-fast[{extra}]'")  # fmt: skip
-        else:
-            yield Finding(f"extra {extra}", "ok", purpose)
+        if not problems:
+            yield Finding(subject, "ok", purpose)
 
 
 EXAMINATIONS: tuple[Callable[[], Iterator[Finding]], ...] = (

@@ -111,7 +111,7 @@ def ascii_names(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 def broken_extra(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     (folder / "half_a_package.py").write_text("import nothing_of_this_name")
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(diagnosis, "EXTRAS", {"heif": ("half_a_package", "HEIC images")})
+    monkeypatch.setattr(diagnosis, "EXTRAS", {"heif": (("half_a_package",), "HEIC images")})
 
 
 def wrong_results(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -170,7 +170,7 @@ def test_faults(
 
 
 def test_missing_extras_are_notes(sound: pytest.MonkeyPatch) -> None:
-    sound.setattr(diagnosis, "EXTRAS", {"ray": ("no_package_of_this_name", "batches on a cluster")})
+    sound.setattr(diagnosis, "EXTRAS", {"ray": (("no_package_of_this_name",), "batches on a cluster")})
     (note,) = [each for each in diagnose() if each.subject == "extra ray"]
     assert (note.state, note.remedy) == ("note", "pip install 'mtcnn-fast[ray]'")
 
