@@ -62,6 +62,14 @@ def version_problems(cuda: list[str]) -> list[str]:
     return [] if wanted in cuda else [f"pyproject.toml: the extra `cuda` must have {wanted}, got {cuda}"]
 
 
+def name_problems() -> list[str]:
+    """Name the files of tests that share a name: pytest imports one of them only."""
+    files: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        files.setdefault(path.name, []).append(str(path.relative_to(ROOT)))
+    return [f"{' and '.join(paths)} share a name" for paths in files.values() if len(paths) > 1]
+
+
 def main() -> int:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"]
@@ -69,7 +77,7 @@ def main() -> int:
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     listing = subprocess.run(["bash", ROOT / ".ci/run", "--list"], check=True, capture_output=True, text=True)
     problems = hook_problems(groups, hooks) + stage_problems(listing.stdout.split(), workflow)
-    problems += version_problems(project["project"]["optional-dependencies"]["cuda"])
+    problems += version_problems(project["project"]["optional-dependencies"]["cuda"]) + name_problems()
     print(*problems, sep="\n", end="\n" if problems else "")
     return int(bool(problems))
 
