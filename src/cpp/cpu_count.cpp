@@ -1,10 +1,14 @@
 #include "cpp/cpu_count.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <istream>
 #include <string>
 #include <thread>
 #include <utility>

@@ -2,6 +2,14 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <vector>
+#include "common/boxes.h"
+#include "common/crop_window.h"
+#include "cpp/engine/area_columns.h"
+#include "cpp/engine/kernel_table.h"
+#include "cpp/image_view.h"
+#include "cpp/thread_pool.h"
 
 namespace mtcnn_fast {
 

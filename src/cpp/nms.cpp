@@ -4,7 +4,11 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstdint>
 #include <utility>
+#include <vector>
+#include "common/boxes.h"
+#include "common/overlap.h"
 
 namespace mtcnn_fast {
 namespace {

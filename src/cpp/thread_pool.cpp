@@ -1,4 +1,9 @@
 #include "cpp/thread_pool.h"
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <thread>
 
 #ifndef _WIN32
 #include <pthread.h>

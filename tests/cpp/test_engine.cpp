@@ -3,13 +3,26 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "check.h"
+#include "common/crop_window.h"
 #include "cpp/engine/cascade.h"
+#include "cpp/engine/cascade_settings.h"
+#include "cpp/engine/crop_stage.h"
+#include "cpp/engine/detections.h"
 #include "cpp/engine/isa.h"
+#include "cpp/engine/kernel_table.h"
+#include "cpp/engine/network_weights.h"
+#include "cpp/image_view.h"
 #include "cpp/thread_pool.h"
 #include "engine_fixture.h"
 

@@ -2,14 +2,27 @@
 // by the operations that other tests compare bit for bit. With thresholds of 0 and suppression off, the trace has the
 // score of every cell and candidate.
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <map>
 #include <numeric>
+#include <utility>
+#include <vector>
 
 #include "check.h"
+#include "common/boxes.h"
+#include "common/crop_window.h"
+#include "common/resample.h"
 #include "cpp/crop.h"
 #include "cpp/engine/cascade.h"
+#include "cpp/engine/cascade_settings.h"
+#include "cpp/engine/detections.h"
 #include "cpp/engine/isa.h"
-#include "cpp/engine/pyramid_level.h"
+#include "cpp/engine/kernel_table.h"
+#include "cpp/engine/network_weights.h"
+#include "cpp/image_view.h"
 #include "cpp/resize.h"
 #include "engine_fixture.h"
 #include "reference_networks.h"

@@ -2,14 +2,20 @@
 // undefined-behaviour sanitizers in CI. Equality with numpy is tested from Python.
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <random>
 #include <vector>
 
 #include "check.h"
+#include "common/boxes.h"
+#include "common/crop_window.h"
+#include "common/overlap.h"
 #include "common/resample.h"
 #include "cpp/crop.h"
 #include "cpp/engine/isa.h"
+#include "cpp/engine/kernel_table.h"
 #include "cpp/nms.h"
 #include "cpp/resize.h"
 

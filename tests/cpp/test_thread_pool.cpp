@@ -1,5 +1,8 @@
 // The thread pool; built under the thread sanitizer, and the others, in CI.
+#include <algorithm>
+#include <cstdint>
 #ifndef _WIN32
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #endif
@@ -172,7 +175,7 @@ void a_forked_child_gets_its_own_pool() {
         }
         int status = -1;
         CHECK(waitpid(child, &status, 0) == child);
-        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);  // NOLINT(misc-include-cleaner): a macro of sys/wait.h
     }
     stop = true;
     busy.join();

@@ -2,11 +2,21 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <tuple>
 #include <utility>
+#include <vector>
 
+#include "common/boxes.h"
+#include "common/overlap.h"
+#include "cpp/engine/crop_stage.h"
+#include "cpp/engine/detections.h"
+#include "cpp/engine/kernel_table.h"
 #include "cpp/engine/probability.h"
+#include "cpp/engine/worker.h"
+#include "cpp/nms.h"
 
 namespace mtcnn_fast::engine {
 namespace {

@@ -3,13 +3,27 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <memory>
+#include <mutex>
 #include <numeric>
+#include <span>
+#include <utility>
+#include <vector>
 
-#include "common/resample.h"
+#include "common/boxes.h"
+#include "common/crop_window.h"
 #include "cpp/engine/candidates.h"
+#include "cpp/engine/cascade_settings.h"
+#include "cpp/engine/crop_stage.h"
+#include "cpp/engine/detections.h"
+#include "cpp/engine/kernel_table.h"
+#include "cpp/engine/layers.h"
 #include "cpp/engine/pyramid_level.h"
 #include "cpp/engine/worker.h"
+#include "cpp/image_view.h"
 
 namespace mtcnn_fast::engine {
 namespace {

@@ -1,8 +1,11 @@
 #include "cpp/engine/isa.h"
 
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "cpp/engine/cpu_features.h"
+#include "cpp/engine/kernel_table.h"
 
 namespace mtcnn_fast::engine {
 

@@ -1,3 +1,4 @@
+#include "cpp/engine/kernel_table.h"
 #define MF_ISA isa_avx2
 #define MF_SIMD "cpp/engine/simd/avx2.h"
 #include "cpp/engine/kernels.inl"

@@ -1,8 +1,13 @@
 #include "cpp/engine/network_weights.h"
 
+#include <cstddef>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
+#include "cpp/engine/aligned.h"
 #include "cpp/engine/crop_stage.h"
+#include "cpp/engine/layers.h"
 
 namespace mtcnn_fast::engine {
 namespace {

@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <array>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -10,11 +11,17 @@
 #include <utility>
 #include <vector>
 
+#include "common/boxes.h"
+#include "common/crop_window.h"
 #include "common/released_gil.h"
 #include "cpp/cpu_count.h"
 #include "cpp/engine/cascade.h"
+#include "cpp/engine/cascade_settings.h"
+#include "cpp/engine/detections.h"
 #include "cpp/engine/isa.h"
+#include "cpp/engine/kernel_table.h"
 #include "cpp/engine/network_weights.h"
+#include "cpp/image_view.h"
 #include "cpp/python/arguments.h"
 #include "cpp/python/register.h"
 #include "cpp/thread_pool.h"

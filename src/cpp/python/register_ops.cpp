@@ -8,9 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "common/boxes.h"
+#include "common/crop_window.h"
+#include "common/overlap.h"
 #include "common/released_gil.h"
 #include "cpp/crop.h"
 #include "cpp/engine/isa.h"
+#include "cpp/engine/kernel_table.h"
+#include "cpp/image_view.h"
 #include "cpp/nms.h"
 #include "cpp/python/arguments.h"
 #include "cpp/python/register.h"
