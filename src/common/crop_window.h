@@ -35,7 +35,7 @@ MF_HD int64_t truncate_corner(float edge) {
 // The span is invalid if it has no pixel inside the image or an edge is not finite.
 MF_HD Span crop_span(float first, float last, int64_t n, Border border) {
     // A number minus itself is 0 unless it is NaN or infinite.
-    if (first - first != 0.0f || last - last != 0.0f) return {0, 0, 0, 0};
+    if (first - first != 0.0f || last - last != 0.0f) return {0, 0, 0, 0};  // NOLINT(misc-redundant-expression)
     const int64_t begin = truncate_corner(first) - 1;
     const int64_t end = truncate_corner(last);
     const int64_t inside_begin = begin > 0 ? begin : 0;

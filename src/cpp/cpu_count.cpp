@@ -37,8 +37,9 @@ int group_limit(const fs::path& group) {
     std::ifstream period_file(group / "cpu.cfs_period_us");
     const std::string quota = both ? first_word(both) : first_word(quota_file);
     const std::string period = both ? first_word(both) : first_word(period_file);
-    const double q = std::atof(quota.c_str());
-    const double p = std::atof(period.c_str());
+    // What is no number becomes 0.
+    const double q = std::strtod(quota.c_str(), nullptr);
+    const double p = std::strtod(period.c_str(), nullptr);
     return q > 0 && p > 0 ? static_cast<int>(std::min(std::ceil(q / p), 1e6)) : 0;
 }
 

@@ -14,6 +14,7 @@ from support.cuda_build import ROOT, SOURCE, compiler
 pytestmark = [
     pytest.mark.skipif(compiler() is None, reason="the emulated device needs a C++ compiler"),
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.xdist_group("cuda_mutations"),
 ]
 

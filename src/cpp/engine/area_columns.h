@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "common/crop_window.h"
@@ -26,7 +27,7 @@ class AreaColumns {
         BinWalk walk(span.size(), size);
         Bin bin{0, 0};
         for (std::size_t x = 0; x < padded; ++x) {
-            if (x < static_cast<std::size_t>(size)) {
+            if (std::cmp_less(x, size)) {
                 bin = walk.next();
                 before += bin.begin < inside_begin;
                 inside += bin.begin >= inside_begin && bin.end <= inside_end;

@@ -84,6 +84,9 @@ class Detection {
         for (const ImageView& view : images) images_.push_back({ImageCandidates(view, settings, trace), {}, 0});
     }
 
+    Detection(const Detection&) = delete;
+    Detection& operator=(const Detection&) = delete;
+
     ~Detection() {
         for (auto& worker : workers_) {
             if (worker) cascade_.give_worker(std::move(worker));
@@ -180,7 +183,9 @@ class Detection {
     void plan_tiles(std::int32_t index) {
         ImageState& image = images_[static_cast<std::size_t>(index)];
         const ImageView& view = image.candidates.view();
-        const double shorter = static_cast<double>(std::min(view.height, view.width));
+        const auto shorter = static_cast<double>(std::min(view.height, view.width));
+        // The scales are products as in the paper's code.
+        // NOLINTNEXTLINE(bugprone-float-loop-counter)
         for (double s = kCellSize / settings_.min_face_size; shorter * s >= kCellSize; s *= settings_.factor) {
             if (kCellSize / s <= settings_.max_face_size) image.levels.emplace_back(view, s);
         }
@@ -232,8 +237,7 @@ class Detection {
                                      [](const TileTask& tile, std::int32_t i) { return tile.image < i; });
         for (std::size_t k = 0; k < image.levels.size(); ++k) {
             cells.clear();
-            for (; task != tiles_.end() && task->image == index && task->level == static_cast<std::int32_t>(k);
-                 ++task) {
+            for (; task != tiles_.end() && task->image == index && std::cmp_equal(task->level, k); ++task) {
                 cells.insert(cells.end(), task->cells.begin(), task->cells.end());
             }
             image.candidates.add_cells(cells, image.levels[k].scale, worker);

@@ -24,6 +24,7 @@ class NetworkWeights {
   public:
     // Throws std::invalid_argument naming the tensor if one is missing or of the wrong shape.
     NetworkWeights(const TensorMap& pnet, const TensorMap& rnet, const TensorMap& onet);
+    ~NetworkWeights() = default;
     NetworkWeights(const NetworkWeights&) = delete;
     NetworkWeights& operator=(const NetworkWeights&) = delete;
 

@@ -105,7 +105,7 @@ class PNetTileRunner {
         // An odd number of conv1's columns leaves the last pooled column with one column instead of two.
         const int conv1_columns = tile_.level.columns.size - 2;
         const int whole = conv1_columns / 2 - tile_.column_begin;
-        Conv1 conv1{rows, weights_, pooled(y), pooled(y + 1), scratch_ + PNetScratch::kTransform};
+        const Conv1 conv1{rows, weights_, pooled(y), pooled(y + 1), scratch_ + PNetScratch::kTransform};
         if (!direct_) {
             conv1.winograd(columns_ + 4, whole, valid_rows);
         } else {
