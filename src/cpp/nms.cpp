@@ -55,7 +55,7 @@ std::uint32_t descending(float score) {
 void sort_scores(const float* scores, std::int32_t n, NmsScratch& scratch) {
     scratch.keys.clear();
     for (std::int32_t i = 0; i < n; ++i) {
-        if (scores[i] == scores[i]) {
+        if (!std::isnan(scores[i])) {
             scratch.keys.push_back(std::uint64_t{descending(scores[i])} << 32 | static_cast<std::uint32_t>(i));
         }
     }
@@ -78,7 +78,8 @@ int level_of(const Box& box, float area, Overlap mode) {
     if (!active) return kInert;
     const double reach = std::max(
         {std::abs(double{box.x1}), std::abs(double{box.y1}), std::abs(double{box.x2}), std::abs(double{box.y2})});
-    if (!(reach <= kMaxReach) || !(area >= kMinArea && area <= kMaxArea)) return kWild;
+    const bool tame = reach <= kMaxReach && area >= kMinArea && area <= kMaxArea;  // not if one is NaN
+    if (!tame) return kWild;
     // The least power of two that is above both sides, with a margin for their rounding.
     const auto bits = std::bit_cast<std::uint64_t>(std::max(w, h) * 1.0001);
     return std::max(kMinExponent, static_cast<int>(bits >> 52 & 0x7ff) - 1023 + 1);

@@ -74,7 +74,7 @@ ThreadPool::ThreadPool(int busy_threads) : busy_threads_(std::max(busy_threads, 
 
 ThreadPool::~ThreadPool() {
     {
-        const std::lock_guard lock(mutex_);
+        const std::scoped_lock lock(mutex_);
         stopping_ = true;
     }
     ++announced_;
@@ -101,7 +101,7 @@ void ThreadPool::run(std::int64_t count, int num_threads, const Task& task, cons
         return;
     }
     {
-        const std::lock_guard lock(mutex_);
+        const std::scoped_lock lock(mutex_);
         start_workers(wanted);
         jobs_.push_back(&job);
         ++busy_;
@@ -115,10 +115,10 @@ void ThreadPool::run(std::int64_t count, int num_threads, const Task& task, cons
 
 void ThreadPool::start_workers(int wanted) {
     try {
-        while (static_cast<int>(workers_.size()) < std::min(wanted, kMaxWorkers)) {
+        while (std::cmp_less(workers_.size(), std::min(wanted, kMaxWorkers))) {
             workers_.emplace_back([this] { work(); });
         }
-    } catch (const std::system_error&) {
+    } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
         // The system allows no more threads: those there are, and the caller, do it all.
     }
 }
@@ -156,7 +156,7 @@ void ThreadPool::call(const Poll& poll, Job& job) {
 
 void ThreadPool::fail(Job& job, std::exception_ptr error) {
     job.cancelled = true;
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     if (!job.error) job.error = std::move(error);
 }
 

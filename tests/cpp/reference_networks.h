@@ -55,6 +55,7 @@ inline Maps prelu(const TensorMap& net, const std::string& name, Maps maps) {
     const float* const slope = net.at(name + ".weight").data;
     const std::size_t plane = maps.height * maps.width;
     for (std::size_t i = 0; i < maps.values.size(); ++i) {
+        // NOLINTNEXTLINE(clang-analyzer-core.DivideZero): where there are values, the plane is not empty.
         if (maps.values[i] <= 0) maps.values[i] *= static_cast<double>(slope[i / plane]);
     }
     return maps;

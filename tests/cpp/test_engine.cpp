@@ -95,7 +95,7 @@ template <class Test>
 void with_cascades(Test test) {
     const NetworkWeights weights = kNetworks.pack();
     for (const Isa& isa : available_isas()) {
-        for (Algorithm algorithm : {Algorithm::kFast, Algorithm::kDirect}) {
+        for (const Algorithm algorithm : {Algorithm::kFast, Algorithm::kDirect}) {
             Cascade cascade(weights, *isa.kernels, algorithm);
             test(cascade);
             if (!kEveryKernel) return;

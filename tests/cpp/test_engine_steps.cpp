@@ -87,6 +87,7 @@ using Levels = std::vector<std::vector<Cell>>;
 Levels cells_of_all_levels(const RandomNetworks& networks, const ImageView& image, const CascadeSettings& settings) {
     Levels levels;
     const auto shorter = static_cast<double>(std::min(image.height, image.width));
+    // NOLINTNEXTLINE(bugprone-float-loop-counter): the scales are products, as in the cascade.
     for (double s = 12 / settings.min_face_size; shorter * s >= 12; s *= settings.factor) {
         const auto height = static_cast<std::size_t>(scaled_size(image.height, s));
         const auto width = static_cast<std::size_t>(scaled_size(image.width, s));

@@ -43,6 +43,7 @@ engine::TensorMap tensor_map(const py::dict& tensors) {
             throw py::value_error("tensor '" + name + "' must be a C-contiguous float32 array, got " + describe(array));
         }
         std::vector<std::size_t> shape;
+        shape.reserve(static_cast<std::size_t>(array.ndim()));
         for (py::ssize_t i = 0; i < array.ndim(); ++i) shape.push_back(static_cast<std::size_t>(array.shape(i)));
         map.emplace(name, engine::Tensor{static_cast<const float*>(array.data()), std::move(shape)});
     }
@@ -164,6 +165,7 @@ class Engine {
             for (const Candidates& step : found.trace) {
                 const engine::Dropped& dropped = step.dropped;
                 std::vector<int> reasons;
+                reasons.reserve(dropped.reasons.size());
                 for (const engine::Reason reason : dropped.reasons) reasons.push_back(static_cast<int>(reason));
                 list.append(py::make_tuple(boxes_array(step.boxes), scores_array(step.scores),
                                            boxes_array(dropped.boxes), scores_array(dropped.scores), py::cast(reasons),
