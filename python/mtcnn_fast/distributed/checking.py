@@ -107,6 +107,8 @@ def finish(out: str | os.PathLike[str]) -> dict[str, Any]:
     }
     store.write(MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
     store.remove("attempts", store.names("attempts"))
+    # What a process left that was killed while it wrote.
+    store.remove("data", {name for name in store.names("data") if name.endswith(".partial")})
     return manifest
 
 

@@ -117,7 +117,7 @@ def parquet_bytes(file: Any, shard: Shard, start: int) -> Iterator[bytes | None]
     column, _, field = str(shard.column).partition(".")
     place = 0
     reader = parquet().ParquetFile(file)
-    for batch in reader.iter_batches(_ROWS, row_groups=[shard.row_group], columns=[shard.column]):
+    for batch in reader.iter_batches(_ROWS, row_groups=[shard.row_group], columns=[shard.column], use_threads=False):
         values = batch.column(column)
         if field:
             values = arrow().compute.struct_field(values, field)

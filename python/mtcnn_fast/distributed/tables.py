@@ -96,9 +96,14 @@ def write_shard(shard: Shard) -> bytes:
     return _write(pa.table(columns), facts)
 
 
+def _read(data: bytes) -> Any:
+    # Without Arrow's threads: one that lets go of Python's memory while the process ends may end it by SIGABRT.
+    return parquet().ParquetFile(arrow().BufferReader(data), pre_buffer=False).read(use_threads=False)
+
+
 def read_shard(data: bytes) -> Shard:
     """Undo `write_shard`."""
-    table = parquet().read_table(arrow().BufferReader(data))
+    table = _read(data)
     columns = [table.column(name).to_pylist() for name in ("path", "raw", "offset", "size", "tag")]
     facts = read_facts(table.schema)
     return Shard(facts.pop("kind"), *columns, **facts)
@@ -161,5 +166,5 @@ def write_part(rows: Sequence[Row], facts: Mapping[str, Any]) -> bytes:
 
 def read_part(data: bytes) -> tuple[Any, dict[str, Any]]:
     """Return the table of a part, and its facts."""
-    table = parquet().read_table(arrow().BufferReader(data))
+    table = _read(data)
     return table, read_facts(table.schema)

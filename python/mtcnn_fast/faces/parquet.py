@@ -162,7 +162,7 @@ def write_parquet(path: Path, records: Sequence[Record]) -> None:
 def read_parquet(path: Path, size_of: object) -> list[Record]:
     """Read records; images that could not be read, which have an error and no size, are left out."""
     parquet = require("pyarrow.parquet", "Parquet files", _INSTALL)
-    rows = parquet.read_table(path).to_pylist()
+    rows = parquet.read_table(path, use_threads=False, pre_buffer=False).to_pylist()
     return [(row["image"], _record(row)) for row in rows if not (row.get("error") and row["width"] is None)]
 
 
