@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from mtcnn_fast.batch_detection import BatchDetection
@@ -13,6 +12,8 @@ from mtcnn_fast.errors import ImageError
 from mtcnn_fast.images.batches import named_error
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from typing_extensions import Unpack
 
     from mtcnn_fast.detection_options import SingleOptions, StreamOptions
@@ -136,6 +137,8 @@ class Workers:
     def pool(self) -> ThreadPoolExecutor:
         """Return the threads."""
         if self._pool is None or self._process != os.getpid():
+            from concurrent.futures import ThreadPoolExecutor
+
             # A forked child has none of its parent's threads.
             self._pool, self._process = ThreadPoolExecutor(WORKERS, "mtcnn-fast-async"), os.getpid()
         return self._pool
@@ -155,6 +158,8 @@ async def _awaited(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
 
 async def _stepped(steps: Iterator[T]) -> AsyncIterator[T]:
     """Take the steps of an iterator in a thread of its own, as they may take long to come."""
+    from concurrent.futures import ThreadPoolExecutor
+
     end = object()
     pool = ThreadPoolExecutor(1, "mtcnn-fast-async-iter")
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -199,6 +198,9 @@ def hint(name: str, elsewhere: dict[str, str], names: Iterable[str]) -> str:
     """
     if name in elsewhere:
         return f"; {elsewhere[name]}"
+    # Needed for errors only.
+    import difflib
+
     near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.7)
     return f"; did you mean {near[0]}?" if near else ""
 

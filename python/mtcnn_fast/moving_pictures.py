@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from mtcnn_fast._types import Color, Floats, Image, Layout, ValueRange
@@ -195,6 +194,8 @@ class MovingPictures(CascadeParts):
     def _along(
         self, items: Iterator[Any], rate: float, step: int, tracker: Tracker | None, arguments: dict[str, Any]
     ) -> Iterator[VideoFrame]:
+        from fractions import Fraction
+
         from mtcnn_fast.errors import ImageError
         from mtcnn_fast.video.finding import find
         from mtcnn_fast.video.frames import Decoded, Still

@@ -6,11 +6,8 @@ if [[ ! $venv/.installed -nt pyproject.toml ]]; then
     "$venv/bin/pip" install --quiet --group cross
     touch "$venv/.installed"
 fi
+source scripts/ci/packages.sh
 for package in wine64 qemu-user; do
-    # Another stage may be installing something.
-    dpkg -s "$package" > /dev/null 2>&1 || {
-        apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
-            apt-get -qq -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$package"
-    } > /dev/null 2>&1 || echo "$package cannot be installed"
+    dpkg -s "$package" > /dev/null 2>&1 || packages "$package" "$package" 2> /dev/null || echo "$package cannot be installed"
 done
 PATH="$PATH:$PWD/$venv/bin"

@@ -5,14 +5,10 @@
 PATH="$PATH:$PWD/.venv/bin"
 part() { printf '\n--- %s (at %d s)\n' "$1" "$SECONDS"; }
 
-missing() { for tool in qemu-x86_64 qemu-aarch64 aarch64-linux-gnu-g++; do command -v "$tool" || return 0; done; return 1; }
-if missing > /dev/null; then
-    part "installing qemu-user and g++-aarch64-linux-gnu"
-    lock="DPkg::Lock::Timeout=300"
-    apt-get -qq update
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o "$lock" install --no-install-recommends qemu-user g++-aarch64-linux-gnu \
-        > /dev/null
-fi
+source scripts/ci/packages.sh
+packages qemu-x86_64 qemu-user
+packages qemu-aarch64 qemu-user
+packages aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
 
 build_and_test() {
     cmake --preset "$1"

@@ -9,11 +9,8 @@ if [[ ! $venv/.installed -nt $wheel ]]; then
         mypy onnx pandas playwright polars pyarrow schemathesis
     touch "$venv/.installed"
 fi
-if ! command -v chromium > /dev/null; then
-    echo "installing chromium"
-    apt-get -qq update
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends chromium > /dev/null
-fi
+source scripts/ci/packages.sh
+packages chromium chromium
 "$venv/bin/python" -m pytest tests/serving tests/video tests/recognition tests/faces/test_exchange.py \
     tests/cli/test_detect_parquet.py -m "not long" -n "$JOBS" --durations=20 \
     --cov=mtcnn_fast --cov-config=tests/extras.coveragerc --cov-report=term-missing:skip-covered --cov-fail-under=90

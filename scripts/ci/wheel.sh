@@ -1,6 +1,7 @@
 # Source distribution -> wheel built from it -> self-contained manylinux wheel in dist/, which the other stages use.
 # ccache, if there is or can be one, spares the later builds most of the compiling.
-command -v ccache > /dev/null || { apt-get -qq update && apt-get -qq -y install ccache; } > /dev/null 2>&1 || true
+source scripts/ci/packages.sh
+packages ccache ccache 2> /dev/null || true
 source scripts/ci/wheel_tools.sh
 
 rm -rf build/ci/wheel dist

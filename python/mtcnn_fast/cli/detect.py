@@ -19,7 +19,15 @@ from mtcnn_fast.cli.inputs import STDIN, Inputs
 from mtcnn_fast.cli.output import Csv, Emit, JsonLines, JsonList, Output, Table, cell_len, printable
 from mtcnn_fast.cli.pictures import LABELS, WHOLE, Pictures, is_written_here
 from mtcnn_fast.cli.printing import printer
-from mtcnn_fast.cli.settings import bad_option, checked, choice, detector_options, make_detector, naming_options
+from mtcnn_fast.cli.settings import (
+    bad_option,
+    check_exclusive,
+    checked,
+    choice,
+    detector_options,
+    make_detector,
+    naming_options,
+)
 from mtcnn_fast.cli.views import view_options
 from mtcnn_fast.listing import Source
 from mtcnn_fast.optional import require
@@ -127,7 +135,7 @@ def detect(
     An image that cannot be read is named at the end and does not stop the others; the exit code is 1 then.
     """
     found = Inputs(_checked_paths(paths), recursive, is_written_here)
-    _check_forms({"--json": as_json, "--jsonl": as_jsonl, "--csv": as_csv})
+    check_exclusive({"--json": as_json, "--jsonl": as_jsonl, "--csv": as_csv})
     asked = {"draw": draw, "blur": blur, "pixelate": pixelate, "mask": mask, "crops": crops, "align": align}
     kinds = tuple(name for name, wanted in asked.items() if wanted)
     _check_pictures(out, kinds, style, strength, format)
@@ -166,12 +174,6 @@ def _checked_paths(paths: Sequence[str]) -> Sequence[str]:
     if STDIN in paths and sys.stdin.isatty():
         raise bad_option("- reads an image from standard input, which is a terminal: redirect a file to it", "PATH")
     return paths
-
-
-def _check_forms(asked: dict[str, bool]) -> None:
-    names = [name for name, wanted in asked.items() if wanted]
-    if len(names) > 1:
-        raise click.UsageError(f"{' and '.join(names)} exclude each other", click.get_current_context())
 
 
 def _check_pictures(

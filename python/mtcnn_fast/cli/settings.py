@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -137,27 +137,59 @@ def detector_options(*names: str) -> Decorator:
         Decorator. The command receives one argument more: `settings`, a dict of the options that were given, with a
         preset's settings below them.
     """
-    chosen = names or tuple(OPTIONS)
+
+    def with_preset(given: dict[str, Any]) -> dict[str, Any]:
+        return {**PRESETS[given.pop("preset", "default")], **given}
+
+    return gathered("settings", {name: OPTIONS[name] for name in names or OPTIONS}, with_preset)
+
+
+def gathered(
+    argument: str, options: Mapping[str, Decorator], made: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> Decorator:
+    """Give a command options, of which it receives those that were given as one argument.
+
+    Parameters
+    ----------
+    argument : str
+        Name of the command's argument.
+    options : mapping of str to callable
+        By the names of their parameters.
+    made : callable
+        Makes the argument of a dict of the options that were given.
+    """
 
     def decorate(command: F) -> F:
         @functools.wraps(command)
-        def with_settings(**values: Any) -> Any:
+        def with_options(**values: Any) -> Any:
             ctx = click.get_current_context()
-            options = {name: values.pop(name) for name in chosen}
+            taken = {name: values.pop(name) for name in options}
             given = {
                 name: value
-                for name, value in options.items()
+                for name, value in taken.items()
                 if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
             }
-            preset = PRESETS[given.pop("preset", "default")]
-            return command(**values, settings={**preset, **given})
+            return command(**values, **{argument: made(given)})
 
-        decorated: Any = with_settings
-        for name in reversed(chosen):
-            decorated = OPTIONS[name](decorated)
+        decorated: Any = with_options
+        for name in reversed(tuple(options)):
+            decorated = options[name](decorated)
         return decorated  # type: ignore[no-any-return]
 
     return decorate
+
+
+def check_exclusive(asked: Mapping[str, bool]) -> None:
+    """Refuse more than one of these options.
+
+    Raises
+    ------
+    click.UsageError
+        It names those that were given.
+    """
+    names = [name for name, wanted in asked.items() if wanted]
+    if len(names) > 1:
+        raise click.UsageError(f"{' and '.join(names)} exclude each other", click.get_current_context())
 
 
 def make_detector(settings: dict[str, Any]) -> Detector:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,14 @@ import click
 from mtcnn_fast.checks import Count
 from mtcnn_fast.cli.commands import Command, option
 from mtcnn_fast.cli.exit_codes import Interrupted
-from mtcnn_fast.cli.settings import bad_option, checked, detector_options, make_detector
-from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.cli.settings import (
+    bad_option,
+    check_exclusive,
+    checked,
+    detector_options,
+    make_detector,
+    naming_options,
+)
 
 EXAMPLES = """
 mtcnn-fast video talk.mp4 --blur --track -o talk_blurred.mp4
@@ -124,9 +128,9 @@ def video(
 
     A damaged packet is reported and skipped. Ctrl-C completes OUT with what was done.
     """
+    check_exclusive({"--draw": draw, "--blur": blur, "--pixelate": pixelate})
+    check_exclusive({"--jsonl": as_jsonl, "--parquet": as_parquet})
     kinds = [name for name, wanted in (("draw", draw), ("blur", blur), ("pixelate", pixelate)) if wanted]
-    _check_exclusive([f"--{kind}" for kind in kinds])
-    _check_exclusive([name for name, wanted in (("--jsonl", as_jsonl), ("--parquet", as_parquet)) if wanted])
     _check_out(source, out, kinds)
     if detect_every > 1 and not track:
         raise bad_option("needs --track, which follows faces through the frames between", "--detect-every")
@@ -140,7 +144,7 @@ def video(
         from mtcnn_fast.video.reading import Reading
         from mtcnn_fast.video.sources import open_source
 
-        with _naming():
+        with naming_options():
             reading = Reading(start=start, stop=stop, fps=fps, timeout=timeout, reconnect=reconnect)
         # A face that is lost for a moment must not show; where faces are counted it must not be made up.
         fill = 0.5 if blur or pixelate else 0.0
@@ -152,7 +156,7 @@ def video(
         run = VideoRun(detector, Reader(opened, stride), tracking, table)
         try:
             if out is not None:
-                with _naming():
+                with naming_options():
                     run.write_to(out, kinds[0], codec=codec, quality=quality, shifts=start is not None)
             run.go()
         except KeyboardInterrupt:
@@ -160,20 +164,6 @@ def video(
         finally:
             run.report()
     return 0
-
-
-@contextlib.contextmanager
-def _naming() -> Iterator[None]:
-    """Turn the error of an argument into that of the option of its name, with which the message begins."""
-    try:
-        yield
-    except ConfigError as error:
-        raise bad_option(str(error), f"--{str(error).partition(' ')[0]}") from error
-
-
-def _check_exclusive(names: list[str]) -> None:
-    if len(names) > 1:
-        raise click.UsageError(f"{' and '.join(names)} exclude each other", click.get_current_context())
 
 
 def _check_out(source: str, out: Path | None, kinds: list[str]) -> None:

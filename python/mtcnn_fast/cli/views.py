@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from mtcnn_fast.checks import Count, Maybe, Setting, settings_of
 from mtcnn_fast.cli.commands import Decorator, F, option
-from mtcnn_fast.cli.settings import checked
+from mtcnn_fast.cli.settings import checked, gathered
 from mtcnn_fast.views.settings import Region, TileSide, Views
 
 SECTION = "What is searched"
@@ -61,19 +59,4 @@ OPTIONS: dict[str, Decorator] = {name: _declared(name, setting) for name, settin
 
 def view_options(command: F) -> F:
     """Give a command the options; it receives one argument more: `views`, a dict of those that were given."""
-
-    @functools.wraps(command)
-    def with_views(**values: Any) -> Any:
-        ctx = click.get_current_context()
-        options = {name: values.pop(name) for name in OPTIONS}
-        given = {
-            name: value
-            for name, value in options.items()
-            if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
-        }
-        return command(**values, views=given)
-
-    decorated: Any = with_views
-    for name in reversed(OPTIONS):
-        decorated = OPTIONS[name](decorated)
-    return decorated  # type: ignore[no-any-return]
+    return gathered("views", OPTIONS)(command)
