@@ -117,7 +117,9 @@ class Slots:
             value, seconds = result.result()
         finally:
             gone.cancel()
-            # Of a job that runs already, nobody asks for the outcome.
+            # A job that has not begun is dropped at once: cancelling `result` reaches `future` a turn of the loop later. Of
+            # one that runs already, nobody asks for the outcome.
+            future.cancel()
             result.cancel()
             self.jobs -= 1
         self._mean += _WEIGHT * (seconds - self._mean)
