@@ -18,6 +18,15 @@ from support.serving import Server, form, read_all
 POST = b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
 
 
+@pytest.fixture(scope="module", params=["httptools", "h11"])
+def server(request: pytest.FixtureRequest, server: Server, plain_server: Server) -> Server:
+    """The server with each reader of HTTP."""
+    if request.param == "h11":
+        return plain_server
+    pytest.importorskip("httptools", reason="httptools is not installed (extra serve)")
+    return server
+
+
 @pytest.fixture(autouse=True)
 def unharmed(server: Server, small: bytes) -> Iterator[None]:
     """The server answers afterwards, and holds no more than it did."""
