@@ -86,7 +86,7 @@ def run_batch(out: Path, *arguments: str) -> dict[str, Any]:
 
 
 def cluster(folder: Path, most: int, nodes: int, shard: int) -> None:
-    from mtcnn_fast.distributed import finish, plan, verify
+    from mtcnn_fast.distributed import plan
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
     from support.ray_nodes import ENVIRONMENT, RayNodes
@@ -98,24 +98,36 @@ def cluster(folder: Path, most: int, nodes: int, shard: int) -> None:
         listing.write_text("".join(f"{path.resolve()}\n" for path in paths))
         plan(listing, Path(temporary) / "plan", shard_images=shard, device="cpu")
         ways = {"one process": ["--workers", "1"], f"{nodes} processes": ["--workers", str(nodes)]}
-        with RayNodes(nodes) as ray:
-            ways[f"{nodes} nodes of Ray"] = ["--executor", "ray", "--ray-address", ray.address]
-            single = 0.0
+        times: dict[str, list[float]] = {}
+        for _ in range(ROUNDS):
             for name, arguments in ways.items():
-                out = Path(temporary) / "out"
-                shutil.copytree(Path(temporary) / "plan", out)
-                seconds = run_batch(out, *arguments)["seconds"]
-                finish(out)
-                found = verify(out)
-                assert found.ok, found.problems
-                single = single or seconds
-                speed = single / seconds
-                print(
-                    f"{name:18} {seconds:7.1f} s {len(paths) / seconds:8.1f} images/s, {speed:.2f} times one process; "
-                    f"rows {found.rows}, digest {found.digest[:12]}",
-                    flush=True,
-                )
-                shutil.rmtree(out)
+                times.setdefault(name, []).append(timed_batch(Path(temporary), name, arguments))
+            # Nodes that idle cost the other ways a share of a processor.
+            with RayNodes(nodes) as ray:
+                name, arguments = f"{nodes} nodes of Ray", ["--executor", "ray", "--ray-address", ray.address]
+                times.setdefault(name, []).append(timed_batch(Path(temporary), name, arguments))
+        single = min(times["one process"])
+        for name, seconds in times.items():
+            least, count = min(seconds), 1 if name == "one process" else nodes
+            print(
+                f"{name:18} {least:7.1f} s {most / least:8.1f} images/s, {single / least:.2f} times one process, "
+                f"efficiency {single / least / count:.0%}"
+            )
+
+
+def timed_batch(folder: Path, name: str, arguments: list[str]) -> float:
+    """Run the plan in a folder, prove its rows, and return the seconds of the run, with the start of its processes."""
+    from mtcnn_fast.distributed import finish, verify
+
+    out = folder / "out"
+    shutil.copytree(folder / "plan", out)
+    seconds: float = run_batch(out, *arguments)["seconds"]
+    finish(out)
+    found = verify(out)
+    assert found.ok, found.problems
+    print(f"  {name:18} {seconds:7.1f} s, rows {found.rows}, digest {found.digest[:12]}", flush=True)
+    shutil.rmtree(out)
+    return seconds
 
 
 def decoders() -> dict[str, Callable[[bytes], Any]]:
