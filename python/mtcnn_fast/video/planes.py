@@ -88,9 +88,12 @@ class Turn:
     @classmethod
     def of(cls, frame: Any) -> Turn:
         """Read the turn of a frame: of its display matrix, ISO/IEC 14496-12, 6.2.2, by the nearest quarter."""
+        # `frame.side_data` would make the two refer to one another: both would stay until Python looks for circles.
+        container = av_module().sidedata.sidedata.SideDataContainer
         try:
-            matrix = frame.side_data.get("DISPLAYMATRIX")
-        except (KeyError, ValueError):
+            matrix = container(frame).get("DISPLAYMATRIX")
+        except ValueError:
+            # Data of a kind that PyAV does not know.
             matrix = None
         if matrix is None:
             return cls()
