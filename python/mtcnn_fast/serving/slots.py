@@ -117,8 +117,8 @@ class Slots:
             value, seconds = result.result()
         finally:
             gone.cancel()
-            # A job that has not begun is dropped now: from `result` it would be a turn of the loop later. Of one that runs
-            # already, nobody asks for the outcome.
+            # A job that has not begun is dropped now: from `result` it would be a turn of the loop later.
+            # Of one that runs already, nobody asks for the outcome.
             future.cancel()
             result.cancel()
             self.jobs -= 1
