@@ -150,6 +150,9 @@ def compare(
                 break
     if not missing and not extra:
         return tally
+    if _suppressed_otherwise(ours, reference):
+        tally.ties += len(missing)
+        return tally
     shifted = [make(_shift_thresholds(config, by)).detect([image])[0] for by in (-NEAR_THRESHOLD, NEAR_THRESHOLD)]
     for j in missing:
         if abs(reference.scores[j] - config.thresholds[2]) <= NEAR_THRESHOLD or any(
@@ -170,6 +173,25 @@ def _is_tie(ours: Faces, i: int, reference: Faces, j: int) -> bool:
     """Tell whether both may stand for the same face: the last suppression takes equal scores in either order."""
     close = abs(float(ours.scores[i]) - float(reference.scores[j])) <= TIE_SCORE
     return close and overlap_min(reference.boxes[j], ours.boxes[i])[0] > TIE_OVERLAP
+
+
+def _suppressed_otherwise(ours: Faces, reference: Faces) -> bool:
+    """Tell whether P-Net's suppression alone parts the two: rounding decides which of equal scores it keeps.
+
+    On a plain area all cells have one score. Each box that only one of the two keeps must have one of the same score,
+    next to it, that the other keeps. It takes traces of both.
+    """
+    if not ours.trace or not reference.trace:
+        return False
+    (mine, other), only = (ours.trace[0], reference.trace[0]), 0
+    for step, against in ((mine, other), (other, mine)):
+        for box, score in zip(step.boxes, step.scores, strict=True):
+            near = np.abs(against.scores.astype(float) - float(score)) <= TIE_SCORE
+            if not (near & (np.abs(against.boxes - box).max(axis=1, initial=0) <= BOX_TOLERANCE)).any():
+                only += 1
+                if not (overlap_min(box, against.boxes[near]) > 0).any():
+                    return False
+    return only > 0
 
 
 def _shift_thresholds(config: DetectorConfig, by: float) -> DetectorConfig:

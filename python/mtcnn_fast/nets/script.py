@@ -26,13 +26,13 @@ _C: Any = torch._C
 
 
 def script_network(network: nn.Module) -> nn.Module:
-    """Compile a network in eval mode and freeze its parameters into constants.
+    """Compile a network in eval mode.
 
+    Its parameters are not frozen into constants: torch would keep those for good, and no network here is faster for it.
     Where the environment variable ``PYTORCH_JIT`` is 0, the network stays as it is.
     """
     with deprecation_ignored():
-        scripted = _JIT.script(network.eval())
-        return cast("nn.Module", _JIT.freeze(scripted) if isinstance(scripted, _JIT.ScriptModule) else scripted)
+        return cast("nn.Module", _JIT.script(network.eval()))
 
 
 @contextlib.contextmanager

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+from mtcnn_fast import DetectorConfig
+from support.variants import create_variant
 
 pytestmark = pytest.mark.contract
 
@@ -38,6 +45,22 @@ def test_a_second_run_and_a_second_backend_agree(make_backend, crowd, border):
     (first,) = backend.detect([crowd])
     assert backend.detect([crowd])[0] == first
     assert make_backend(border=border).detect([crowd])[0] == first
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc, which Linux has")
+def test_a_backend_that_is_closed_leaves_nothing(backend_name, weights):
+    """The weights alone are 2 MB: of thirty backends that stay, some part would show."""
+    image = np.zeros((40, 40, 3), np.uint8)
+    page = os.sysconf("SC_PAGE_SIZE")
+    held = []
+    for _ in range(45):
+        backend = create_variant(backend_name, DetectorConfig(), weights)
+        backend.detect([image])
+        backend.close()
+        del backend
+        gc.collect()
+        held.append(int(Path("/proc/self/statm").read_text().split()[1]) * page)
+    assert held[-1] - held[14] < 15_000_000
 
 
 def test_many_threads_at_once(make_backend, mixed):
