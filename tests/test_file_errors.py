@@ -20,6 +20,8 @@ from mtcnn_fast import (
     load_faces,
 )
 from mtcnn_fast.datasets import coco, fddb, landmark_lists, widerface
+from mtcnn_fast.datasets.image_files import image_file
+from mtcnn_fast.datasets.records import present
 from mtcnn_fast.errors import _FROM_SYSTEM, file_error, missing_file
 from mtcnn_fast.evaluation.curves import read_published_curve
 from mtcnn_fast.evaluation.prediction_files import read_fddb_detections, read_widerface_predictions
@@ -59,6 +61,20 @@ def test_missing_files(name: str, tmp_path: Path) -> None:
     assert "nothing" in str(error)
     assert Path(error.filename).name.startswith("nothing")
     assert error.errno == 2
+
+
+@pytest.mark.parametrize("name", sorted(READERS.keys() - {"pattern"}))
+def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
+    kind, read = READERS[name]
+    with pytest.raises(kind, match="nnnnn"):
+        read(tmp_path / ("n" * 300))
+
+
+def test_a_name_in_an_annotation_that_no_file_can_have(tmp_path: Path) -> None:
+    assert image_file(tmp_path, "n" * 300, None) == tmp_path / ("n" * 300 + ".jpg")
+    (tmp_path / "label.txt").write_text(f"# {'n' * 300}.jpg\n1 2 3 4 {'-1 ' * 15}1\n")
+    (record,) = widerface.read_retinaface(tmp_path / "label.txt", tmp_path)
+    assert not list(present([record]))
 
 
 def test_a_file_that_is_missing_in_a_folder_of_weights(tmp_path: Path) -> None:

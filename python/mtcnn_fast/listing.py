@@ -1,7 +1,7 @@
 """The image files that a folder or a pattern stands for."""
 
 # Paths stay the text that was given, as they are printed again; `Path` would rewrite "./a", "a//b" and "".
-# ruff: noqa: PTH112, PTH116, PTH118, PTH207
+# ruff: noqa: PTH116, PTH118, PTH207
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mtcnn_fast._paths import is_folder
 from mtcnn_fast.errors import ImageError, file_error, missing_file
 from mtcnn_fast.files import IMAGE_SUFFIXES
 
@@ -56,7 +57,7 @@ class Listing:
 
     def sources(self, path: str) -> Iterator[Source]:
         """Yield the files of a folder or a pattern in the order of their names; any other path as it is."""
-        if os.path.isdir(path):
+        if is_folder(path):
             return self._folder(path)
         return self._pattern(path) if is_pattern(path) else iter([Source(path)])
 
@@ -81,7 +82,7 @@ class Listing:
             yield Source(folder, f"there is no image in the folder{hint}")
 
     def _pattern(self, pattern: str) -> Iterator[Source]:
-        matches = sorted(path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path))
+        matches = sorted(path for path in glob.iglob(pattern, recursive=True) if not is_folder(path))
         if not matches:
             yield Source(pattern, "no file matches the pattern")
         for path in matches:
@@ -114,7 +115,7 @@ def is_listing(images: object) -> bool:
     if not isinstance(images, (str, os.PathLike)):
         return False
     path = os.fsdecode(images)
-    return os.path.isdir(path) or is_pattern(path)
+    return is_folder(path) or is_pattern(path)
 
 
 def list_images(path: str | os.PathLike[str], *, recursive: bool = False) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mtcnn_fast._paths import exists, is_folder
 from mtcnn_fast.checks import Count, Number
 from mtcnn_fast.cli.commands import Command, option
 from mtcnn_fast.cli.exit_codes import FAILED
@@ -161,9 +162,9 @@ class _Sink:
 
 
 def _check_folder(out: Path | None) -> None:
-    if out is None or not out.exists():
+    if out is None or not exists(out):
         return
-    if not out.is_dir():
+    if not is_folder(out):
         raise bad_option(f"{str(out)!r} is not a folder", "--out")
     if any(out.iterdir()):
         raise bad_option(f"{str(out)!r} must be new or empty: people of an earlier run would mix with these", "--out")

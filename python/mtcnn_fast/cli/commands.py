@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 import click
 from click.shell_completion import CompletionItem, shell_complete
 
+from mtcnn_fast._paths import exists
 from mtcnn_fast.cli.exit_codes import exit_code
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -199,7 +200,7 @@ def write_examples(formatter: click.HelpFormatter, examples: str) -> None:
 
 
 def _refuse_name(ctx: click.Context, names: list[str], given: str) -> NoReturn:
-    looks_like_a_file = "." in given or "*" in given or os.sep in given or os.path.exists(given)  # noqa: PTH110
+    looks_like_a_file = "." in given or "*" in given or os.sep in given or exists(given)
     close = difflib.get_close_matches(given, names, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     if "detect" in names and looks_like_a_file:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mtcnn_fast._paths import exists, is_folder
 from mtcnn_fast.checks import Number
 from mtcnn_fast.cli.commands import Command, option
 from mtcnn_fast.cli.exit_codes import FAILED
@@ -191,7 +192,7 @@ def _check_pictures(
         raise bad_option(f"{every.format('and')} need a folder to write to", "--out")
     if out is not None and not kinds:
         raise bad_option(f"say what to write there: {every.format('or')}", "--out")
-    if out is not None and out.exists() and not out.is_dir():
+    if out is not None and exists(out) and not is_folder(out):
         raise bad_option(f"{str(out)!r} is not a folder", "--out")
 
 
@@ -199,9 +200,9 @@ def _check_parquet(path: Path | None) -> None:
     """Refuse a file that cannot be written before anything is detected."""
     if path is None:
         return
-    if path.is_dir():
+    if is_folder(path):
         raise bad_option(f"{str(path)!r} is a folder, not a file", "--parquet")
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         raise bad_option(f"there is no folder {str(path.parent)!r}", "--parquet")
     require("pyarrow.parquet", "--parquet", "pip install pyarrow")
 

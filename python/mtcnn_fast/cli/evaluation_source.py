@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mtcnn_fast._paths import exists, is_file, is_folder
 from mtcnn_fast.cli.exit_codes import resumable
 from mtcnn_fast.cli.settings import bad_option, make_detector
 from mtcnn_fast.errors import DataError
@@ -53,7 +54,7 @@ class EvaluationSource:
         if self.images is not None and self.out is None:
             raise bad_option("a run needs a folder to write to", "--out")
         if self.out is not None:
-            if self.out.exists() and not self.out.is_dir():
+            if exists(self.out) and not is_folder(self.out):
                 raise bad_option(f"{str(self.out)!r} is not a folder", "--out")
             require("matplotlib.figure", "plotting")
             self.out.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ class EvaluationSource:
         DataError
             If one is missing, unless that is allowed; or all are.
         """
-        present = [key for key, path in paths.items() if path.is_file()]
+        present = [key for key, path in paths.items() if is_file(path)]
         return [(key, paths[key]) for key in self._keep(list(paths), present, "are missing", self.images)]
 
     def _keep(self, keys: Sequence[str], present: list[str], what: str, where: Path | None) -> list[str]:

@@ -1,7 +1,7 @@
 """What the paths on a command line stand for: files, folders, patterns and standard input."""
 
 # Paths stay the text that was given, as they are printed again; `Path` would rewrite "./a", "a//b" and "".
-# ruff: noqa: PTH100, PTH109, PTH110, PTH112, PTH113, PTH120
+# ruff: noqa: PTH100, PTH109, PTH120
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtcnn_fast._paths import exists, is_file, is_folder
 from mtcnn_fast.cli.streams import stream_problem
 from mtcnn_fast.errors import ImageError
 from mtcnn_fast.listing import Listing, Source
@@ -48,7 +49,7 @@ class Inputs:
         self.skipped.clear()
         listing = Listing(self.recursive, self.is_output, self.skipped, deeper_hint="-r searches those within it too")
         for argument in self.arguments:
-            if argument == STDIN and not os.path.isdir(argument):
+            if argument == STDIN and not is_folder(argument):
                 yield Source(argument)
             else:
                 yield from listing.sources(argument)
@@ -61,7 +62,7 @@ class Inputs:
 
 def _anchor(argument: str) -> str:
     path = os.path.abspath(argument)
-    if os.path.isdir(path):
+    if is_folder(path):
         return path
     folder = os.path.dirname(path)
     while glob.has_magic(folder):
@@ -85,7 +86,7 @@ def read_source(path: str, max_pixels: int) -> Image:
         except OSError as error:
             raise ImageError(f"standard input cannot be read ({stream_problem(error)})") from error
         return load_image(data, max_pixels=max_pixels)
-    if os.path.isfile(path) or not os.path.exists(path):
+    if is_file(path) or not exists(path):
         return load_image(path, max_pixels=max_pixels)
     # A named pipe or the like cannot be wound back, as a reader of images does.
     try:

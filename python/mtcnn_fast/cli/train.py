@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from mtcnn_fast._paths import exists
 from mtcnn_fast.cli.commands import Command, option
 from mtcnn_fast.cli.exit_codes import resumable
 from mtcnn_fast.cli.settings import choice
@@ -91,7 +92,7 @@ def train(
 
 def told_of(path: Path) -> list[str]:
     """Return what there is to say of the weights beside the shipped ones."""
-    if not path.exists():
+    if not exists(path):
         return []
     report = json.loads(path.read_text(encoding="utf-8"))
     lines = [report["label"]]

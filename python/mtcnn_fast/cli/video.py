@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mtcnn_fast._paths import exists, is_folder
 from mtcnn_fast.checks import Count
 from mtcnn_fast.cli.commands import Command, option
 from mtcnn_fast.cli.exit_codes import Interrupted
@@ -173,9 +174,9 @@ def _check_out(source: str, out: Path | None, kinds: list[str]) -> None:
         return
     if not kinds:
         raise bad_option("say what to do with the faces: --draw, --blur or --pixelate", "--out")
-    if out.is_dir():
+    if is_folder(out):
         raise bad_option(f"{str(out)!r} is a folder", "--out")
-    if not out.parent.is_dir() and "%" not in out.name:
+    if not is_folder(out.parent) and "%" not in out.name:
         raise bad_option(f"there is no folder {str(out.parent)!r}", "--out")
-    if out.exists() and os.path.exists(source) and os.path.samefile(source, out):  # noqa: PTH110, PTH121
+    if exists(out) and exists(source) and os.path.samefile(source, out):  # noqa: PTH121
         raise bad_option("is the input, which would be replaced: name another file", "--out")

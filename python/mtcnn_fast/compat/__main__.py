@@ -6,6 +6,7 @@ import runpy
 import sys
 from pathlib import Path
 
+from mtcnn_fast._paths import exists
 from mtcnn_fast.compat.aliases import install
 
 USAGE = """usage: python -m mtcnn_fast.compat script.py [argument ...]
@@ -23,7 +24,7 @@ def main(arguments: list[str]) -> None:
     program = arguments[1:] if module else arguments
     if not program or program[0].startswith("-"):
         sys.exit(USAGE)
-    if not module and not Path(program[0]).exists():
+    if not module and not exists(Path(program[0])):
         sys.exit(f"mtcnn_fast.compat: there is no file {program[0]!r}\n\n{USAGE}")
     install()
     sys.argv = program

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from mtcnn_fast._paths import exists
 from mtcnn_fast.datasets.detections import widths_to_corners
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.datasets.textfiles import TextFile, first_word
@@ -60,7 +61,7 @@ def read_celeba(
     root, pictures = Path(folder), Path(images)
     boxes, landmarks = _List(root / BOXES, _BOX_HEADING, 4), _List(root / LANDMARKS, _LANDMARK_HEADING, 10)
     beside = root.parent / "Eval" / PARTITIONS
-    parts = _List(beside if beside.exists() and not (root / PARTITIONS).exists() else root / PARTITIONS, None, 1)
+    parts = _List(beside if exists(beside) and not exists(root / PARTITIONS) else root / PARTITIONS, None, 1)
     if boxes.count != landmarks.count:
         message = f"the file announces {landmarks.count} rows, {BOXES} {boxes.count}"
         raise DataError(message, root / LANDMARKS, 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mtcnn_fast._paths import exists
 from mtcnn_fast._types import Doubles
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.files import written_whole
@@ -57,7 +58,7 @@ def _picture(path: Path, seed: tuple[int, int], size: tuple[int, int]) -> FaceRe
     points = np.stack([_face(pen, rng, box) for box in boxes])
     picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.9)))
     noisy = np.asarray(picture, np.float64) + rng.normal(0, 5, (height, width, 3))
-    if not path.exists():
+    if not exists(path):
         data = io.BytesIO()
         Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(data, "PNG")
         written_whole(path, data.getvalue())

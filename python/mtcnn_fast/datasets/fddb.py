@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtcnn_fast._paths import matching
 from mtcnn_fast._types import Doubles
 from mtcnn_fast.datasets.detections import Detections
 from mtcnn_fast.datasets.image_files import image_file
@@ -67,7 +68,7 @@ def read_fddb_images(folder: str | os.PathLike[str]) -> list[FddbImage]:
         If there is none, or one is not of this form.
     """
     images = []
-    for path in sorted(Path(folder).glob("*.txt")):
+    for path in matching(folder, "*.txt"):
         match = _FOLD.fullmatch(path.name)
         if match is None:
             continue
@@ -159,7 +160,7 @@ def read_published_rocs(folder: str | os.PathLike[str]) -> dict[str, tuple[Roc, 
         If there is none, or one is not of the right form.
     """
     curves = {}
-    for path in sorted(Path(folder).glob("*DiscROC.txt")):
+    for path in matching(folder, "*DiscROC.txt"):
         name = path.name.removesuffix("DiscROC.txt")
         curves[name or "published"] = read_roc(path), read_roc(path.with_name(f"{name}ContROC.txt"))
     if not curves:

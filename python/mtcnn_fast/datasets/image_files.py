@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mtcnn_fast._paths import is_file
+
 #: Endings of image files that are looked for, the data sets' own first.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
 
@@ -30,6 +32,6 @@ def image_file(folder: Path, name: str, suffix: str | None) -> Path:
     for ending in suffixes:
         for spelled in dict.fromkeys((ending, ending.lower(), ending.upper())):
             path = folder / f"{name}{spelled}"
-            if path.is_file():
+            if is_file(path):
                 return path
     return folder / f"{name}{suffixes[0]}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtcnn_fast._paths import is_file
 from mtcnn_fast._types import Floats
 from mtcnn_fast.datasets.records import FaceRecord
 from mtcnn_fast.datasets.textfiles import TextFile
@@ -48,7 +49,7 @@ def with_pseudo_landmarks(
     """
     for record in records:
         path = Path(folder) / record.path.parent.name / f"{record.path.stem}.txt"
-        if not path.is_file() or not len(record):
+        if not is_file(path) or not len(record):
             yield record
             continue
         boxes, points = _read(path, min_score)

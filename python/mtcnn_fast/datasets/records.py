@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtcnn_fast._paths import is_file
 from mtcnn_fast._types import Bools, Floats, Indices
 from mtcnn_fast.errors import DataError
 
@@ -92,4 +93,4 @@ class FaceRecord:
 
 def present(records: Iterable[FaceRecord]) -> Iterator[FaceRecord]:
     """Yield the records whose image file is there, for data sets of which only a part is at hand."""
-    return (record for record in records if record.path.is_file())
+    return (record for record in records if is_file(record.path))

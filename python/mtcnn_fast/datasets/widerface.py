@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtcnn_fast._paths import is_folder
 from mtcnn_fast._types import Bools, Doubles
 from mtcnn_fast.datasets.detections import widths_to_corners
 from mtcnn_fast.datasets.image_files import image_file
@@ -94,7 +95,7 @@ def read_widerface_images(path: str | os.PathLike[str]) -> list[WiderImage]:
         If it is a folder and scipy is not installed.
     """
     path = Path(path)
-    return _read_matlab(path) if path.is_dir() else _read_text(path)
+    return _read_matlab(path) if is_folder(path) else _read_text(path)
 
 
 def _read_text(path: Path) -> list[WiderImage]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mtcnn_fast._paths import is_file
 from mtcnn_fast._types import Doubles
 from mtcnn_fast.errors import DataError, file_error, missing_file
 from mtcnn_fast.optional import require
@@ -65,7 +66,7 @@ def load_variables(path: Path, *variables: str) -> dict[str, Any]:
     MissingExtraError
         If scipy is not installed.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise file_error(DataError, missing_file(path), "is missing", path)
     try:
         content = load_matlab(path, "reading the .mat annotation")

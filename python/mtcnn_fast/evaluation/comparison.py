@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtcnn_fast._paths import is_file
 from mtcnn_fast.datasets.fddb import read_fddb_images
 from mtcnn_fast.datasets.landmark_lists import read_landmarks
 from mtcnn_fast.datasets.widerface import read_widerface_images
@@ -150,7 +151,7 @@ def evaluate_system(name: str, benchmark: Benchmark, options: SystemOptions, out
 def _run(
     system: System, folder: Path, files: Mapping[str, Path], benchmark: Benchmark, speed_of: dict[str, Any]
 ) -> dict[str, Found]:
-    present = [(key, path) for key, path in files.items() if path.is_file()][:: benchmark.every][: benchmark.limit]
+    present = [(key, path) for key, path in files.items() if is_file(path)][:: benchmark.every][: benchmark.limit]
     if not present:
         first = next(iter(files.values()))
         message = f"none of {len(files)} annotated images is there, such as {first}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtcnn_fast._paths import matching
 from mtcnn_fast._types import Doubles
 from mtcnn_fast.datasets.widerface_mat import load_matlab
 from mtcnn_fast.errors import DataError, file_error, missing_file
@@ -127,7 +128,7 @@ def read_published_curves(folder: str | os.PathLike[str]) -> dict[str, dict[str,
         If there is none, or a file is not of the right form.
     """
     curves: dict[str, dict[str, Curve]] = {}
-    for path in sorted(Path(folder).glob("*/wider_pr_info_*.mat")):
+    for path in matching(folder, "*/wider_pr_info_*.mat"):
         subset = path.stem.removesuffix("_val").rpartition("_")[2]
         legend, curve = read_published_curve(path)
         curves.setdefault(legend, {})[subset] = curve

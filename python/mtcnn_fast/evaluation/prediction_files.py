@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtcnn_fast._paths import exists, is_folder
 from mtcnn_fast.datasets.detections import Detections, corners_to_widths, widths_to_corners
 from mtcnn_fast.datasets.textfiles import TextFile, slashes
 from mtcnn_fast.errors import DataError, file_error, missing_file
@@ -36,10 +37,10 @@ def read_widerface_predictions(folder: str | os.PathLike[str], known: Collection
         If the folder is empty, a file belongs to no known image or is not of this form.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise (
             DataError("is no folder", folder)
-            if folder.exists()
+            if exists(folder)
             else file_error(DataError, missing_file(folder), "there is no such folder", folder)
         )
     known = frozenset(known)
@@ -101,7 +102,7 @@ def read_fddb_detections(path: str | os.PathLike[str], known: Collection[str]) -
         If an image is unknown or comes twice, or a file is not of this form.
     """
     path = Path(path)
-    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    files = sorted(path.glob("*.txt")) if is_folder(path) else [path]
     if not files:
         raise file_error(DataError, missing_file(path), "there is no .txt file in it", path)
     known = frozenset(known)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from mtcnn_fast._paths import is_file
 from mtcnn_fast.errors import DataError, file_error, missing_file
 from mtcnn_fast.faces import formats
 from mtcnn_fast.faces.faces import Faces
@@ -72,7 +73,7 @@ def load_faces(
             raise DataError("holds no image sizes; images= names the folder of the images", path)
         for ending in IMAGE_ENDINGS:
             file = Path(images) / (image + ending)
-            if file.is_file():
+            if is_file(file):
                 with Image.open(file) as picture:
                     return picture.size
         message = f"names the image {image!r}, which is not in {os.fspath(images)!r}"

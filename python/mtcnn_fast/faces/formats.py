@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mtcnn_fast._paths import exists
 from mtcnn_fast.errors import ConfigError, DataError, file_error, missing_file
 from mtcnn_fast.faces.geometry import POINTS
 from mtcnn_fast.faces.parquet import read_parquet, write_parquet
@@ -37,7 +38,7 @@ def read_records(path: Path, form: str, size_of: SizeOf) -> list[Record]:
     DataError
         If the file is missing or not of the form.
     """
-    if not path.exists():
+    if not exists(path):
         raise file_error(DataError, missing_file(path), "there is no such file", path)
     try:
         return FORMS[form][1](path, size_of)

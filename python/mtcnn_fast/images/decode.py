@@ -12,6 +12,7 @@ import re
 import struct
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from mtcnn_fast._paths import is_folder
 from mtcnn_fast._types import AnyArray, Size
 from mtcnn_fast.errors import ImageError, file_error
 from mtcnn_fast.images import heif, tiff
@@ -163,6 +164,6 @@ def _why_not_opened(text: str, error: OSError | ValueError) -> str:
         if URL.match(text):
             return f"is a URL, and nothing is downloaded here; {accepted}, or the bytes of a downloaded one"
         return f"does not exist; {accepted}"
-    if os.path.isdir(text):  # noqa: PTH112 - Path.is_dir() raises for names that are too long
+    if is_folder(text):
         return f"is a directory; {accepted}"
     return f"cannot be opened ({reason(error)}); {accepted} that may be read"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mtcnn_fast._paths import is_file
 from mtcnn_fast._types import Floats, Pixels
 from mtcnn_fast.checks import Choice, Count, Maybe, Number
 from mtcnn_fast.errors import BackendError, ConfigError, WeightsError
@@ -179,7 +180,7 @@ class Embedder:
 
 def _load(path: str | os.PathLike[str], num_threads: int | None) -> Any:
     runtime = require("onnxruntime", "an embedding model", HOW_TO_GET)
-    if not Path(path).is_file():
+    if not is_file(Path(path)):
         raise WeightsError(f"there is no model {os.fspath(path)!r}")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = num_threads or 0

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mtcnn_fast._paths import is_file
 from mtcnn_fast.config import DEFAULTS
 from mtcnn_fast.datasets.detections import Detections
 from mtcnn_fast.datasets.widerface import WiderImage, read_widerface_images
@@ -48,7 +49,7 @@ class ValidationSet:
             If there are none, or the annotation cannot be read.
         """
         named = [(image, self.images / f"{image.key}.jpg") for image in read_widerface_images(self.annotation)]
-        found = [(image, path) for image, path in named if path.is_file()]
+        found = [(image, path) for image, path in named if is_file(path)]
         if not found:
             message = f"none of the {len(named)} annotated images is there"
             raise file_error(DataError, missing_file(self.images), message, self.images)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from mtcnn_fast import datasets as data
+from mtcnn_fast._paths import is_file
 from mtcnn_fast.checks import Choice, Count, Instance, Maybe
 from mtcnn_fast.datasets.drawn import draw_faces
 from mtcnn_fast.datasets.landmark_lists import FORMS, LandmarkForm
@@ -104,7 +105,7 @@ class DataSource:
         if self.pseudo_landmarks is not None:
             records = list(data.with_pseudo_landmarks(records, root / self.pseudo_landmarks))
         for record in records:
-            if not record.path.is_file():
+            if not is_file(record.path):
                 named = f"no such image, which {annotation} names; allow_missing = true leaves it out"
                 raise file_error(DataError, missing_file(record.path), named, record.path)
         if not records:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from mtcnn_fast._paths import exists, is_folder
 from mtcnn_fast.errors import ImageError, VideoError
 from mtcnn_fast.images import load_image
 from mtcnn_fast.video.frames import Decoded, Still
@@ -51,9 +52,9 @@ def sequence_paths(source: str) -> list[str] | None:
         If there is no such file.
     """
     path = Path(source)
-    if path.is_dir():
+    if is_folder(path):
         found = [str(file) for file in path.iterdir() if file.suffix.lower() in ENDINGS and file.is_file()]
-    elif path.exists():
+    elif exists(path):
         return None
     elif re.search(r"%0?\d*d", path.name):
         first, width, last = re.split(r"%0?(\d*)d", path.name, maxsplit=1)

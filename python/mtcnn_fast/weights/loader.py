@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from mtcnn_fast._paths import exists, is_folder
 from mtcnn_fast.errors import WeightsError, file_error, missing_file
 from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION, NETWORKS, SHAPES, BoxCoding
 
@@ -77,10 +78,10 @@ def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
         coding or network. The message names the file and, where there is one, the tensor.
     """
     root = SHIPPED if path is None else Path(path)
-    if not root.exists():
+    if not exists(root):
         message = f"no weights at {str(root)!r}: expected a folder with {FILE_NAMES} or one safetensors file"
         raise file_error(WeightsError, missing_file(root), message)
-    if root.is_dir():
+    if is_folder(root):
         files = {network: _File(root / f"{network}.safetensors") for network in NETWORKS}
         for network, file in files.items():
             file.check_metadata(network)
@@ -116,7 +117,7 @@ def load_first_networks(path: str | os.PathLike[str] | None, networks: str) -> W
         As `load_weights` raises it.
     """
     root = None if path is None else Path(path)
-    if root is None or not root.is_dir():
+    if root is None or not is_folder(root):
         return load_weights(root)
     folders = {network: root if network in networks else SHIPPED for network in NETWORKS}
     files = {network: _File(folder / f"{network}.safetensors") for network, folder in folders.items()}

@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from mtcnn_fast._paths import is_folder
 from mtcnn_fast.errors import WeightsError, file_error
 from mtcnn_fast.evaluation.cascade_cnn.networks import SIZES, Calibration, Classifier
 from mtcnn_fast.files import written_whole
@@ -64,7 +65,7 @@ def load_networks(path: str | os.PathLike[str]) -> CascadeNetworks:
         If the file is missing, damaged or of another form; the message names the file and the tensor.
     """
     file = Path(path)
-    if file.is_dir():
+    if is_folder(file):
         file /= FILE_NAME
     try:
         data = file.read_bytes()

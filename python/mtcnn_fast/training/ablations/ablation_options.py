@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtcnn_fast._paths import is_folder
 from mtcnn_fast.checks import Count
 from mtcnn_fast.errors import ConfigError, DataError
 from mtcnn_fast.training.ablations.cascade_cnn import StageSamples
@@ -65,7 +66,7 @@ class AblationConfig:
         """
         folders = [self.samples / name / part for part in ("training", "validation")]
         for folder in folders:
-            if not folder.is_dir():
+            if not is_folder(folder):
                 raise DataError("there are no samples here: mtcnn-fast train makes them", folder)
         opened = StageSamples(*(SampleSet.open(folder, verify=False) for folder in folders))
         return measured_on(opened, self.measured, kinds)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mtcnn_fast._paths import is_file
 from mtcnn_fast._types import Floats, Image
 from mtcnn_fast.backends.numpy.steps import nms, regress
 from mtcnn_fast.datasets.detections import Detections
@@ -90,7 +91,7 @@ def compare_on_fddb(
         If there is no image, or the annotation cannot be read.
     """
     known = read_fddb_images(annotation)
-    present = [image for image in known if image.file(images).is_file()]
+    present = [image for image in known if is_file(image.file(images))]
     if not present:
         raise DataError(f"none of {len(known)} annotated images is there, such as {known[0].name}.jpg", images)
     found: dict[str, dict[str, Detections]] = {variant: {} for variant in variants}

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mtcnn_fast._paths import exists
 from mtcnn_fast.errors import ConfigError, WeightsError, file_error, missing_file
 
 #: Where the weights of each data set are published, and how many people it has.
@@ -268,7 +269,7 @@ def load_weights(mdl: nn.Module, name: str) -> None:
         raise ConfigError(f"name must be one of {', '.join(map(repr, PRETRAINED))}, got {name!r}")
     file = PRETRAINED[name][0]
     path = Path(get_torch_home()) / "checkpoints" / file
-    if not path.exists():
+    if not exists(path):
         message = f"no weights at {str(path)!r}, and nothing is downloaded here: put {RELEASE}{file} there"
         raise file_error(WeightsError, missing_file(path), message)
     try:
