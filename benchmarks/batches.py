@@ -85,7 +85,7 @@ def run_batch(out: Path, *arguments: str) -> dict[str, Any]:
     return report
 
 
-def cluster(folder: Path, most: int, nodes: int, shard: int) -> None:
+def cluster(folder: Path, most: int, nodes: int, shard: int, rounds: int) -> None:
     from mtcnn_fast.distributed import plan
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -99,7 +99,7 @@ def cluster(folder: Path, most: int, nodes: int, shard: int) -> None:
         plan(listing, Path(temporary) / "plan", shard_images=shard, device="cpu")
         ways = {"one process": ["--workers", "1"], f"{nodes} processes": ["--workers", str(nodes)]}
         times: dict[str, list[float]] = {}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for name, arguments in ways.items():
                 times.setdefault(name, []).append(timed_batch(Path(temporary), name, arguments))
             # Nodes that idle cost the other ways a share of a processor.
@@ -189,11 +189,12 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=10_000, help="images that are taken")
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--shard", type=int, default=100, help="images of a shard")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the cluster's comparison")
     options = parser.parse_args()
     if options.what == "stages":
         stages(options.folder, options.most)
     elif options.what == "cluster":
-        cluster(options.folder, options.most, options.nodes, options.shard)
+        cluster(options.folder, options.most, options.nodes, options.shard, options.rounds)
     else:
         compare_decoders(options.folder, options.most)
 
