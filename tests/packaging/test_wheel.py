@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import zipfile
@@ -76,6 +77,19 @@ def test_native_code_is_in_the_native_wheel_only(native_wheel: Path, pure_wheel:
     assert "mtcnn_fast/_cpu.pyi" in names(native_wheel)
     assert [name for name in names(pure_wheel) if name.endswith((".so", ".pyd", ".dylib"))] == []
     assert pure_wheel.name.endswith("-py3-none-any.whl")
+
+
+def test_the_wheel_says_what_is_compiled_into_it(native_wheel: Path) -> None:
+    with zipfile.ZipFile(native_wheel) as archive:
+        (path,) = [name for name in archive.namelist() if name.endswith(".dist-info/sboms/mtcnn-fast.cdx.json")]
+        bill = json.loads(archive.read(path))
+        parts = {part["name"]: part for part in bill.pop("components")}
+        assert re.fullmatch(r"3\.\d+\.\d+", parts.pop("pybind11")["version"])
+        assert len(parts) == 3
+        for name, part in parts.items():
+            assert part["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(archive.read(name)).hexdigest()}]
+    assert bill["bomFormat"] == "CycloneDX"
+    assert bill["metadata"]["component"]["version"] == metadata(native_wheel)["Version"]
 
 
 def test_metadata(native_wheel: Path) -> None:
