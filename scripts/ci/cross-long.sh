@@ -1,3 +1,3 @@
 # The C++ for every foreign target, and its tests where something runs them.
 source scripts/ci/cross_venv.sh
-"$venv/bin/python" scripts/ci/cross.py --all
+cross --all

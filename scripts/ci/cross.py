@@ -1,112 +1,140 @@
 """Compile the C++ for processors and systems that this machine is not, and run its tests where something can run them.
 
-    python scripts/ci/cross.py                    one target, another one each day
+    python scripts/ci/cross.py                    one target, which one the commit decides
     python scripts/ci/cross.py --all              all of them
     python scripts/ci/cross.py aarch64-macos      these
 
-The compiler is Zig's, from PyPI (``pip install ziglang``): Clang with headers and libraries of every target. Programs
-for musl run as they are, those for Windows under wine and those for AArch64 under qemu, where these are installed.
+The compiler is Zig's, from PyPI (``pip install --group cross``): Clang with headers and libraries of every target.
+Programs for musl run with its loader, those for Windows under wine and those for AArch64 under qemu, where these are
+installed. Of every target, the programs' headers are read (scripts/ci/binaries.py), and flags and machine code are
+searched for fused operations (scripts/ci/unfused.py).
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib.util
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from binaries import Promise, describe
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/cross"
-ARCHITECTURES = {"arm64": "aarch64", "x86_64": "x86_64"}
+#: As the wheels of a release have them (pyproject.toml).
+OLDEST_MACOS = "11.0"
+OLDEST_GLIBC = "2.28"
 
 
 @dataclass(frozen=True)
 class Target:
-    """One target of Zig's.
+    """One target.
 
     Parameters
     ----------
     name : str
+        As the command line has it.
+    triple : str
         As Zig spells it.
+    promise : Promise
+        What the programs must be.
     variables : dict
         CMake's.
     runners : tuple of str
-        Programs that can run the target's, the first that is installed is taken; empty where none is needed.
-    runs : bool
-        Whether anything on Linux can run the programs.
-    skip : str
-        Regular expression of tests that are left out, since the emulator takes minutes for them.
+        Programs that can run the target's, the first that is installed is taken; empty where nothing on Linux can.
+    options : tuple of str
+        What a runner gets before the program.
+    packages : tuple of str
+        Debian's that bring a runner.
     """
 
     name: str
+    triple: str
+    promise: Promise
     variables: dict[str, str] = field(default_factory=dict)
     runners: tuple[str, ...] = ()
-    runs: bool = True
-    skip: str = ""
+    options: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
-def macos(architecture: str) -> Target:
+def macos(processor: str, apples: str, other: str) -> Target:
     # The processor is the wrong one, as on a Mac that compiles for the other kind: CMAKE_OSX_ARCHITECTURES must decide.
     variables = {
         "CMAKE_SYSTEM_NAME": "Darwin",
-        "CMAKE_SYSTEM_PROCESSOR": {"arm64": "x86_64", "x86_64": "arm64"}[architecture],
-        "CMAKE_OSX_ARCHITECTURES": architecture,
+        "CMAKE_SYSTEM_PROCESSOR": other,
+        "CMAKE_OSX_ARCHITECTURES": apples,
         "CMAKE_OSX_SYSROOT": "",
         "CMAKE_INSTALL_NAME_TOOL": "true",
     }
-    return Target(f"{ARCHITECTURES[architecture]}-macos", variables, runs=False)
+    promise = Promise("Mach-O", apples, libraries=r"/usr/lib/libSystem\.B\.dylib", oldest=OLDEST_MACOS)
+    return Target(f"{processor}-macos", f"{processor}-macos.{OLDEST_MACOS}", promise, variables)
 
 
-def windows(processor: str) -> dict[str, str]:
-    return {"CMAKE_SYSTEM_NAME": "Windows", "CMAKE_SYSTEM_PROCESSOR": processor}
+def windows(processor: str, microsofts: str, **how: Any) -> Target:
+    name = f"{processor}-windows-gnu"
+    # What is part of Windows 10; nothing of a compiler's.
+    promise = Promise("PE", microsofts, libraries=r"(?i)(kernel32|ntdll|api-ms-win-crt-[a-z0-9-]+)\.dll")
+    return Target(name, name, promise, {"CMAKE_SYSTEM_NAME": "Windows", "CMAKE_SYSTEM_PROCESSOR": microsofts}, **how)
 
 
 TARGETS = [
-    Target("aarch64-windows-gnu", windows("ARM64"), runs=False),
-    macos("x86_64"),
-    Target("x86_64-windows-gnu", windows("AMD64"), runners=("wine64", "wine", "/usr/lib/wine/wine64")),
-    Target("x86_64-linux-musl"),
+    windows("x86_64", "AMD64", runners=("wine64", "wine", "/usr/lib/wine/wine64"), packages=("wine64",)),
+    windows("aarch64", "ARM64"),
+    macos("aarch64", "arm64", other="x86_64"),
+    macos("x86_64", "x86_64", other="arm64"),
+    # No cross-compiling in CMake's sense: the processor and the kernel are this machine's.
+    Target(
+        "x86_64-linux-musl",
+        "x86_64-linux-musl",
+        Promise("ELF", "x86_64", libraries=r"libc\.so"),
+        runners=("/lib/ld-musl-x86_64.so.1",),
+        packages=("musl",),
+    ),
     Target(
         "aarch64-linux",
+        f"aarch64-linux-gnu.{OLDEST_GLIBC}",
+        Promise("ELF", "aarch64", libraries=r"(lib(c|m|pthread|dl)|ld-linux-aarch64)\.so\.\d", oldest=OLDEST_GLIBC),
         {"CMAKE_SYSTEM_NAME": "Linux", "CMAKE_SYSTEM_PROCESSOR": "aarch64"},
         runners=("qemu-aarch64",),
-        skip="engine_steps|ops",
+        options=("-L", "/usr/aarch64-linux-gnu"),
+        packages=("qemu-user", "libc6-arm64-cross"),
     ),
-    macos("arm64"),
 ]
 
 
 def zig() -> Path:
     spec = importlib.util.find_spec("ziglang")
     if spec is None or spec.origin is None:
-        raise SystemExit("the compiler is missing: pip install ziglang")
+        raise SystemExit("the compiler is missing: pip install --group cross")
     return Path(spec.origin).with_name("zig")
 
 
-def write_tools(folder: Path, target: str) -> Path:
+def write_tools(folder: Path, triple: str, flags: str) -> Path:
     """Write the compiler and the archiver of a target as programs of one word, which is what CMake asks for."""
     folder.mkdir(parents=True, exist_ok=True)
     version = subprocess.run([zig(), "version"], check=True, capture_output=True, text=True).stdout.strip()
-    # Apple's compilers take the processor from -arch, Zig's from -target.
+    # The processor of a Mac is named by -arch, and by nothing else: CMAKE_OSX_ARCHITECTURES is what is tried. Zig
+    # compiles its C++ library anew for each level of optimisation: CMake's own trials get that of the build.
     scripts = {
         "c++": f"""#!/bin/bash
 # Zig {version}
-target={target} arguments=()
+target={triple} arguments=()
 while (($#)); do
     case $1 in
-        -arch) [[ $2 == arm64 ]] && target=aarch64-macos || target=$2-macos; shift ;;
+        -arch) [[ $2 == arm64 ]] && target=aarch64-macos.{OLDEST_MACOS} || target=$2-macos.{OLDEST_MACOS}; shift ;;
         *) arguments+=("$1") ;;
     esac
     shift
 done
-exec "{zig()}" c++ -target "$target" "${{arguments[@]}}"
+exec "{zig()}" c++ -target "$target" -O3 {flags} "${{arguments[@]}}"
 """,
         "ar": f'#!/bin/bash\nexec "{zig()}" ar "$@"\n',
         "ranlib": f'#!/bin/bash\nexec "{zig()}" ranlib "$@"\n',
@@ -120,27 +148,22 @@ exec "{zig()}" c++ -target "$target" "${{arguments[@]}}"
     return folder
 
 
-def runner(target: Target) -> tuple[str | None, str]:
-    """Find what runs the target's programs: its path or None, and why none does."""
-    if not target.runs:
-        return None, "nothing on Linux runs its programs"
-    for name in target.runners:
-        path = shutil.which(name)
-        if path is not None:
-            return path, ""
-    return None, f"{target.runners[0]} is not installed" if target.runners else ""
+def runner(target: Target) -> str | None:
+    """Find what runs the target's programs; None where nothing here does."""
+    return next((path for name in target.runners if (path := shutil.which(name))), None)
 
 
-def run(command: Sequence[str | Path], **variables: str) -> None:
-    environment = os.environ | variables
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+def run(command: Sequence[str | Path], variables: Mapping[str, str] = {}) -> str:
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(map(str, command))} failed:\n{done.stdout[-8000:]}\n{done.stderr[-8000:]}")
+    return done.stdout
 
 
 def build(target: Target, emulator: str | None, jobs: str) -> Path:
     folder = BUILD / target.name
-    tools = write_tools(folder / "tools", target.name)
+    # A wheel for musl uses the system's, and Zig need not compile one of its own.
+    tools = write_tools(folder / "tools", target.triple, "-dynamic" if "musl" in target.triple else "")
     variables = {
         "CMAKE_BUILD_TYPE": "Release",
         "CMAKE_CXX_COMPILER": tools / "c++",
@@ -155,27 +178,56 @@ def build(target: Target, emulator: str | None, jobs: str) -> Path:
         **target.variables,
     }
     if emulator:
-        variables["CMAKE_CROSSCOMPILING_EMULATOR"] = emulator
+        variables["CMAKE_CROSSCOMPILING_EMULATOR"] = ";".join([emulator, *target.options])
+    # Zig compiles the target's libraries once and keeps them.
+    cache = str(BUILD / "zig")
+    environment = {
+        "ZIG_GLOBAL_CACHE_DIR": cache,
+        "ZIG_LOCAL_CACHE_DIR": cache,
+        "CCACHE_BASEDIR": str(ROOT),
+        "CCACHE_COMPILERCHECK": "content",
+    }
     settings = [f"-D{name}={value}" for name, value in variables.items()]
-    run(["cmake", "-S", ROOT, "-B", folder / "cmake", "-G", "Ninja", *settings])
-    run(
-        ["cmake", "--build", folder / "cmake", "--parallel", jobs],
-        CCACHE_BASEDIR=str(ROOT),
-        CCACHE_COMPILERCHECK="content",
-    )
+    run(["cmake", "-S", ROOT, "-B", folder / "cmake", "-G", "Ninja", *settings], environment)
+    run(["cmake", "--build", folder / "cmake", "--parallel", jobs], environment)
     return folder / "cmake"
 
 
-def test(target: Target, folder: Path) -> str:
+def inspect(target: Target, folder: Path) -> list[str]:
+    """Read what was built; return what it is."""
+    suffix = ".exe" if target.promise.format == "PE" else ""
+    programs = [path for path in sorted((folder / "tests/cpp").glob(f"test_*{suffix}")) if path.suffix == suffix]
+    if not programs:
+        raise SystemExit(f"{target.name}: no test was built in {folder}")
+    found = sorted({describe(path, target.promise) for path in programs})
+    unfused = run([sys.executable, ROOT / "scripts/ci/unfused.py", folder])
+    return [f"{len(programs)} programs: {'; '.join(found)}", unfused.strip()]
+
+
+def test(target: Target, emulator: str | None, folder: Path, jobs: str) -> list[str]:
     """Run the tests; return what they say of themselves."""
-    wine = {"WINEPREFIX": str(BUILD / "wine"), "WINEDEBUG": "-all"}
-    skip = ["--exclude-regex", target.skip] if target.skip else []
-    command = ["ctest", "--test-dir", str(folder), "--output-on-failure", "--no-tests=error", *skip]
-    done = subprocess.run(command, env=os.environ | wine, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{target.name}: its tests failed\n{done.stdout}\n{done.stderr}")
-    (summary,) = [line for line in done.stdout.splitlines() if "tests passed" in line]
-    return summary + (f" (left out: {target.skip})" if target.skip else "")
+    if emulator is None:
+        missing = f"{target.runners[0]} is not installed" if target.runners else "nothing on Linux runs its programs"
+        return [f"tests not run: {missing}"]
+    environment: dict[str, str] = {}
+    if target.promise.format == "PE":
+        # No .NET and no browser: our programs need neither, and wine would look for them.
+        environment = {
+            "WINEPREFIX": str(BUILD / "wine"),
+            "WINEDEBUG": "-all",
+            "WINEDLLOVERRIDES": "mscoree,mshtml=",
+        }
+        # Programs that start at the same time would each make the folder.
+        run([emulator, "wineboot", "--init"], environment)
+    said = run(
+        ["ctest", "--test-dir", folder, "--output-on-failure", "--no-tests=error", "--parallel", jobs], environment
+    )
+    return [line.strip() for line in said.splitlines() if "Passed" in line or "tests passed" in line]
+
+
+def commit_turn() -> int:
+    """Return a number that one commit always has and that differs from one commit to the next."""
+    return int(run(["git", "rev-parse", "HEAD"]).strip(), 16)
 
 
 def chosen(names: list[str], every: bool) -> list[Target]:
@@ -187,22 +239,50 @@ def chosen(names: list[str], every: bool) -> list[Target]:
         if unknown:
             raise SystemExit(f"no target {unknown[0]}; there are: {', '.join(known)}")
         return [known[name] for name in names]
-    return [TARGETS[datetime.date.today().toordinal() % len(TARGETS)]]
+    return [TARGETS[commit_turn() % len(TARGETS)]]
+
+
+class Clock:
+    """Seconds since the one before, of the clock and of the processors."""
+
+    def __init__(self) -> None:
+        self.last = self.now()
+
+    @staticmethod
+    def now() -> tuple[float, float]:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.monotonic(), children.ru_utime + children.ru_stime
+
+    def lap(self) -> str:
+        now = self.now()
+        wall, processor = (after - before for after, before in zip(now, self.last, strict=True))
+        self.last = now
+        return f"{wall:.0f} s, {processor:.0f} s of processors"
+
+
+def check(target: Target, jobs: str) -> None:
+    emulator = runner(target)
+    print(f"--- {target.name}", flush=True)
+    clock = Clock()
+    folder = build(target, emulator, jobs)
+    print(f"built ({clock.lap()})", flush=True)
+    print(*inspect(target, folder), f"inspected ({clock.lap()})", sep="\n", flush=True)
+    print(*test(target, emulator, folder, jobs), f"tested ({clock.lap()})", sep="\n", flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", metavar="TARGET")
     parser.add_argument("--all", action="store_true", help="every target")
+    parser.add_argument("--packages", action="store_true", help="only name Debian's packages that run the programs")
     parser.add_argument("--jobs", default=os.environ.get("JOBS", "2"))
     arguments = parser.parse_args()
-    for target in chosen(arguments.targets, arguments.all):
-        start = time.monotonic()
-        emulator, problem = runner(target)
-        folder = build(target, emulator, arguments.jobs)
-        built = time.monotonic() - start
-        result = f"tests skipped: {problem}" if problem else test(target, folder)
-        print(f"{target.name}: built in {built:.0f} s; {result} ({time.monotonic() - start:.0f} s in all)", flush=True)
+    targets = chosen(arguments.targets, arguments.all)
+    if arguments.packages:
+        print(*(package for target in targets for package in target.packages))
+        return 0
+    for target in targets:
+        check(target, arguments.jobs)
     return 0
 
 

@@ -1,4 +1,5 @@
-# For other scripts to source: $venv is an environment with Zig's compiler; wine and qemu are installed where they can be.
+# For other scripts to source: `cross ARGUMENT...` runs cross.py with the compiler it needs; wine and qemu are installed where
+# a target wants them and they can be had.
 venv=build/ci/cross-venv
 if [[ ! $venv/.installed -nt pyproject.toml ]]; then
     "${PYTHON:-python3}" -m venv --clear "$venv"
@@ -7,7 +8,11 @@ if [[ ! $venv/.installed -nt pyproject.toml ]]; then
     touch "$venv/.installed"
 fi
 source scripts/ci/packages.sh
-for package in wine64 qemu-user; do
-    dpkg -s "$package" > /dev/null 2>&1 || packages "$package" "$package" 2> /dev/null || echo "$package cannot be installed"
-done
-PATH="$PATH:$PWD/$venv/bin"
+cross() {
+    local package
+    PATH="$PATH:$PWD/$venv/bin"
+    for package in $("$venv/bin/python" scripts/ci/cross.py --packages "$@"); do
+        dpkg -s "$package" > /dev/null 2>&1 || packages "$package" "$package" || echo "$package cannot be installed"
+    done
+    "$venv/bin/python" scripts/ci/cross.py "$@"
+}

@@ -5,10 +5,13 @@
 Each command of ``compile_commands.json`` must forbid it, and the machine code of the object files must not do it. The
 kernels' files are left out of the second part: the networks fuse by intrinsics, and GCC converts unsigned numbers by a
 fused operation whose product is exact. For them the test `contraction` runs code compiled with the same flags.
+
+objdump reads ELF. Object files of macOS and Windows are read by lief and capstone (``pip install --group cross``).
 """
 
 from __future__ import annotations
 
+import bisect
 import json
 import re
 import shlex
@@ -68,32 +71,67 @@ def fused_functions(listing: str) -> dict[str, str]:
     return found
 
 
-def code_problems(path: Path, command: list[str]) -> Iterator[str]:
-    listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    for function, operation in fused_functions(listing).items():
-        yield f"{path.name}: {function} uses {operation}"
+def foreign_functions(path: Path) -> dict[str, str] | None:
+    """Do for Mach-O and COFF what objdump does for ELF; None for other formats and without the packages."""
+    try:
+        import capstone
+        import lief
+    except ImportError:
+        return None
+    if lief.is_macho(str(path)):
+        read = lief.parse(path)
+        arm = read.header.cpu_type == lief.MachO.Header.CPU_TYPE.ARM64
+        code = [each.name == "__text" for each in read.sections]
+        symbols = [(symbol.numberof_sections, symbol.value, symbol.name) for symbol in read.symbols]
+    elif lief.is_coff(str(path)):
+        read = lief.COFF.parse(path)
+        arm = read.header.machine == lief.PE.Header.MACHINE_TYPES.ARM64
+        code = [each.has_characteristic(lief.PE.Section.CHARACTERISTICS.MEM_EXECUTE) for each in read.sections]
+        symbols = [(symbol.section_idx, symbol.value, symbol.name) for symbol in read.symbols]
+    else:
+        return None
+    processor = (capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM) if arm else (capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    decoder = capstone.Cs(*processor)
+    decoder.skipdata = True
+    found: dict[str, str] = {}
+    for number, (section, executable) in enumerate(zip(read.sections, code, strict=True), start=1):
+        if executable:
+            names = sorted((value, name) for where, value, name in symbols if where == number)
+            for address, _, operation, _ in decoder.disasm_lite(bytes(section.content), section.virtual_address):
+                if FUSED.search(f" {operation} "):
+                    function = names[bisect.bisect(names, (address, "\uffff")) - 1][1]
+                    found.setdefault(function, operation)
+    return found
+
+
+def fused(path: Path) -> dict[str, str] | None:
+    """Map functions of an object file to a fused operation in them; None where nothing here reads the file."""
+    command = disassembler(path)
+    if command is None:
+        return foreign_functions(path)
+    return fused_functions(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> int:
     folder = Path(sys.argv[1])
     found = list(flag_problems(folder))
-    objects = [
-        path for path in sorted(folder.rglob("*.o")) if CONTROL not in str(path) and not path.name.startswith(KERNELS)
-    ]
-    # The control shows that a fused operation would be seen.
-    controls = [path for path in sorted(folder.rglob("*.o")) if CONTROL in str(path)]
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix in {".o", ".obj"}]
+    objects = [path for path in files if CONTROL not in str(path) and not path.name.startswith(KERNELS)]
     read = 0
     for path in objects:
-        command = disassembler(path)
-        if command is not None:
+        functions = fused(path)
+        if functions is not None:
             read += 1
-            found += code_problems(path, command)
-    for path in controls:
-        command = disassembler(path)
-        if command is not None and not list(code_problems(path, command)):
-            found.append(f"{path.name}: the control fuses nothing, so that this check proves nothing")
+            found += [f"{path.name}: {function} uses {operation}" for function, operation in functions.items()]
+    # The control shows that a fused operation would be seen.
+    controls = [path for path in files if CONTROL in str(path)]
+    found += [
+        f"{path.name}: the control fuses nothing, so that this check proves nothing"
+        for path in controls
+        if fused(path) == {}
+    ]
     print(*found, sep="\n", end="\n" if found else "")
-    print(f"{len(objects)} object files, {read} disassembled (the others have another format): {len(found)} faults")
+    print(f"{len(objects)} object files, {read} disassembled (nothing here reads the others): {len(found)} faults")
     return int(bool(found) or not objects)
 
 
