@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "cpp/engine/conv3x3.h"
+#include "cpp/engine/crop_conv1.h"
 #include "cpp/engine/crop_stage.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/engine/winograd.h"
@@ -12,50 +14,6 @@ namespace mtcnn_fast::engine {
 inline namespace MF_ISA {
 
 inline constexpr int kCropTiles = 36;  // Winograd tiles computed together
-
-// acc + bias, PReLU, to `out`.
-template <int P, int NV>
-MF_INLINE void activate(const V (&acc)[P][NV], const Layer& layer, int c, int ldo, float* out) {
-    MF_UNROLL(12)
-    for (int p = 0; p < P; ++p)
-        for (int v = 0; v < NV; ++v) {
-            const V slope = load(layer.slope + c + v * kLanes);
-            store(out + p * ldo + c + v * kLanes, prelu(acc[p][v], slope));
-        }
-}
-
-template <int P, int NV>
-MF_INLINE void start(const Layer& layer, int c, V (&acc)[P][NV]) {
-    MF_UNROLL(12)
-    for (int p = 0; p < P; ++p)
-        for (int v = 0; v < NV; ++v) acc[p][v] = load(layer.bias + c + v * kLanes);
-}
-
-// One row of `columns` outputs of a 3x3 convolution; `in` is the first of three rows of `width` pixels of `stride`
-// floats, of which CI are used.
-template <int CI, int CO>
-MF_INLINE void conv3x3_row(const float* in, int width, int stride, int columns, const Layer& layer, float* out) {
-    for_channels<CO>([&]<int NV>(int c) __attribute__((always_inline)) {
-        for_tiles(columns, [&]<int P>(int x) __attribute__((always_inline)) {
-            V acc[P][NV];
-            start(layer, c, acc);
-            if (stride == CI) {  // a kernel row is contiguous
-                MF_UNROLL(1)
-                for (int y = 0; y < 3; ++y) {
-                    multiply<P, NV>(in + (y * width + x) * stride, stride, 3 * CI, layer.direct + y * 3 * CI * CO + c,
-                                    CO, acc);
-                }
-            } else {
-                MF_UNROLL(1)
-                for (int k = 0; k < 9; ++k) {
-                    multiply<P, NV>(in + ((k / 3) * width + x + k % 3) * stride, stride, CI,
-                                    layer.direct + k * CI * CO + c, CO, acc);
-                }
-            }
-            activate(acc, layer, c, CO, out + x * CO);
-        });
-    });
-}
 
 // Maximum of kPool x kPool, stride 2, ceil mode, of a square map.
 template <int N, int C, int kPool>
@@ -70,34 +28,6 @@ MF_INLINE void max_pool(const float* in, float* out) {
                     for (int j = 0; j < kPool && 2 * x + j < N; ++j) best = max(best, load(corner + (i * N + j) * C));
                 store(out + (y * n + x) * C + c, best);
             }
-}
-
-// conv1 and its 3x3 maximum, by a ring of rows.
-template <int S, int C>
-MF_INLINE void conv1_pool(const Layer& layer, const float* crop, float* ring, float* out) {
-    constexpr int n = S - 2, pooled = (n - 2) / 2 + 1;
-    constexpr int row_floats = (n + 2) * C;
-    int done = 0;
-    for (int y = 0; y < pooled; ++y) {
-        for (; done < 2 * y + 3 && done < n; ++done) {
-            conv3x3_row<3, C>(crop + done * S * 3, S, 3, n, layer, ring + (done % 3) * row_floats);
-        }
-        const float* rows[3];
-        for (int i = 0; i < 3; ++i) rows[i] = ring + ((2 * y + i < n ? 2 * y + i : n - 1) % 3) * row_floats;
-        MF_UNROLL(1)
-        for (int c = 0; c < C; c += kLanes) {
-            const auto column = [&](int x) __attribute__((always_inline)) {
-                return max(max(load(rows[0] + x * C + c), load(rows[1] + x * C + c)), load(rows[2] + x * C + c));
-            };
-            V left = column(0);
-            for (int x = 0; x < pooled; ++x) {
-                const V middle = column(2 * x + 1);
-                const V right = 2 * x + 2 < n ? column(2 * x + 2) : middle;
-                store(out + (y * pooled + x) * C + c, max(max(left, middle), right));
-                left = right;
-            }
-        }
-    }
 }
 
 // A 3x3 convolution of `count` square maps of N x N pixels of `STRIDE` floats, by Winograd's F(M x M) whose tiles must
@@ -205,13 +135,14 @@ struct CropNetLayout {
             convolved[i] = at;
             // The first layer keeps three rows only.
             const std::size_t maps = i < stage.crop_by_crop ? 1 : kCropBlock;
-            at += (i == 0 ? 3 * (before + 2) : maps * before * before) * channels + pad;
+            at += (i == 0 ? 3 * static_cast<std::size_t>(stage.size) : maps * before * before) * channels + pad;
             pooled[i] = at;
             if (layer.pool > 0) at += (i + 1 < stage.crop_by_crop ? 1 : kCropBlock) * after * after * channels + pad;
             if (layer.winograd > 0) {
                 const std::size_t wanted =
-                    winograd_workspace(static_cast<std::size_t>(layer.winograd), static_cast<std::size_t>(layer.inputs),
-                                       channels, kCropTiles);
+                    i == 0 ? crop_conv1_workspace(static_cast<std::size_t>(stage.size))
+                           : winograd_workspace(static_cast<std::size_t>(layer.winograd),
+                                                static_cast<std::size_t>(layer.inputs), channels, kCropTiles);
                 if (wanted > transforms) transforms = wanted;
             }
         }
@@ -243,7 +174,7 @@ class CropNet {
         constexpr int kCrop = 3 * kStage.size * kStage.size;
         constexpr std::size_t kLast = kStage.convolutions - 1;
         for (int i = 0; i < count; ++i) {
-            conv1_pool<kStage.size, kChannels<0>>(net_.convolution[0], crops + i * kCrop, convolved<0>(), pooled<0>(i));
+            first_layer(crops + i * kCrop, pooled<0>(i));
             for_layers<1, kStage.crop_by_crop>([&]<std::size_t kLayer>()
                                                    __attribute__((always_inline)) { layer<kLayer>(i, 1); });
         }
@@ -276,6 +207,20 @@ class CropNet {
         return scratch_ + kAt + crop * kMap;
     }
 
+    MF_INLINE float* workspace() const {
+        constexpr std::size_t kAt = CropNetLayout(kStage).workspace;
+        return scratch_ + kAt;
+    }
+
+    MF_INLINE void first_layer(const float* crop, float* out) const {
+        const CropConv1<kStage.size, kChannels<0>> conv1(net_.convolution[0], crop, convolved<0>(), workspace(), out);
+        if (kStage.convolution[0].winograd > 0 && !direct_) {
+            conv1.winograd();
+        } else {
+            conv1.direct();
+        }
+    }
+
     // A 3x3 convolution and its maximum, of `count` crops from `first` on.
     template <std::size_t kLayer>
     MF_INLINE void layer(int first, int count) const {
@@ -287,9 +232,8 @@ class CropNet {
         bool done = false;
         if constexpr (kLayerOf.winograd > 0) {
             if (!direct_) {
-                constexpr std::size_t kWorkspace = CropNetLayout(kStage).workspace;
                 conv_winograd<kLayerOf.winograd, kSide, kIn, kStride, kOut>(net_.convolution[kLayer], in, count,
-                                                                            scratch_ + kWorkspace, maps);
+                                                                            workspace(), maps);
                 done = true;
             }
         }

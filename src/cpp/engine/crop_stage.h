@@ -23,8 +23,10 @@ struct Convolution {
     int inputs;
     int outputs;
     int kernel;
-    int pool;      // 0 for none
-    int winograd;  // m of F(m x m, 3 x 3), whose tiles cover the output exactly; 0: computed directly
+    int pool;  // 0 for none
+    // m of Winograd's F(m x m, 3 x 3), whose tiles cover the output exactly, and in the first layer of F(m, 3) along
+    // the columns; 0: computed directly.
+    int winograd;
 
     constexpr int after_kernel(int side) const { return side - kernel + 1; }
     constexpr int after_pool(int side) const {
@@ -66,9 +68,9 @@ constexpr bool is_runnable(const CropStage& stage) {
         if (layer.inputs != (i == 0 ? 3 : stage.convolution[i - 1].outputs) || layer.outputs < 1) return false;
         if (i + 1 == n) return layer.kernel == 2 && layer.pool == 0 && layer.winograd == 0 && stage.side(i) == 4;
         if (layer.kernel != 3 || (layer.pool != 2 && layer.pool != 3)) return false;
-        if (i == 0 && (layer.pool != 3 || layer.winograd != 0)) return false;
+        if (i == 0 && (layer.pool != 3 || (layer.winograd != 0 && layer.winograd != 4))) return false;
         if (layer.winograd != 0 && layer.winograd != 3 && layer.winograd != 4) return false;
-        if (layer.winograd != 0 && layer.after_kernel(stage.side(i)) % layer.winograd != 0) return false;
+        if (i > 0 && layer.winograd != 0 && layer.after_kernel(stage.side(i)) % layer.winograd != 0) return false;
     }
     return false;
 }
@@ -76,7 +78,7 @@ constexpr bool is_runnable(const CropStage& stage) {
 // Not inline: a kernel that is instantiated for one of these is then local to its file, as kernels must be.
 constexpr CropStage kRNetStage{.size = 24,
                                .convolutions = 3,
-                               .convolution = {{{.inputs = 3, .outputs = 28, .kernel = 3, .pool = 3, .winograd = 0},
+                               .convolution = {{{.inputs = 3, .outputs = 28, .kernel = 3, .pool = 3, .winograd = 4},
                                                 {.inputs = 28, .outputs = 48, .kernel = 3, .pool = 3, .winograd = 3},
                                                 {.inputs = 48, .outputs = 64, .kernel = 2, .pool = 0, .winograd = 0},
                                                 {}}},
@@ -87,7 +89,7 @@ static_assert(is_runnable(kRNetStage));
 
 constexpr CropStage kONetStage{.size = 48,
                                .convolutions = 4,
-                               .convolution = {{{.inputs = 3, .outputs = 32, .kernel = 3, .pool = 3, .winograd = 0},
+                               .convolution = {{{.inputs = 3, .outputs = 32, .kernel = 3, .pool = 3, .winograd = 4},
                                                 {.inputs = 32, .outputs = 64, .kernel = 3, .pool = 3, .winograd = 3},
                                                 {.inputs = 64, .outputs = 64, .kernel = 3, .pool = 2, .winograd = 4},
                                                 {.inputs = 64, .outputs = 128, .kernel = 2, .pool = 0, .winograd = 0}}},

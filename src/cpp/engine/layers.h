@@ -9,10 +9,12 @@ namespace mtcnn_fast::engine {
 
 // One convolution or dense layer, as pointers into the storage.
 struct Layer {
-    const float* direct;    // [kernel row][kernel column][input channel][output channel]
-    const float* winograd;  // [transform point][input channel][output channel], or null
-    const float* bias;      // [output channel]
-    const float* slope;     // PReLU, [output channel]; null for the heads
+    const float* direct;  // [kernel row][kernel column][input channel][output channel]
+    // [transform point][input channel][output channel], and for a transform of the columns only [transform
+    // point][kernel column][input channel][output channel]; or null.
+    const float* winograd;
+    const float* bias;   // [output channel]
+    const float* slope;  // PReLU, [output channel]; null for the heads
 };
 
 struct PNetWeights {

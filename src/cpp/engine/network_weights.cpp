@@ -1,6 +1,7 @@
 #include "cpp/engine/network_weights.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -64,8 +65,12 @@ class Packer {
         return out;
     }
 
-    // A convolution of `number`, with Winograd's weights for tiles of m x m; none for m = 0.
-    Layer convolution(std::size_t number, std::size_t ci, std::size_t co, std::size_t k, int m) {
+    // What Winograd's method transforms the kernel of a layer in: both directions, or its columns.
+    enum class Transformed : std::uint8_t { kTiles, kColumns };
+
+    // A convolution of `number`, with Winograd's weights for m outputs in each direction; none for m = 0.
+    Layer convolution(std::size_t number, std::size_t ci, std::size_t co, std::size_t k, int m,
+                      Transformed transformed = Transformed::kTiles) {
         const std::string name = "conv" + std::to_string(number);
         const float* const source = find(tensors_, name + ".weight", {co, ci, k, k});
         const std::size_t width = padded(co);
@@ -74,7 +79,12 @@ class Packer {
             for (std::size_t i = 0; i < ci; ++i)
                 for (std::size_t t = 0; t < k * k; ++t)
                     direct[(t * ci + i) * width + o] = source[(o * ci + i) * k * k + t];
-        const float* const winograd = m == 0 ? nullptr : transform(source, ci, co, m == 3 ? kG3 : kG4);
+        const Matrix& g = m == 3 ? kG3 : kG4;
+        const float* winograd = nullptr;
+        if (m > 0) {
+            winograd = transformed == Transformed::kTiles ? transform(source, ci, co, g)
+                                                          : transform_columns(source, ci, co, g);
+        }
         return {direct, winograd, padded_vector(name + ".bias", co), slopes(number, co)};
     }
 
@@ -127,6 +137,21 @@ class Packer {
                             for (std::size_t x = 0; x < 3; ++x)
                                 sum += g[a][y] * g[b][x] * static_cast<double>(source[(o * ci + i) * 9 + y * 3 + x]);
                         out[((a * n + b) * ci + i) * width + o] = static_cast<float>(sum);
+                    }
+        return out;
+    }
+
+    const float* transform_columns(const float* source, std::size_t ci, std::size_t co, const Matrix& g) {
+        const std::size_t n = g.size(), width = padded(co);
+        float* const out = allocate(n * 3 * ci * width);
+        for (std::size_t o = 0; o < co; ++o)
+            for (std::size_t i = 0; i < ci; ++i)
+                for (std::size_t a = 0; a < n; ++a)
+                    for (std::size_t x = 0; x < 3; ++x) {
+                        double sum = 0;
+                        for (std::size_t y = 0; y < 3; ++y)
+                            sum += g[a][y] * static_cast<double>(source[(o * ci + i) * 9 + y * 3 + x]);
+                        out[((a * 3 + x) * ci + i) * width + o] = static_cast<float>(sum);
                     }
         return out;
     }
@@ -187,7 +212,8 @@ CropNetWeights pack_crop_net(std::vector<AlignedFloats>& storage, const TensorMa
         const Convolution& layer = stage.convolution[i];
         net.convolution[i] =
             pack.convolution(i + 1, static_cast<std::size_t>(layer.inputs), static_cast<std::size_t>(layer.outputs),
-                             static_cast<std::size_t>(layer.kernel), layer.winograd);
+                             static_cast<std::size_t>(layer.kernel), layer.winograd,
+                             i == 0 ? Packer::Transformed::kColumns : Packer::Transformed::kTiles);
     }
     const auto hidden = static_cast<std::size_t>(stage.hidden);
     net.dense = pack.dense(stage.convolutions + 1, static_cast<std::size_t>(stage.last().outputs), hidden);
