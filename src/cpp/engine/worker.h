@@ -1,4 +1,4 @@
-// The memory that one thread works in, kept from call to call.
+// The memory that one thread works in, kept from call to call. Two of them share no cache line.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 namespace mtcnn_fast::engine {
 
-class Worker {
+class alignas(64) Worker {
   public:
     explicit Worker(const KernelTable& kernels)
         : scratch(std::max({kernels.pnet_scratch, kernels.rnet.scratch, kernels.onet.scratch})),
