@@ -144,7 +144,10 @@ def plot_frontier(path: str | os.PathLike[str], points: Sequence[Mapping[str, An
     named = [i for i, point in enumerate(points) if point["named"]]
     ax.scatter(times[named], values[named], s=46, color="#d55e00", zorder=3)
     label_points(ax, [(times[i], values[i], points[i]["label"]) for i in named])
-    ax.set(xlabel="milliseconds of one thread, an image", ylabel=f"average precision, {subset}", xscale="log")
+    ax.set(xlabel="milliseconds of one thread, an image", ylabel=f"average precision, {subset} faces", xscale="log")
+    ax.xaxis.get_major_locator().set_params(subs=(1, 2, 5))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
     name_figure(figure, title)
     save_figure(figure, path)
 

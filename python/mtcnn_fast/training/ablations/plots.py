@@ -68,7 +68,9 @@ def plot_bars(path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Se
         means = {row: float(np.mean(values)) for row, values in rows.items()}
         bars(ax, means, lambda mean: f"{mean:.3f}", OUR_NETWORKS.__contains__)
         for row, values in enumerate(rows.values()):
-            ax.plot(values, [row] * len(values), "k.", markersize=4)
+            if len(values) > 1:
+                # Below the middle, where the mean is written.
+                ax.plot(values, [row + 0.22] * len(values), "k.", markersize=4)
         head(ax, name)
         ax.invert_yaxis()
     name_figure(figure, title)
