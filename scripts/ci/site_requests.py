@@ -55,9 +55,7 @@ def foreign_requests(site: Path) -> list[str]:
             f"{page.relative_to(site)}: {each}" for each in [*parser.found, *IN_STYLES.findall("\n".join(styles))]
         ]
     for sheet in sorted(site.rglob("*.css")):
-        found += [
-            f"{sheet.relative_to(site)}: {each}" for each in IN_STYLES.findall(sheet.read_text(encoding="utf-8"))
-        ]
+        found += [f"{sheet.relative_to(site)}: {each}" for each in IN_STYLES.findall(sheet.read_text(encoding="utf-8"))]
     return found
 
 
