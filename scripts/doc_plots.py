@@ -20,6 +20,7 @@ from mtcnn_fast.datasets.detections import Detections
 from mtcnn_fast.datasets.landmark_lists import read_landmarks
 from mtcnn_fast.datasets.textfiles import slashes
 from mtcnn_fast.datasets.widerface import read_widerface_images
+from mtcnn_fast.evaluation.comparison import plot_comparison
 from mtcnn_fast.evaluation.landmarks import LandmarkResult, choose_face, score_landmarks
 from mtcnn_fast.evaluation.landmarks_in_boxes import BoxAligner
 from mtcnn_fast.evaluation.plots import plot_cumulative_errors, plot_frontier, plot_precision_recall
@@ -45,7 +46,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def draw_tables(pictures: Path) -> None:
-    """Draw the frontier of speed and accuracy, and the networks of the Cascade CNN beside MTCNN's."""
+    """Draw detectors, the frontier of speed and accuracy, and the networks of the Cascade CNN beside MTCNN's."""
+    rows = json.loads((RESULTS / "comparison.json").read_text(encoding="utf-8"))
+    plot_comparison(pictures / "evaluation" / "comparison.png", rows)
     state = json.loads((RESULTS / "frontier.json").read_text(encoding="utf-8"))
     points = [{**point, "named": bool(point["label"])} for point in state["points"]]
     plot_frontier(pictures / "evaluation" / "frontier-hard.png", points, "hard", state["label"])
