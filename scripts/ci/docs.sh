@@ -19,6 +19,7 @@ for page in build/site/index.html build/site/api/index.html build/site/search.js
 done
 # What mkdocstrings could not find in the sources would be an empty heading.
 grep -q 'id="mtcnn_fast.Detector.detect"' build/site/api/index.html
+"$tools/bin/python" scripts/ci/site_requests.py build/site
 
 part "the Dockerfile"
 "$tools/bin/hadolint" Dockerfile

@@ -1,5 +1,6 @@
 """Imports run down the layers of docs/architecture.md, and never in a circle."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def test_no_modules_import_each_other_in_a_circle(imports: list[Import]) -> None
 
 def test_no_module_imports_the_face_of_the_package(imports: list[Import]) -> None:
     assert [each for each in imports if each.imported == ""] == []
+
+
+def test_every_arrow_of_the_drawing_is_an_import(imports: list[Import]) -> None:
+    drawing = (ROOT / "docs" / "images" / "imports.svg").read_text(encoding="utf-8")
+    arrows = set(re.findall(r'<path id="(\w+)-(\w+)"', drawing))
+    assert arrows
+    assert arrows <= {(each.importer.split(".")[0], each.imported.split(".")[0]) for each in imports}
 
 
 @pytest.mark.parametrize(

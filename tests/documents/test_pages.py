@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -49,6 +50,14 @@ def test_every_page_is_in_the_navigation() -> None:
     named = re.findall(r"^ +- [^#\n]*?: ([\w-]+\.md)$", SITE, flags=re.MULTILINE)
     assert sorted(named) == sorted(page.name for page in PAGES[1:])
     assert len(named) == len(set(named))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+def test_the_site_shows_what_the_repository_shows(page: Path) -> None:
+    text = re.sub(r"^---\n.*?^---$|^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    # Python-Markdown nests a list from four spaces on, and keeps the backslash before a bar inside code.
+    assert re.findall(r"^ {1,3}(?:[-*]|\d+\.) .*", text, flags=re.MULTILINE) == []
+    assert re.findall(r"`[^`\n]*\\\|[^`\n]*`", text) == []
 
 
 def test_the_reference_of_the_command_is_up_to_date() -> None:

@@ -74,7 +74,7 @@ class TestSources:
         assert str(tmp_path) in str(caught.value)
 
     def test_directory(self, tmp_path):
-        assert str(tmp_path) in refused(tmp_path, "is a directory")
+        assert str(tmp_path) in refused(tmp_path, "is a directory; .*; detect_batch.. takes the images of a folder$")
 
     def test_through_a_file(self, tmp_path):
         (tmp_path / "file").write_bytes(b"")

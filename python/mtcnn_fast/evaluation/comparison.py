@@ -29,7 +29,7 @@ from mtcnn_fast.progress import progress_bar
 FALSE_POSITIVES = 100
 
 #: Panels side by side in the picture of a comparison.
-PANELS = 5
+PANELS = 3
 
 COLUMNS = {
     "easy": "AP easy",
@@ -230,7 +230,7 @@ def plot_comparison(
     wide = min(len(columns), PANELS)
     high = -(-len(columns) // PANELS)
     height = (0.32 * len(rows) + 0.9) * high
-    figure, axes = make_figure(wide, 2.5 * wide + 2, height, rows=high, share_y=True)
+    figure, axes = make_figure(wide, 2.1 * wide + 1.8, height, rows=high, share_y=True)
     for key, ax in zip(columns, axes, strict=False):
         bars(ax, {name: row.get(key) for name, row in rows.items()}, _short)
         head(ax, COLUMNS[key].format(false_positives))
@@ -243,4 +243,4 @@ def plot_comparison(
 
 def _short(value: float) -> str:
     """Write a value in three or four figures."""
-    return f"{value:.3f}" if value < 1 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+    return f"{value:.3f}" if value < 1 else f"{value:.3g}" if value < 100 else f"{value:,.0f}"

@@ -13,6 +13,9 @@ from mtcnn_fast.optional import HOW_TO_GET, require
 
 DPI = 120
 
+#: Inches of a panel, so that three of them beside one another can be read on a page.
+PANEL = 3.7
+
 #: This package, and everything that it is compared with.
 OURS, OTHERS = "#00856f", "#a3abb5"
 

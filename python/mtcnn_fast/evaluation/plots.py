@@ -14,6 +14,7 @@ from mtcnn_fast.evaluation.landmarks import CURVE, FAILURE, LandmarkResult
 from mtcnn_fast.evaluation.plot_style import (
     OTHERS,
     OURS,
+    PANEL,
     head,
     label_points,
     legend,
@@ -48,7 +49,7 @@ def plot_precision_recall(
         If matplotlib is not installed.
     """
     subsets = list(next(iter(curves.values())))
-    figure, axes = make_figure(len(subsets), 5 * len(subsets), 4.6)
+    figure, axes = make_figure(len(subsets), PANEL * len(subsets), PANEL)
     for subset, ax in zip(subsets, axes, strict=True):
         for group, style in ((published or {}, {"linewidth": 1}), (curves, {"linewidth": 2})):
             for name, by_subset in group.items():
@@ -83,10 +84,10 @@ def plot_roc(
     MissingExtraError
         If matplotlib is not installed.
     """
-    figure, axes = make_figure(2, 10, 4.6)
+    figure, axes = make_figure(2, 2 * PANEL, PANEL)
     for i, (kind, ax) in enumerate(zip(("discrete", "continuous"), axes, strict=True)):
         for order, (name, pair) in enumerate(curves.items()):
-            style = {"linewidth": 1.2} if order else {"linewidth": 5, "alpha": 0.4}
+            style = {"linewidth": 1.2} if order else {"linewidth": 4, "alpha": 0.4}
             ax.plot(pair[i].false_positives, pair[i].true_positive_rate, label=name, **style)
         head(ax, f"{kind} score")
         ax.set(xlabel="false positives", ylabel="true-positive rate", ylim=(0, 1))
@@ -105,7 +106,7 @@ def plot_cumulative_errors(path: str | os.PathLike[str], results: Mapping[str, L
         If matplotlib is not installed.
     """
     measures = list(next(iter(results.values())).errors)
-    figure, axes = make_figure(len(measures), 5 * len(measures), 4.6)
+    figure, axes = make_figure(len(measures), PANEL * len(measures), PANEL)
     for measure, ax in zip(measures, axes, strict=True):
         for name, result in results.items():
             ax.plot(CURVE, result.cumulative(measure), label=name, linewidth=2)
@@ -144,7 +145,10 @@ def plot_frontier(path: str | os.PathLike[str], points: Sequence[Mapping[str, An
     named = [i for i, point in enumerate(points) if point["named"]]
     ax.scatter(times[named], values[named], s=46, color="#d55e00", zorder=3)
     label_points(ax, [(times[i], values[i], points[i]["label"]) for i in named])
-    ax.set(xlabel="milliseconds of one thread, an image", ylabel=f"average precision, {subset}", xscale="log")
+    ax.set(xlabel="milliseconds of one thread, an image", ylabel=f"average precision, {subset} faces", xscale="log")
+    ax.xaxis.get_major_locator().set_params(subs=(1, 2, 5))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
     name_figure(figure, title)
     save_figure(figure, path)
 

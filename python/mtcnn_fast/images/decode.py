@@ -165,5 +165,5 @@ def _why_not_opened(text: str, error: OSError | ValueError) -> str:
             return f"is a URL, and nothing is downloaded here; {accepted}, or the bytes of a downloaded one"
         return f"does not exist; {accepted}"
     if is_folder(text):
-        return f"is a directory; {accepted}"
+        return f"is a directory; {accepted}; detect_batch() takes the images of a folder"
     return f"cannot be opened ({reason(error)}); {accepted} that may be read"

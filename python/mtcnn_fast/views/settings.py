@@ -73,6 +73,8 @@ class Turns:
 
     def __call__(self, name: str, value: object) -> tuple[int, ...]:
         """Return the rotations, or raise `ConfigError`."""
+        if isinstance(value, numbers.Number):
+            refuse(name, f"a tuple of {self.accepted}, such as (0, 90)", value)
         turns = Tuple(Count(0, 270))(name, value)
         if not turns or len(set(turns)) != len(turns) or not set(turns) <= set(ROTATIONS):
             refuse(name, self.accepted, value)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mtcnn_fast.evaluation.plot_style import bars, head, legend, make_figure, name_figure, save_figure
+from mtcnn_fast.evaluation.plot_style import PANEL, bars, head, legend, make_figure, name_figure, save_figure
 from mtcnn_fast.training.ablations.curves import Curves
 
 #: Networks of this package's cascade among the rows.
@@ -42,7 +42,7 @@ def plot_curves(
     MissingExtraError
         If matplotlib is not installed.
     """
-    figure, axes = make_figure(len(panels), 5 * len(panels), 4.6, _HOW_TO_GET)
+    figure, axes = make_figure(len(panels), PANEL * len(panels), PANEL, _HOW_TO_GET)
     for (name, variants), ax in zip(panels.items(), axes, strict=True):
         for variant, curves in variants.items():
             # Curves that coincide show through one another, by their dashes.
@@ -63,12 +63,14 @@ def plot_bars(path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Se
     MissingExtraError
         If matplotlib is not installed.
     """
-    figure, axes = make_figure(len(panels), 5 * len(panels), 3.6, _HOW_TO_GET)
+    figure, axes = make_figure(len(panels), PANEL * len(panels), 3, _HOW_TO_GET)
     for (name, rows), ax in zip(panels.items(), axes, strict=True):
         means = {row: float(np.mean(values)) for row, values in rows.items()}
         bars(ax, means, lambda mean: f"{mean:.3f}", OUR_NETWORKS.__contains__)
         for row, values in enumerate(rows.values()):
-            ax.plot(values, [row] * len(values), "k.", markersize=4)
+            if len(values) > 1:
+                # Below the middle, where the mean is written.
+                ax.plot(values, [row + 0.22] * len(values), "k.", markersize=4)
         head(ax, name)
         ax.invert_yaxis()
     name_figure(figure, title)
