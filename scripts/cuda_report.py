@@ -24,11 +24,16 @@ USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
 THREADS = {
     "resize_pyramid": 256, "crop_pad_resize": 192, "scan_chunks": 1024, "nms_find_segments": 256, "nms_suppress": 512,
     "nms_copy_kept": 256, "gather": 256, "pack_faces": 256, "select_count": 256, "select_scatter": 256,
-    "pnet<32x16>": 256, "pnet<16x16>": 128,
+    "pnet<32x16>": 256, "pnet<16x16>": 128, "crop_features<24x4>": 128, "crop_features<48x2>": 256,
+    "crop_features<48x1>": 256, "crop_scores": 128,
 }  # fmt: skip
 
-#: Bytes that a launch asks for beside what ptxas counts, by kernel: `PNetPlan.shared_memory`.
-DYNAMIC_SHARED = {"pnet<32x16>": 73_472, "pnet<16x16>": 42_240}
+#: Bytes that a launch asks for beside what ptxas counts, by kernel: `PNetPlan.shared_memory`,
+#: `CropNetwork.shared_memory`, and for the scores those of O-Net's features and hidden layer of eight crops.
+DYNAMIC_SHARED = {
+    "pnet<32x16>": 73_472, "pnet<16x16>": 42_240, "crop_features<24x4>": 31_040,
+    "crop_features<48x2>": 73_088, "crop_features<48x1>": 56_448, "crop_scores": 4 * 8 * (1152 + 256),
+}  # fmt: skip
 
 #: Per multiprocessor: threads, blocks, bytes of shared memory (CUDA C++ Programming Guide, compute capabilities). All
 #: have 65,536 registers, given out in units of 256 a warp.
@@ -75,7 +80,7 @@ def kernel_name(mangled: str) -> str:
     match = re.search(r"(\w+)_kernel", demangled)
     if match is None:
         raise SystemExit(f"not one of our kernels: {demangled}")
-    if tile := re.search(r"Tile<(\d+), (\d+)>", demangled):
+    if tile := re.search(r"(?:Tile|CropShape)<(\d+), (\d+)>", demangled):
         return f"{match[1]}<{tile[1]}x{tile[2]}>"
     detail = re.search(r"(float|__half|\w+Selector)>", demangled)
     return match[1] + (f"<{detail[1]}>" if detail else "")

@@ -61,9 +61,14 @@ class Part:
 TILE = (32, 16)
 TILE_PRODUCTS = 36 * 20 * 4 * 10 * 27 + 36 * 18 * 16 * 90 + 32 * 16 * (32 * 144 + 6 * 32)
 
-#: Multiplications of a crop: places x taps x channels of each layer (docs/semantics.md, Networks).
-RNET_PRODUCTS = 22**2 * 27 * 28 + 9**2 * 28 * 9 * 48 + 3**2 * 48 * 4 * 64 + 576 * 128 + 128 * 6
-ONET_PRODUCTS = 46**2 * 27 * 32 + 21**2 * 32 * 9 * 64 + 8**2 * 64 * 9 * 64 + 3**2 * 64 * 4 * 128 + 1152 * 256 + 256 * 16
+#: Multiplications of a crop: places x taps x channels of each layer (docs/semantics.md, Networks). In the first one a
+#: thread computes the 3 x 9 places that four pooled ones look at, so neighbours compute what they share twice.
+RNET_PRODUCTS = 11 * 3 * 27 * 27 * 28 + 9**2 * 28 * 9 * 48 + 3**2 * 48 * 4 * 64 + 576 * 128 + 128 * 6
+ONET_PRODUCTS = (
+    23 * 6 * 27 * 27 * 32 + 21**2 * 32 * 9 * 64 + 8**2 * 64 * 9 * 64 + 3**2 * 64 * 4 * 128 + 1152 * 256 + 256 * 16
+)
+#: Bytes of the maps between the two launches, written once and read once: 4 x 4 places of 48 and of 64 channels.
+RNET_MAPS, ONET_MAPS = 4 * 16 * 48, 4 * 16 * 64
 #: Assumed: crops of an ordinary picture of 640x480, one face on it.
 RNET_CROPS, ONET_CROPS = 80, 20
 
@@ -90,15 +95,14 @@ def parts(width: int, height: int, batch: int) -> list[Part]:
     image = 3 * width * height
     crops = batch * width * height / (640 * 480)
 
-    def network(name: str, count: float, side: int, products: int) -> Part:
-        # The crops are written once and read once; the layers between stay in the L2 cache at best.
-        return Part(name, 2 * count * products, 2 * count * 12 * side**2)
+    def network(name: str, count: float, products: int, maps: int) -> Part:
+        return Part(name, 2 * count * products, batch * image + 2 * count * maps)
 
     return [
         Part("upload", 0, 0, batch * image),
         Part("P-Net, fused", 2 * batch * tiles * TILE_PRODUCTS, batch * (image + 20 * cells)),
-        network("R-Net", crops * RNET_CROPS, 24, RNET_PRODUCTS),
-        network("O-Net", crops * ONET_CROPS, 48, ONET_PRODUCTS),
+        network("R-Net, fused", crops * RNET_CROPS, RNET_PRODUCTS, RNET_MAPS),
+        network("O-Net, fused", crops * ONET_CROPS, ONET_PRODUCTS, ONET_MAPS),
     ]
 
 

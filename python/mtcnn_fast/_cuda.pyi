@@ -154,6 +154,42 @@ def pnet_weights(tensors: dict[str, Any]) -> bytes:
 def pnet(plan: PNetPlan, table: Any, weights: Any, scores: Any, offsets: Any, *, stream: int) -> None:
     """Compute scores ``(cells,)`` and offsets ``(4 * cells,)``: for each level ``(4, rows, columns)``."""
 
+class CropNetwork:
+    """R-Net (``rnet``) or O-Net (``onet``) for `run_crop_network`, in blocks that fit `shared_memory` bytes.
+
+    `weights` are packed for the device; numbers of channels are those of `tensors` (`mtcnn_fast.weights.spec`).
+    `band` is the number of rows of its second pooled map that a block computes at a time.
+    """
+
+    def __init__(self, name: str, tensors: dict[str, Any], *, shared_memory: int) -> None: ...
+    @property
+    def weights(self) -> bytes: ...
+    @property
+    def has_landmarks(self) -> bool: ...
+    @property
+    def shared_memory(self) -> int: ...
+    @property
+    def band(self) -> int: ...
+    def workspace_size(self, length: int) -> int: ...
+
+def run_crop_network(
+    network: CropNetwork,
+    weights: Any,
+    images: Any,
+    boxes: Any,
+    image_index: Any,
+    count: Any,
+    scores: Any,
+    offsets: Any,
+    points: Any,
+    valid: Any,
+    workspace: Any,
+    *,
+    zero_border: bool,
+    stream: int,
+) -> None:
+    """Compute scores ``(n,)``, offsets ``(n, 4)``, O-Net's points ``(n, 10)`` and which boxes are valid ``(n,)``."""
+
 class ProposalMap:
     """P-Net's output for levels of one size: ``(slots, rows, columns)`` and ``(slots, 4, rows, columns)`` float32."""
 

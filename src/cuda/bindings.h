@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cuda/call.h"
+#include "cuda/crop_pad_resize.h"
 #include "cuda/images.h"
 
 namespace mtcnn_fast::cuda {
@@ -57,6 +58,21 @@ Table<T> read_table(Call& call, const char* name, const pybind11::object& object
     require(array.size() % static_cast<int64_t>(sizeof(T)) == 0,
             std::string(name) + " must be the bytes of " + made_by + ", got " + std::to_string(array.size()));
     return {static_cast<const T*>(memory), static_cast<int>(array.size() / static_cast<int64_t>(sizeof(T)))};
+}
+
+// What is cropped; images are an image_table.
+inline void read_crop_list(Call& call, const pybind11::object& images, const pybind11::object& boxes,
+                           const pybind11::object& image_index, const pybind11::object& count, bool zero_border,
+                           CropList& list) {
+    const Table<DeviceImage> table = read_table<DeviceImage>(call, "images", images, "an image_table");
+    list.images = table.items;
+    list.image_count = table.count;
+    const DeviceArray& corners = call.array("boxes", boxes);
+    list.boxes = static_cast<const Box*>(corners.data("float32", {-1, 4}, false));
+    list.capacity = corners.shape()[0];
+    list.image_index = call.in<int32_t>("image_index", image_index, {list.capacity});
+    list.count = call.optional_in<int32_t>("count", count, {1});
+    list.border = zero_border ? Border::kZero : Border::kClip;
 }
 
 // Memory that a launcher works in.

@@ -1,35 +1,12 @@
 #include "cuda/crop_pad_resize.h"
 
-#include "cuda/pixels.h"
+#include "cuda/crop_axes.h"
 
 namespace mtcnn_fast::cuda {
 namespace {
 
 // Outputs of a block: divides the 576 of R-Net's crops and the 2,304 of O-Net's, and keeps 16-byte stores whole.
 constexpr int kCropThreads = 192;
-
-struct Axis {
-    Bin bin;
-    Bin inside;  // the part of the bin inside the image
-};
-
-__device__ __forceinline__ Axis crop_axis(const Span& span, int i, int size) {
-    const Bin bin = device_bin(i, span.size(), size);
-    const int64_t begin = span.begin + bin.begin, end = span.begin + bin.end;
-    return {bin,
-            {begin > span.inside_begin ? begin : span.inside_begin, end < span.inside_end ? end : span.inside_end}};
-}
-
-// False also for a box beyond the count or with a bad index, so that no thread reads through one.
-__device__ __forceinline__ bool find_window(const CropArguments& a, int64_t candidate, DeviceImage& image,
-                                            CropWindow& window) {
-    if (a.count != nullptr && candidate >= *a.count) return false;
-    const int32_t index = a.image_index[candidate];
-    if (index < 0 || index >= a.image_count) return false;
-    image = a.images[index];
-    window = crop_window(a.boxes[candidate], image.height, image.width, a.border);
-    return window.valid();
-}
 
 template <typename Out>
 __device__ __forceinline__ void fill_by_thread(const DeviceImage& image, const CropWindow& window, int size, int first,
@@ -87,10 +64,10 @@ __global__ void __launch_bounds__(kCropThreads) crop_pad_resize_kernel(CropArgum
     const bool valid = find_window(a, candidate, image, window);
     if (!valid) {
         for (int c = 0; c < 3; ++c) stage[c][threadIdx.x] = Out{};
-    } else if ((window.y.size() / a.size + 1) * (window.x.size() / a.size + 1) < kSharedBinArea) {
-        fill_by_thread(image, window, a.size, first, stage);
-    } else {
+    } else if (shares_bins(window, a.size)) {
         fill_by_warp(image, window, a.size, first, stage);
+    } else {
+        fill_by_thread(image, window, a.size, first, stage);
     }
     if (first == 0 && threadIdx.x == 0) a.valid[candidate] = valid;
     __syncthreads();

@@ -12,6 +12,7 @@ PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
     register_crop_pad_resize(m);
     register_batched_nms(m);
     register_pnet(m);
+    register_crop_network(m);
     register_proposals(m);
     register_candidates(m);
 }

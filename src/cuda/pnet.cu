@@ -5,6 +5,7 @@
 // Weights come through the L1 cache: all threads of a warp read the same ones at a time.
 #include "cuda/pnet.h"
 
+#include "cuda/layers.h"
 #include "cuda/pixels.h"
 #include "cuda/pnet_weights.h"
 #include "cuda/shared_memory.h"
@@ -80,21 +81,6 @@ __device__ __forceinline__ Job find_job(const Tables& tables, uint32_t block) {
     const int tile = static_cast<int>(block - level.first_block);
     return {level, tables.images[level.image], tile / level.tiles_across * T::kCellsY,
             tile % level.tiles_across * T::kCellsX};
-}
-
-__device__ __forceinline__ float prelu(float x, float slope) { return x > 0.0f ? x : slope * x; }
-
-template <int count>
-__device__ __forceinline__ void load(const float* from, float (&to)[count]) {
-    static_assert(count % 4 == 0);
-    MF_UNROLL
-    for (int i = 0; i < count / 4; ++i) {
-        const float4 four = reinterpret_cast<const float4*>(from)[i];
-        to[4 * i] = four.x;
-        to[4 * i + 1] = four.y;
-        to[4 * i + 2] = four.z;
-        to[4 * i + 3] = four.w;
-    }
 }
 
 // Six adjacent numbers, the first at a multiple of four.
@@ -229,41 +215,12 @@ __device__ __forceinline__ void first_map(const Job& job, const float* weights, 
     __syncthreads();
 }
 
-// Sums of a 3 x 3 convolution at four adjacent places for some output channels: bias first, then input channels, rows
-// and columns, each term by one fused multiplication and addition.
+// Sums of a 3 x 3 convolution at four adjacent places for some output channels.
 template <int inputs, int outputs, int all_outputs>
-__device__ __forceinline__ void convolve(const float* input, int plane, int stride, const float* weights,
-                                         const float* bias, float (&sums)[outputs][kPixels]) {
-    float start[outputs];
-    load(bias, start);
-    MF_UNROLL
-    for (int o = 0; o < outputs; ++o) {
-        for (int x = 0; x < kPixels; ++x) sums[o][x] = start[o];
-    }
-    MF_NO_UNROLL
-    for (int c = 0; c < inputs; ++c) {
-        // Resolved, this loop would have so many loads in flight that registers spill.
-        MF_NO_UNROLL
-        for (int y = 0; y < 3; ++y) {
-            float taps[kTaps];
-            load_taps(input + c * plane + y * stride, taps);
-            MF_UNROLL
-            for (int k = 0; k < 3; ++k) {
-                MF_UNROLL
-                for (int four = 0; four < outputs; four += 4) {
-                    float weight[4];
-                    load(weights + (c * 9 + y * 3 + k) * all_outputs + four, weight);
-                    MF_UNROLL
-                    for (int o = 0; o < 4; ++o) {
-                        MF_UNROLL
-                        for (int x = 0; x < kPixels; ++x) {
-                            sums[four + o][x] = __fmaf_rn(taps[x + k], weight[o], sums[four + o][x]);
-                        }
-                    }
-                }
-            }
-        }
-    }
+__device__ __forceinline__ void convolve_map(const float* input, int plane, int stride, const float* weights,
+                                             const float* bias, float (&sums)[outputs][kPixels]) {
+    const auto taps_at = [=](int c, int y, float (&taps)[kTaps]) { load_taps(input + c * plane + y * stride, taps); };
+    convolve<3>(inputs, taps_at, weights, all_outputs, bias, sums);
 }
 
 template <typename T>
@@ -273,7 +230,7 @@ __device__ __forceinline__ void second_map(const float* weights, const float* po
     for (int i = static_cast<int>(threadIdx.x); i < kPlaces * kShares; i += T::kThreads) {
         const int first = i / kPlaces * kOutputs2, y = i % kPlaces / kAcross, x = i % kPlaces % kAcross * kPixels;
         float sums[kOutputs2][kPixels], slope[kOutputs2];
-        convolve<L::kChannels1, kOutputs2, L::kChannels2>(
+        convolve_map<L::kChannels1, kOutputs2, L::kChannels2>(
             pooled + y * T::kPooledStride + x, T::kPooledY * T::kPooledStride, T::kPooledStride,
             weights + L::kConv2 + first, weights + L::kBias2 + first, sums);
         load(weights + L::kSlope2 + first, slope);
@@ -293,9 +250,9 @@ __device__ __forceinline__ void third_logits(const float* weights, const float* 
                                              float (&logits)[L::kPaddedLogits][kPixels]) {
     const int first = share * kOutputs3;
     float sums[kOutputs3][kPixels], bias[L::kPaddedLogits];
-    convolve<L::kChannels2, kOutputs3, L::kChannels3>(second + y * T::kSecondStride + x, T::kSecondY * T::kSecondStride,
-                                                      T::kSecondStride, weights + L::kConv3 + first,
-                                                      weights + L::kBias3 + first, sums);
+    convolve_map<L::kChannels2, kOutputs3, L::kChannels3>(
+        second + y * T::kSecondStride + x, T::kSecondY * T::kSecondStride, T::kSecondStride,
+        weights + L::kConv3 + first, weights + L::kBias3 + first, sums);
     load(weights + L::kHeadBias, bias);
     MF_UNROLL
     for (int k = 0; k < L::kLogits; ++k) {
@@ -314,13 +271,6 @@ __device__ __forceinline__ void third_logits(const float* weights, const float* 
             for (int k = 0; k < L::kLogits; ++k) logits[k][p] = __fmaf_rn(value, head[k], logits[k][p]);
         }
     }
-}
-
-// The second of two softmax values.
-__device__ __forceinline__ float probability(float no_face, float face) {
-    const float most = no_face > face ? no_face : face;
-    const float other = expf(no_face - most), mine = expf(face - most);
-    return mine / (other + mine);
 }
 
 __device__ __forceinline__ void write_cell(const PNetLevel& level, int row, int column, const float (&logits)[6],

@@ -1,10 +1,9 @@
 // P-Net's weights as the fused kernel reads them: output channels innermost, padded to whole float4.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <string>
 #include <vector>
+
+#include "cuda/host_tensors.h"
 
 namespace mtcnn_fast::cuda {
 
@@ -27,13 +26,8 @@ struct PNetLayout {
     static constexpr int kFloats = kHeadBias + kPaddedLogits;
 };
 
-struct HostTensor {
-    const float* data;  // C-contiguous
-    std::vector<int64_t> shape;
-};
-
 // `tensors` has the names and shapes of the weights files (mtcnn_fast.weights.spec). Throws std::invalid_argument that
 // names the tensor if one is missing or has another shape.
-std::vector<float> pack_pnet_weights(const std::map<std::string, HostTensor>& tensors);
+std::vector<float> pack_pnet_weights(const HostTensors& tensors);
 
 }  // namespace mtcnn_fast::cuda

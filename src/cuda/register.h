@@ -12,6 +12,7 @@ void register_resize_pyramid(pybind11::module_& m);
 void register_crop_pad_resize(pybind11::module_& m);
 void register_batched_nms(pybind11::module_& m);
 void register_pnet(pybind11::module_& m);
+void register_crop_network(pybind11::module_& m);
 void register_proposals(pybind11::module_& m);
 void register_candidates(pybind11::module_& m);
 

@@ -12,14 +12,7 @@ void py_crop_pad_resize(const object& images, const object& boxes, const object&
                         const object& out, const object& valid, bool zero_border, uint64_t stream) {
     Call call(stream);
     CropArguments a{};
-    const Table<DeviceImage> table = read_table<DeviceImage>(call, "images", images, "an image_table");
-    a.images = table.items;
-    a.image_count = table.count;
-    const DeviceArray& list = call.array("boxes", boxes);
-    a.boxes = static_cast<const Box*>(list.data("float32", {-1, 4}, false));
-    a.capacity = list.shape()[0];
-    a.image_index = call.in<int32_t>("image_index", image_index, {a.capacity});
-    a.count = call.optional_in<int32_t>("count", count, {1});
+    read_crop_list(call, images, boxes, image_index, count, zero_border, a);
     const DeviceArray& result = call.array("out", out);
     a.dtype = float_type(result, "out");
     require(result.shape().size() == 4, "out must be (n, 3, size, size), got " + result.describe());
@@ -29,7 +22,6 @@ void py_crop_pad_resize(const object& images, const object& boxes, const object&
     a.size = static_cast<int>(size);
     a.out = result.data(result.dtype().c_str(), {a.capacity, 3, size, size}, true);
     a.valid = reinterpret_cast<uint8_t*>(call.out<bool>("valid", valid, {a.capacity}));
-    a.border = zero_border ? Border::kZero : Border::kClip;
     call.run([&] { crop_pad_resize(a, call.stream()); });
 }
 

@@ -1,6 +1,5 @@
-#include <pybind11/numpy.h>
-
 #include "cuda/bindings.h"
+#include "cuda/host_arrays.h"
 #include "cuda/pnet.h"
 #include "cuda/pnet_weights.h"
 #include "cuda/register.h"
@@ -11,15 +10,7 @@ using py::object;
 namespace mtcnn_fast::cuda {
 namespace {
 
-using HostArray = py::array_t<float, py::array::c_style | py::array::forcecast>;
-
-py::bytes py_pnet_weights(const std::map<std::string, HostArray>& tensors) {
-    std::map<std::string, HostTensor> described;
-    for (const auto& [name, array] : tensors) {
-        described[name] = {array.data(), {array.shape(), array.shape() + array.ndim()}};
-    }
-    return bytes_of(pack_pnet_weights(described));
-}
+py::bytes py_pnet_weights(const HostArrays& tensors) { return bytes_of(pack_pnet_weights(host_tensors(tensors))); }
 
 PNetPlan make_plan(const std::vector<ImageView>& images, const std::vector<PNetLevelShape>& levels,
                    size_t shared_memory) {

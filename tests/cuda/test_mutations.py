@@ -26,6 +26,8 @@ TESTS = {
     "select_kernels.h": "test_proposals.py::test_exactly_full",
     "select.cu": "test_proposals.py::test_more_chunks_than_one_scan_holds",
     "pnet.cu": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[20-90-101376]",
+    "crop_features.cu": "test_crop_network.py::test_bands_do_not_change_a_bit",
+    "crop_scores.cu": "test_crop_network.py::test_a_batch_equals_its_crops_to_the_bit[rnet]",
     "segment_table.h": "test_batched_nms.py::test_more_segments_than_one_sum_spans",
     "batched_nms.cu": "test_batched_nms.py::test_segments_that_exceed_the_shared_memory[4500]",
 }
@@ -39,11 +41,23 @@ SLIPS = {
     "share": ("pnet.cu", "weights + L::kConv2 + first", "weights + L::kConv2 + (kOutputs2 - first)"),
     "pooling": ("pnet.cu", "if (right && other[0] > best)", "if (other[0] > best)"),
     "tile": ("pnet.cu", "tile / level.tiles_across * T::kCellsY", "tile / level.tiles_across * T::kCellsX"),
+    "crop halo": ("crop_features.cu", "2 * (top + from), 2 *", "2 * (top + from) + 1, 2 *"),
+    "crop rows": ("crop_features.cu", "2 * (T::kPooledRows - from) + 3", "2 * (T::kPooledRows - from) + 2"),
+    "carried row": ("crop_features.cu", "(2 * T::kBand + 1) * T::kPooled1", "2 * T::kBand * T::kPooled1"),
+    "crop channel": ("crop_features.cu", "input[(c * T::kPooledRows + row)", "input[((c ^ 1) * T::kPooledRows + row)"),
+    "crop pooling": ("crop_features.cu", "k / 3 < rows && ", ""),
+    "flattening": ("crop_scores.cu", "(x * kLastSide + y) * layer.outputs", "(y * kLastSide + x) * layer.outputs"),
+    "neighbour": ("crop_scores.cu", "features + n * layer.inputs + k", "features + (n ^ 1) * layer.inputs + k"),
     "score": ("batched_nms.cu", "uint64_t{~ascending}", "uint64_t{ascending}"),
     "prefix": ("segment_table.h", "chunk * kSegmentChunk +", "(chunk + 1) * kSegmentChunk +"),
 }
 #: Where a slip shows only elsewhere than in `TESTS`.
 SLIP_TESTS = {
+    **dict.fromkeys(
+        ("crop halo", "crop rows", "carried row", "crop channel", "crop pooling"),
+        "test_crop_network.py::test_equals_numpy[zero-onet]",
+    ),
+    "flattening": "test_crop_network.py::test_equals_numpy[zero-rnet]",
     "pooling": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[43-77-101376]",
     "tile": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[43-77-101376]",
 }

@@ -16,13 +16,11 @@ from support.data import PHOTO
 
 torch = pytest.importorskip("torch", reason="the torch backend needs torch")
 
-from mtcnn_fast.backends.torch import backend as backend_module  # noqa: E402
-from mtcnn_fast.backends.torch.backend import TorchBackend  # noqa: E402
-from mtcnn_fast.backends.torch.capacities import CapacityChooser  # noqa: E402
+from mtcnn_fast.backends.torch.capacities import usual_capacities  # noqa: E402
 from mtcnn_fast.backends.torch.cascade import Cascade  # noqa: E402
-from mtcnn_fast.backends.torch.cuda_steps import CudaOps  # noqa: E402
 from mtcnn_fast.backends.torch.plan import make_plan  # noqa: E402
 from mtcnn_fast.backends.torch.steps import Capacities  # noqa: E402
+from support.emulated_backend import EmulatedBackend, accepting_host_memory  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -43,26 +41,18 @@ def record(work):
 
 
 @pytest.fixture
-def make(plain_device, monkeypatch):
+def make(plain_device):
     """Make a backend whose steps between the networks run on the emulated device."""
-    plain_device.library.emulation_accept_host_memory(1)
-    weights = load_weights(None)
 
-    def make(room=ROOM, *, download_counts=None, graphs=0, weights=weights, fused=False, **settings):
-        def make_ops(backend, config, own_weights, fused):
-            pnet = own_weights.pnet if fused else None
-            device, coding = torch.device("cpu"), own_weights.box_coding
-            return CudaOps(plain_device.module, device, lambda: 0, coding, config.border, pnet)
+    def make(room=ROOM, *, weights=load_weights(None), fused=False, **options):  # noqa: B008
+        own = {name: options.pop(name) for name in ("download_counts", "graphs") if name in options}
+        config = DetectorConfig(**{**SETTINGS, **options})
+        usual = room if callable(room) else lambda plan: room
+        networks = "fused" if fused else "torch"
+        return EmulatedBackend(plain_device, config, weights, usual=usual, record=record, networks=networks, **own)
 
-        monkeypatch.setattr(TorchBackend, "_fuses", lambda backend, networks: fused)
-        monkeypatch.setattr(TorchBackend, "_make_ops", make_ops)
-        monkeypatch.setattr(TorchBackend, "_recorder", lambda backend: record)
-        monkeypatch.setattr(backend_module, "CapacityChooser", lambda: CapacityChooser(lambda plan: room))
-        config = DetectorConfig(**{**SETTINGS, **settings})
-        return TorchBackend(config, weights, download_counts=download_counts, graphs=graphs)
-
-    yield make
-    plain_device.library.emulation_accept_host_memory(0)
+    with accepting_host_memory(plain_device):
+        yield make
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +112,12 @@ def test_a_list_that_is_too_short_is_made_longer_and_nothing_is_lost(make, image
     assert [message for message in caplog.messages if "too short" in message] == tries
 
 
-def test_all_lists_too_short_are_made_longer_at_once(make, images, caplog):
+@pytest.mark.parametrize("fused", [False, True])
+def test_all_lists_too_short_are_made_longer_at_once(make, images, caplog, fused):
     caplog.set_level("INFO", logger="mtcnn_fast")
-    expected = make().detect(images)
-    found = make(Capacities(1, 1, 1, 1)).detect(images)
+    images = images[:1] if fused else images
+    expected = make(fused=fused).detect(images)
+    found = make(Capacities(1, 1, 1, 1), fused=fused).detect(images)
     assert len(caplog.messages) == 1
     for ours, reference in zip(found, expected, strict=True):
         assert_close(ours, reference)
@@ -160,27 +152,46 @@ def test_a_batch_equals_its_images(make, images):
         assert_close(ours, expected)
 
 
-def test_proposals_of_the_fused_network_do_not_depend_on_the_batch(make, images):
-    """To the bit: a cell's sums have one order."""
+def test_results_of_the_fused_networks_do_not_depend_on_the_batch(make, images):
+    """To the bit: all sums have one order."""
     backend = make(fused=True)
-    alone = [backend.propose([image])[0] for image in images]
-    for found, expected in zip(backend.propose(images), alone, strict=True):
-        for ours, theirs in zip(found, expected, strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+    for step in (backend.propose, lambda batch: [(f.boxes, f.scores, f.landmarks) for f in backend.detect(batch)]):
+        alone = [step([image])[0] for image in images]
+        assert any(len(part[0]) for part in alone)
+        for found, expected in zip(step(images), alone, strict=True):
+            for ours, theirs in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+
+
+#: P-Net 1, proposals 3, suppressions 4 x 3, R-Net and O-Net 2 x 2, gatherings 5, filters 2 x 3, packing 1.
+LAUNCHES = 32
 
 
 def test_launches_of_a_detection_do_not_grow_with_the_batch(make, images, plain_device):
-    """Of the kernels here; R-Net and O-Net are torch's. Crops go to them in parts of a fixed size."""
-    long = Capacities(proposals=16384, rnet=4096, onet=1024, faces=64)
-    backend = make(long, fused=True)
-    for batch in (images[:1], images, images * 4):
+    backend = make(Capacities(4096, 1024, 256, 64), fused=True)
+    for batch in (images[:1], images):
         plain_device.launches()
         backend.detect(batch)
-        found = len(plain_device.launches())
-        # R-Net sees 32 crops at a time, O-Net 8 of at most as many.
-        crops = sum(len(boxes) for boxes, _ in backend.propose(batch))
-        # P-Net 1, proposals 3, suppressions 4 x 3, gatherings 5, filters 2 x 3, packing 1.
-        assert found <= 28 + (crops // 32 + 1) + (crops // 8 + 1)
+        assert len(plain_device.launches()) == LAUNCHES
+
+
+@pytest.mark.parametrize("count", [1, 16, 64])
+@pytest.mark.parametrize("size", [(480, 640), (1080, 1920)], ids=["640x480", "1920x1080"])
+def test_launches_of_large_batches(make, plain_device, count, size):
+    """Counted and not run, on lists of the usual lengths: 60 at most, and blocks for what there is."""
+    backend = make(usual_capacities, fused=True)
+    plan = make_plan([size] * count, backend._config)
+    room = backend._capacities.choose(plan)
+    with plain_device.counting_only():
+        backend.detect_tensor([torch.zeros(*size, 3, dtype=torch.uint8)] * count)
+        launches = plain_device.launches()
+    assert len(launches) <= 60
+    cells = sum(rows * columns for rows, columns in (plan.groups[level.group].cells for level in plan.levels))
+    # Tiles of 512 cells, most of them full, and chunks of 1,024, twice; a block a crop and for eight; lists in blocks
+    # of 256 and more, a few times; segments.
+    networks = 2 * cells / 512 + 2 * cells / 1024 + (room.rnet + room.onet) * (1 + 1 / 8)
+    lists = 5 * (room.proposals + room.rnet + room.onet) / 256
+    assert sum(launches) <= networks + lists + 10 * (len(plan.levels) + count)
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -201,7 +212,7 @@ def test_more_sizes_of_levels_than_a_launch_takes(make, images):
     assert_close(backend.detect(images[1:2])[0], reference)
 
 
-@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("fused", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_recordings_give_the_same_and_the_oldest_goes(make, images, fused):
     backend, plain = make(graphs=2, fused=fused), make(fused=fused)
     other = images[0][::-1, ::-1].copy()

@@ -20,13 +20,21 @@ def judge(rates, kernels, card="NVIDIA H100 80GB HBM3"):
 def test_every_expectation_is_answered():
     lines = judge(
         {"fused": 9000, "fused, on the device": 7999, "torch": 4000, "facenet-pytorch": 100},
-        {"pnet_kernel<Tile>": 2000, "nms_suppress_kernel": 300, "nms_copy_kept_kernel": 300, "gather_kernel": 10},
+        {
+            "pnet_kernel<Tile>": 2000,
+            "crop_features_kernel<CropShape>": 1700,
+            "crop_scores_kernel": 100,
+            "nms_suppress_kernel": 300,
+            "nms_copy_kept_kernel": 300,
+            "gather_kernel": 10,
+        },
     )
     assert lines["images a second, fused"].endswith("expected at least 8000.00: met")
     assert lines["images a second, fused, on the device"].endswith("MISSED")
-    assert "2.25 times" in lines["fused against torch's P-Net"]
+    assert "2.25 times" in lines["fused against torch's networks"]
     assert lines["fused against facenet-pytorch"].endswith("met")
     assert lines["P-Net, 40 % of the peak"].endswith("met")
+    assert lines["R-Net and O-Net, 40 % of the peak"].startswith("R-Net and O-Net, 40 % of the peak: 1.80 ms")
     assert lines["suppression, all four"] == "suppression, all four: 0.60 ms, expected at most 0.50: MISSED"
     assert lines["other kernels of ours"].endswith("met")
 
@@ -35,7 +43,7 @@ def test_what_was_not_measured_is_said():
     lines = judge({"fused": 9000}, {}, card="a card of tomorrow")
     for name in ("images a second, fused, on the device", "fused against facenet-pytorch", "suppression, all four"):
         assert lines[name] == f"{name}: not run"
-    assert lines["P-Net against the limit on paper"].endswith(
+    assert lines["networks against the limit on paper"].endswith(
         "no peaks of a card of tomorrow in scripts/gpu_roofline.py"
     )
 

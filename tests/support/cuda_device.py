@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import importlib.util
 import os
 import sys
@@ -131,7 +132,9 @@ class ModuleDevice(EmulatedDevice):
         self.library.emulation_set_driver(13000, 2)
 
 
+@functools.cache
 def load_device(variant: str = VARIANT) -> ModuleDevice:
+    """Return the device of a build, the same each time."""
     return ModuleDevice(build_module(variant))
 
 

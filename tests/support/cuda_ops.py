@@ -129,6 +129,48 @@ def run_pnet(
     return found
 
 
+def run_crop_network(
+    device: ModuleDevice,
+    name: str,
+    tensors: Mapping[str, np.ndarray],
+    pictures: Sequence[Picture],
+    boxes: np.ndarray,
+    index: np.ndarray,
+    *,
+    border: str = "zero",
+    count: int | None = None,
+    shared_memory: int = 99 * 1024,
+    workspace_size: int | None = None,
+    landmarks: bool | None = None,
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return a network's scores, offsets and, for ``onet`` or with `landmarks`, points, and which boxes are valid."""
+    module, length = device.module, len(boxes)
+    if VARIANT == "gpu":
+        shared_memory = min(shared_memory, module.devices()[0]["shared_memory"])
+    network = module.CropNetwork(name, dict(tensors), shared_memory=shared_memory)
+    scores, offsets = device.empty(length, np.float32), device.empty((length, 4), np.float32)
+    points = None
+    if network.has_landmarks if landmarks is None else landmarks:
+        points = device.empty((length, 10), np.float32)
+    valid = device.empty(length, np.bool_)
+    module.run_crop_network(
+        network,
+        device.bytes(network.weights),
+        device.bytes(module.image_table([picture.entry for picture in pictures])),
+        device.array(boxes, np.float32),
+        device.array(index, np.int32),
+        None if count is None else device.array([count], np.int32),
+        scores,
+        offsets,
+        points,
+        valid,
+        device.empty(workspace_size or max(network.workspace_size(length), 1), np.uint8),
+        zero_border=border == "zero",
+        stream=0,
+    )
+    return [array.numpy() for array in (scores, offsets, points) if array is not None], valid.numpy()
+
+
 class Proposals(NamedTuple):
     boxes: np.ndarray
     scores: np.ndarray

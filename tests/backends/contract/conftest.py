@@ -2,15 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from mtcnn_fast.backends.base import Backend
+from support.cuda_device import load_device
 from support.data import PHOTO
+from support.variants import EMULATED, emulated_variants, parameters, variants
 
 #: Backends whose scores for an image may depend, within this tolerance, on the images next to it: libraries choose
 #: their algorithms by shape there. All others are held to the bit.
-BATCH_TOLERANCE = {"torch:cpu": 1e-5, "cuda": 1e-5}
+BATCH_TOLERANCE = {"torch:cpu": 1e-5}
+
+#: What the emulated device does each time; the rest takes it minutes.
+_QUICK = {
+    "test_a_face_at_the_border_needs_zero_padding",
+    "test_every_cell_as_a_proposal",
+    "test_faces_match_the_reference",
+    "test_small_images_with_everything_accepted",
+}
+#: What it is no subject of: `Detector` has no such device, it has another name, one thread may use it at a time, and
+#: its memory is the host's.
+_NOT_EMULATED = {
+    "test_a_backend_that_is_closed_leaves_nothing",
+    "test_many_threads_at_once",
+    "test_warmup_and_name",
+    "test_what_a_backend_declares",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what takes the emulated device minutes, and leave out what it is no subject of."""
+    left_out = []
+    for item in items:
+        drawn = item.callspec.params if hasattr(item, "callspec") else {}
+        if drawn.get("backend_name") != EMULATED:
+            continue
+        if item.path.name == "test_public_api.py" or item.originalname in _NOT_EMULATED:
+            left_out.append(item)
+        elif item.originalname not in _QUICK or drawn.get("name", "min_face_40") != "min_face_40":
+            item.add_marker(pytest.mark.long)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session", params=parameters([*variants(), *emulated_variants()]))
+def backend_name(request: pytest.FixtureRequest) -> str:
+    """Each backend that can be used here, in each of its forms, and that of CUDA on the emulated device."""
+    return str(request.param)
+
+
+@pytest.fixture
+def make_backend(make_backend: Callable[..., Backend], backend_name: str) -> Iterator[Callable[..., Backend]]:
+    """As everywhere; the emulated device takes the memory of torch's tensors meanwhile."""
+    if backend_name != EMULATED:
+        yield make_backend
+        return
+    from support.emulated_backend import accepting_host_memory
+
+    with accepting_host_memory(load_device("plain")):
+        yield make_backend
 
 
 @pytest.fixture(scope="session")

@@ -58,14 +58,15 @@ class TorchBackend:
         ``torch:cpu``, ``cuda`` or ``cuda:N``.
     download_counts : bool or None
         On CUDA, whether to wait for the numbers of candidates before R-Net and O-Net, which then run on no more than
-        those. Without, a detection waits once, for its result. None: unless there are `graphs`.
+        those. Without, a detection waits once, for its result. None: with networks of torch, unless there are `graphs`;
+        fused networks read the numbers on the device.
     graphs : int
         On CUDA and without `download_counts`, how many detections to keep recorded as CUDA Graphs, one for the sizes of
         a batch's images: for streams of equal images. 0 records none.
     networks : {"fused", "torch"} or None
-        ``fused``, on CUDA with float32: P-Net runs in one launch, from the images to its maps, with one order of sums,
-        so that its results do not depend on the batch. R-Net and O-Net are TorchScript. ``torch``: all three are. None:
-        ``fused`` where it can be.
+        ``fused``, on CUDA with float32: P-Net runs in one launch and R-Net and O-Net in two, from the images to their
+        scores, with one order of sums, so that results do not depend on the batch. ``torch``: they are TorchScript.
+        None: ``fused`` where it can be.
 
     Raises
     ------
@@ -93,7 +94,7 @@ class TorchBackend:
         fused = self._fuses(networks)
         self._ops = self._make_ops(config, weights, fused)
         if download_counts is None:
-            download_counts = isinstance(self._ops, CudaOps) and not graphs
+            download_counts = isinstance(self._ops, CudaOps) and not graphs and not fused
         if graphs and (download_counts or not isinstance(self._ops, CudaOps)):
             raise ConfigError(
                 f"graphs must be 0 on torch:cpu and with download_counts, got {graphs} on {self._name} with "
@@ -102,12 +103,11 @@ class TorchBackend:
         self._graphs = Graphs(graphs, self._recorder()) if graphs else None
         # On a processor channels last take 0.3 (R-Net, O-Net) to 0.6 (P-Net) of the time; see docs/cuda.md.
         memory_format = torch.channels_last if self._device.type == "cpu" else torch.contiguous_format
-        modules: dict[str, Any] = dict(load_networks(weights))
+        modules: dict[str, Any] = {} if fused else dict(load_networks(weights))
         with self._undisturbed():
             scripts = {
                 name: script_network(network.to(self._device, dtype, memory_format=memory_format))
                 for name, network in modules.items()
-                if not (fused and name == "pnet")
             }
         self._cascade = Cascade(
             config,
@@ -119,11 +119,12 @@ class TorchBackend:
             download_counts=download_counts,
             fused=fused,
         )
-        self._download_counts = download_counts
+        # Where places that are not used cost next to nothing, lists that were too short grow at once as far as may be.
+        self._bound = download_counts or fused
         self._capacities = CapacityChooser()
 
     def _fuses(self, networks: Networks | None) -> bool:
-        """Tell whether P-Net is fused."""
+        """Tell whether the networks are fused."""
         possible = self._device.type == "cuda" and self._config.precision == "float32"
         if networks not in (None, "fused", "torch"):
             raise ConfigError(f"networks must be 'fused', 'torch' or None, got {networks!r}")
@@ -147,7 +148,7 @@ class TorchBackend:
             lambda: int(torch.cuda.current_stream(device).cuda_stream),
             weights.box_coding,
             config.border,
-            weights.pnet if fused else None,
+            weights if fused else None,
         )
 
     def _undisturbed(self) -> contextlib.AbstractContextManager[None]:
@@ -253,14 +254,14 @@ class TorchBackend:
     def _with_capacities(self, plan: Plan, run: Callable[[Capacities], tuple[_Result, Sequence[int]]]) -> _Result:
         """Run with the usual capacities, and again where a list was too short.
 
-        `run` returns its result and the lengths that the lists wanted. With downloaded counts no batch runs more than
-        twice, unless it has more faces than `enlarged` makes tables for.
+        `run` returns its result and the lengths that the lists wanted. With downloaded counts or fused networks no
+        batch runs more than twice, unless it has more faces than `enlarged` makes tables for.
         """
         capacities = self._capacities.choose(plan)
         while True:
             result, wanted = run(capacities)
             self._capacities.learn(plan, wanted)
-            larger = enlarged(capacities, wanted, len(plan.sizes), bound=self._download_counts)
+            larger = enlarged(capacities, wanted, len(plan.sizes), bound=self._bound)
             if larger is None:
                 return result
             _LOGGER.info("%s: a list of candidates was too short, trying again with %s", self.name, larger)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mtcnn_fast._types import Floats
 from mtcnn_fast.backends.torch.observer import Observer
-from mtcnn_fast.backends.torch.steps import Batch, Candidates, Capacities, DeviceOps, FacesTensor
+from mtcnn_fast.backends.torch.steps import Batch, Candidates, Capacities, CropNetworkName, DeviceOps, FacesTensor
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.nets.script import run_script
 
@@ -45,7 +45,7 @@ class Cascade:
         Whether to wait for the number of candidates before R-Net and O-Net, and to run them on no more than those,
         instead of on the whole capacity without waiting.
     fused : bool
-        Whether `device_ops` runs P-Net itself, by its `scan`; ``networks`` needs no ``pnet`` then.
+        Whether `device_ops` runs the networks itself, by its `scan` and `classify`; ``networks`` may be empty then.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Cascade:
         return scores, offsets
 
     def _run_on_crops(
-        self, name: str, batch: Batch, candidates: Candidates, observer: Observer
+        self, name: CropNetworkName, batch: Batch, candidates: Candidates, observer: Observer
     ) -> tuple[Candidates, Tensor, Tensor | None]:
         """Crop candidates and run R-Net or O-Net on the crops.
 
@@ -143,8 +143,11 @@ class Cascade:
         points : (n, 10) float32 or None
             O-Net's landmarks, in units of the box.
         """
-        side, size = (24, self._sizes.rnet) if name == "rnet" else (48, self._sizes.onet)
         length = int(candidates.count) if self._download_counts else len(candidates.boxes)
+        if self._fused:
+            with observer.time(name):
+                return self._ops.classify(batch, _part(candidates, 0, length), name)
+        side, size = (24, self._sizes.rnet) if name == "rnet" else (48, self._sizes.onet)
         crops_valid, outputs = [], []
         for first in range(0, max(length, 1), size):
             part = _part(candidates, first, min(first + size, length))
@@ -162,6 +165,8 @@ class Cascade:
 
 def _part(candidates: Candidates, first: int, last: int) -> Candidates:
     """Return candidates ``first`` to ``last - 1``, and how many of them are in use."""
+    if (first, last) == (0, len(candidates.boxes)):
+        return candidates
     rows = slice(first, last)
     return Candidates(
         candidates.boxes[rows],

@@ -15,7 +15,7 @@ from mtcnn_fast._types import Floats, Image, Overlap
 from mtcnn_fast.backends import host
 from mtcnn_fast.backends.numpy import steps as numpy_steps
 from mtcnn_fast.backends.torch.plan import Plan
-from mtcnn_fast.backends.torch.steps import Candidates, Capacities, FacesTensor
+from mtcnn_fast.backends.torch.steps import Candidates, Capacities, CropNetworkName, FacesTensor
 from mtcnn_fast.config import Border
 from mtcnn_fast.weights import BoxCoding
 
@@ -57,6 +57,12 @@ class CpuOps:
     def scan(self, batch: CpuBatch) -> list[tuple[Tensor, Tensor]]:
         """Refuse: on the CPU the networks are torch's."""
         raise NotImplementedError("P-Net is not fused on the CPU")
+
+    def classify(
+        self, batch: CpuBatch, candidates: Candidates, name: CropNetworkName
+    ) -> tuple[Candidates, Tensor, Tensor | None]:
+        """Refuse, as `scan` does."""
+        raise NotImplementedError("R-Net and O-Net are not fused on the CPU")
 
     def propose(
         self, batch: CpuBatch, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, capacity: int

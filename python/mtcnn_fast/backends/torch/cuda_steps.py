@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtcnn_fast._types import Floats, Image, Overlap
+from mtcnn_fast._types import Image, Overlap
 from mtcnn_fast.backends.torch.plan import Plan
 from mtcnn_fast.backends.torch.staging import Stager
-from mtcnn_fast.backends.torch.steps import Candidates, Capacities, FacesTensor
+from mtcnn_fast.backends.torch.steps import Candidates, Capacities, CropNetworkName, FacesTensor
 from mtcnn_fast.config import Border
-from mtcnn_fast.weights import BoxCoding
+from mtcnn_fast.weights import BoxCoding, Weights
+from mtcnn_fast.weights.loader import Tensors
 
 _TYPES = {
     torch.float32: "<f4",
@@ -73,6 +74,32 @@ class CudaBatch:
     wanted: Tensor
 
 
+class FusedNetworks:
+    """The three networks as the kernels take them, on one device.
+
+    Attributes
+    ----------
+    shared_memory : int
+        Bytes that a block may have, by which the kernels choose their tiles.
+    pnet : (n,) uint8 Tensor
+        Packed weights.
+    crop_networks : dict of str to (_cuda.CropNetwork, (n,) uint8 Tensor)
+        R-Net and O-Net, and their packed weights.
+    """
+
+    def __init__(self, module: ModuleType, device: torch.device, weights: Weights) -> None:
+        def upload(packed: bytes) -> Tensor:
+            return torch.from_numpy(np.frombuffer(packed, np.uint8).copy()).to(device)
+
+        self.shared_memory: int = module.devices()[device.index or 0]["shared_memory"]
+        self.pnet = upload(module.pnet_weights(dict(weights.pnet)))
+        self.crop_networks: dict[CropNetworkName, tuple[Any, Tensor]] = {}
+        tensors: list[tuple[CropNetworkName, Tensors]] = [("rnet", weights.rnet), ("onet", weights.onet)]
+        for name, own in tensors:
+            network = module.CropNetwork(name, dict(own), shared_memory=self.shared_memory)
+            self.crop_networks[name] = network, upload(network.weights)
+
+
 class CudaOps:
     """The steps on one CUDA device.
 
@@ -85,8 +112,8 @@ class CudaOps:
         Returns the handle of the stream to work on.
     coding : {"corner", "rcnn"}
     border : {"zero", "clip"}
-    pnet : mapping of str to ndarray or None
-        P-Net's weights for `scan`. None: the network runs elsewhere, on what `pyramid` returns.
+    fused : Weights or None
+        Of the networks that `scan` and `classify` run. None: they run elsewhere, on what `pyramid` and `crop` return.
     """
 
     def __init__(
@@ -96,16 +123,12 @@ class CudaOps:
         stream: Callable[[], int],
         coding: BoxCoding,
         border: Border,
-        pnet: Mapping[str, Floats] | None = None,
+        fused: Weights | None = None,
     ) -> None:
         self._module, self._device, self._stream = module, device, stream
         self._stager = Stager(device)
         self._rcnn, self._zero_border = coding == "rcnn", border == "zero"
-        self._pnet = None if pnet is None else self._upload_weights(module.pnet_weights(dict(pnet)))
-        self._shared_memory = module.devices()[device.index or 0]["shared_memory"] if pnet is not None else 0
-
-    def _upload_weights(self, packed: bytes) -> Tensor:
-        return torch.from_numpy(np.frombuffer(packed, np.uint8).copy()).to(self._device)
+        self._networks = None if fused is None else FusedNetworks(module, device, fused)
 
     def upload(self, images: Sequence[Image], plan: Plan) -> CudaBatch:
         """Copy images and tables into one allocation on the device."""
@@ -138,7 +161,7 @@ class CudaOps:
     def _tables(self, plan: Plan, images: Sequence[Any]) -> tuple[Any, list[bytes], list[int]]:
         """Return the plan of the levels, the tables (its own, that of images, those for `propose`) and their chunks."""
         module = self._module
-        if self._pnet is None:
+        if self._networks is None:
             shapes = [
                 module.LevelShape(image, group.height, group.width) for group in plan.groups for image in group.images
             ]
@@ -151,7 +174,7 @@ class CudaOps:
             group = plan.groups[level.group]
             scale = float(np.float32(level.scale))
             levels.append(module.PNetLevel(level.image, group.height, group.width, segment, scale))
-        pnet_plan = module.PNetPlan(images, levels, shared_memory=self._shared_memory)
+        pnet_plan = module.PNetPlan(images, levels, shared_memory=self._networks.shared_memory)
         return pnet_plan, [pnet_plan.table, module.image_table(images), pnet_plan.proposal_table], [pnet_plan.chunks]
 
     def _places(self, content: Sequence[Any]) -> list[int]:
@@ -201,9 +224,10 @@ class CudaOps:
 
     def scan(self, batch: CudaBatch) -> list[tuple[Tensor, Tensor]]:
         """Run P-Net on all levels from the images, in one launch: its maps for `propose`."""
+        assert self._networks is not None
         cells = batch.level_plan.cells
         scores, offsets = self._empty(cells), self._empty(4 * cells)
-        arrays = map(view, (batch.level_plan_table, self._pnet, scores, offsets))
+        arrays = map(view, (batch.level_plan_table, self._networks.pnet, scores, offsets))
         self._module.pnet(batch.level_plan, *arrays, stream=self._stream())
         return [(scores.view(1, 1, cells), offsets.view(1, 4, 1, cells))]
 
@@ -283,6 +307,26 @@ class CudaOps:
             stream=self._stream(),
         )
         return crops, valid
+
+    def classify(
+        self, batch: CudaBatch, candidates: Candidates, name: CropNetworkName
+    ) -> tuple[Candidates, Tensor, Tensor | None]:
+        """Run R-Net or O-Net on the candidates from the images, in two launches for a list of usual length."""
+        assert self._networks is not None
+        network, weights = self._networks.crop_networks[name]
+        count = len(candidates.boxes)
+        seen = dataclasses.replace(candidates, scores=self._empty(count), offsets=self._empty((count, 4)))
+        points = self._empty((count, 10)) if network.has_landmarks else None
+        valid = self._empty(count, torch.bool)
+        self._module.run_crop_network(
+            network,
+            *map(view, (weights, batch.image_table, seen.boxes, seen.images, seen.count)),
+            *map(view, (seen.scores, seen.offsets, points, valid)),
+            view(workspace(network.workspace_size(count), self._module, self._device)),
+            zero_border=self._zero_border,
+            stream=self._stream(),
+        )
+        return seen, valid, points
 
     def filter(
         self, batch: CudaBatch, candidates: Candidates, points: Tensor | None, valid: Tensor, threshold: float,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -90,6 +90,9 @@ class Batch(Protocol):
 
 
 BatchT = TypeVar("BatchT", bound=Batch)
+
+#: The networks that look at crops.
+CropNetworkName = Literal["rnet", "onet"]
 
 
 class DeviceOps(Protocol[BatchT]):
@@ -218,6 +221,26 @@ class DeviceOps(Protocol[BatchT]):
         crops : (n, 3, size, size) Tensor
             Normalised.
         valid : (n,) bool Tensor
+        """
+
+    def classify(
+        self, batch: BatchT, candidates: Candidates, name: CropNetworkName
+    ) -> tuple[Candidates, Tensor, Tensor | None]:
+        """Cut the candidates out of their images and run a network on them; only for `Cascade` with ``fused``.
+
+        Parameters
+        ----------
+        batch : Batch
+        candidates : Candidates
+        name : {"rnet", "onet"}
+
+        Returns
+        -------
+        candidates : Candidates
+            With the network's scores and offsets.
+        valid : (n,) bool Tensor
+        points : (n, 10) float32 Tensor or None
+            O-Net's landmarks, in units of the box: five x, then five y.
         """
 
     def filter(

@@ -1,0 +1,354 @@
+// The crop and all convolutions of R-Net or O-Net but the last. A block has one crop. It computes a band of rows after
+// the other, so that its maps fit the shared memory: the pixels, the pooled first map, the second map. Where two bands
+// share rows, the rows are carried over. Weights come through the L1 cache: the threads of a warp read the same ones.
+#include "cuda/crop_axes.h"
+#include "cuda/crop_network.h"
+#include "cuda/layers.h"
+#include "cuda/shared_memory.h"
+
+namespace mtcnn_fast::cuda {
+namespace {
+
+// Adjacent outputs of a thread: pooled places and channels in the first convolution, places and channels in the others.
+constexpr int kPooledTogether = 4, kOutputs1 = 2;
+constexpr int kPlaces2 = 3, kOutputs2 = 8;
+constexpr int kPlaces3 = 4, kOutputs3 = 4;
+
+template <int side, int band>
+struct CropShape {
+    static constexpr bool kIsRNet = side == 24;
+    static constexpr int kSide = side, kBand = band;  // rows of the second pooled map at a time
+    static constexpr int kThreads = kIsRNet ? 128 : 256;
+    static constexpr int kResidentBlocks = kIsRNet ? 4 : 2;  // by registers: 128 a thread
+
+    // Sides of whole maps. Only the first pooling has a window that leaves its map.
+    static constexpr int kFirst = side - 2, kPooled1 = (kFirst - 2) / 2 + 1;
+    static constexpr int kSecond = kPooled1 - 2, kPooled2 = (kSecond - 3) / 2 + 1;
+    static constexpr int kThird = kPooled2 - 2;
+    static_assert(kFirst % 2 == 0 && kSecond % 2 == 1 && kPooled2 % band == 0);
+    static_assert(kIsRNet ? kPooled2 == kMapSide : kThird == 2 * kMapSide);
+
+    // Rows of a band. The next one begins with the last row of the second map, and with two of the pooled one.
+    static constexpr int kSecondRows = 2 * band + 1, kPooledRows = kSecondRows + 2;
+    static constexpr int kCarried = kPooledRows - 2 * band;
+    static constexpr int kInputRows = 2 * kPooledRows + 3;
+    // Threads read beyond the last column, where zeros are.
+    static constexpr int kGroups = (kPooled1 + kPooledTogether - 1) / kPooledTogether;
+    static constexpr int kTaps1 = 2 * kPooledTogether + 4;
+    static constexpr int kInputStride = 2 * kPooledTogether * (kGroups - 1) + kTaps1;
+    static_assert(kInputStride >= side && kInputStride % 4 == 0);
+    static constexpr int kInputPlane = kInputRows * kInputStride;
+};
+
+// Where the maps are in the dynamic shared memory, in floats. The pixels lie over the second map's rows that are not
+// carried, the third map over all that precede the second pooled one.
+template <typename T>
+struct Pieces {
+    int second;  // the pooled first map is at 0
+    int input;
+    int pooled2;
+    int all;
+
+    MF_HD explicit Pieces(const CropNetworkLayout& l) {
+        const int row = l.second.padded * T::kSecond;
+        second = l.first.padded * T::kPooledRows * T::kPooled1;
+        input = second + row;
+        const int with_second = second + T::kSecondRows * row, with_input = input + 3 * T::kInputPlane;
+        pooled2 = with_second > with_input ? with_second : with_input;
+        const int third = T::kIsRNet ? 0 : l.third.padded * T::kThird * T::kThird;
+        if (third > pooled2) pooled2 = third;
+        all = pooled2 + (T::kIsRNet ? 0 : l.second.padded * T::kPooled2 * T::kPooled2);
+    }
+    MF_HD size_t bytes() const { return static_cast<size_t>(all) * sizeof(float); }
+};
+
+// A row or column of the crop: pixels of the image, and the size of the bin with what is outside. Edges are cut to
+// 2**28, so 32 bits hold them.
+struct Edge {
+    int begin;
+    int end;
+    int size;
+};
+
+template <typename T>
+struct Job {
+    DeviceImage image;
+    Edge rows[T::kSide];
+    Edge columns[T::kSide];
+};
+
+__device__ __forceinline__ Edge find_edge(const Span& span, int i, int side) {
+    const Axis axis = crop_axis(span, i, side);
+    return {static_cast<int>(axis.inside.begin), static_cast<int>(axis.inside.end), static_cast<int>(axis.bin.size())};
+}
+
+// The crop's pixels by channel, from its row `first` on; 0 beyond the crop.
+template <typename T>
+__device__ __forceinline__ void fill_input(const Job<T>& job, bool by_warp, int first, int rows, float* input) {
+    const int sharers = by_warp ? kWarp : 1, lane = static_cast<int>(threadIdx.x) % sharers;
+    for (int i = static_cast<int>(threadIdx.x) / sharers; i < rows * T::kInputStride; i += T::kThreads / sharers) {
+        const int row = first + i / T::kInputStride, column = i % T::kInputStride;
+        float values[3] = {0.0f, 0.0f, 0.0f};
+        if (row < T::kSide && column < T::kSide) {
+            const Edge y = job.rows[row], x = job.columns[column];
+            const Bin down{y.begin, y.end}, across{x.begin, x.end};
+            const float inverse = inverse_area(int64_t{y.size} * x.size);
+            if (by_warp) {
+                uint64_t sums[3];
+                sum_bin_by_warp(job.image, down, across, lane, sums);
+                for (int c = 0; c < 3; ++c) values[c] = normalise_sum(sums[c], inverse);
+            } else {
+                const ChannelSums sums = sum_bin(job.image, down, across);
+                for (int c = 0; c < 3; ++c) values[c] = normalise_sum(sums.c[c], inverse);
+            }
+        }
+        if (lane != 0) continue;
+        for (int c = 0; c < 3; ++c) input[c * T::kInputPlane + i] = values[c];
+    }
+    __syncthreads();
+}
+
+// First convolution and PReLU at the places that four adjacent windows of a pooled row look at, two channels.
+template <typename T>
+__device__ __forceinline__ void first_sums(const float* input, const float* weights, const CropLayer& layer, int first,
+                                           float (&sums)[kOutputs1][3][2 * kPooledTogether + 1]) {
+    constexpr int kAcross = 2 * kPooledTogether + 1;
+    MF_UNROLL
+    for (int o = 0; o < kOutputs1; ++o) {
+        const float bias = weights[layer.bias + first + o];
+        for (int x = 0; x < 3 * kAcross; ++x) sums[o][x / kAcross][x % kAcross] = bias;
+    }
+    MF_NO_UNROLL
+    for (int c = 0; c < 3; ++c) {
+        MF_UNROLL
+        for (int row = 0; row < 5; ++row) {
+            float taps[T::kTaps1];
+            load(input + c * T::kInputPlane + row * T::kInputStride, taps);
+            MF_UNROLL
+            for (int y = row < 2 ? 0 : row - 2; y <= (row < 2 ? row : 2); ++y) {
+                MF_UNROLL
+                for (int k = 0; k < 3; ++k) {
+                    const int at = layer.weights + (c * 9 + (row - y) * 3 + k) * layer.padded + first;
+                    const float2 weight = *reinterpret_cast<const float2*>(weights + at);
+                    MF_UNROLL
+                    for (int x = 0; x < kAcross; ++x) {
+                        sums[0][y][x] = __fmaf_rn(taps[x + k], weight.x, sums[0][y][x]);
+                        sums[1][y][x] = __fmaf_rn(taps[x + k], weight.y, sums[1][y][x]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+// Rows [from, rows) of a band of the pooled first map, whose row 0 is the map's row `top`.
+template <typename T>
+__device__ __forceinline__ void first_map(const CropLayer& layer, const float* weights, const float* input, int top,
+                                          int from, float* pooled) {
+    const int places = (T::kPooledRows - from) * T::kGroups;
+    for (int i = static_cast<int>(threadIdx.x); i < places * divide_up(layer.outputs, kOutputs1); i += T::kThreads) {
+        const int first = i / places * kOutputs1, y = i % places / T::kGroups;
+        const int x = i % places % T::kGroups * kPooledTogether;
+        float sums[kOutputs1][3][2 * kPooledTogether + 1];
+        first_sums<T>(input + 2 * y * T::kInputStride + 2 * x, weights, layer, first, sums);
+        const int rows = T::kFirst - 2 * (top + from + y), columns = T::kFirst - 2 * x;
+        MF_UNROLL
+        for (int o = 0; o < kOutputs1; ++o) {
+            const float slope = weights[layer.slope + first + o];
+            float* const to = pooled + ((first + o) * T::kPooledRows + from + y) * T::kPooled1 + x;
+            MF_UNROLL
+            for (int p = 0; p < kPooledTogether; ++p) {
+                float best = prelu(sums[o][0][2 * p], slope);
+                MF_UNROLL
+                for (int k = 1; k < 9; ++k) {
+                    const float value = prelu(sums[o][k / 3][2 * p + k % 3], slope);
+                    // Beyond the map there is nothing.
+                    if (k / 3 < rows && 2 * p + k % 3 < columns && value > best) best = value;
+                }
+                if (x + p < T::kPooled1) to[p] = best;
+            }
+        }
+    }
+    __syncthreads();
+}
+
+// Rows [from, rows) of a band of the second map, which is [row][channel][column].
+template <typename T>
+__device__ __forceinline__ void second_map(const CropLayer& layer, const float* weights, const float* pooled, int from,
+                                           float* second) {
+    constexpr int kAcross = T::kSecond / kPlaces2;
+    static_assert(T::kSecond % kPlaces2 == 0);
+    const int places = (T::kSecondRows - from) * kAcross;
+    for (int i = static_cast<int>(threadIdx.x); i < places * (layer.padded / kOutputs2); i += T::kThreads) {
+        const int first = i / places * kOutputs2, y = from + i % places / kAcross;
+        const int x = i % places % kAcross * kPlaces2;
+        float sums[kOutputs2][kPlaces2], slope[kOutputs2];
+        const float* const input = pooled + y * T::kPooled1 + x;
+        const auto taps_at = [=](int c, int row, float (&taps)[kPlaces2 + 2]) {
+            MF_UNROLL
+            for (int k = 0; k < kPlaces2 + 2; ++k) taps[k] = input[(c * T::kPooledRows + row) * T::kPooled1 + k];
+        };
+        convolve<3>(layer.inputs, taps_at, weights + layer.weights + first, layer.padded, weights + layer.bias + first,
+                    sums);
+        load(weights + layer.slope + first, slope);
+        MF_UNROLL
+        for (int o = 0; o < kOutputs2; ++o) {
+            for (int p = 0; p < kPlaces2; ++p) {
+                second[(y * layer.padded + first + o) * T::kSecond + x + p] = prelu(sums[o][p], slope[o]);
+            }
+        }
+    }
+    __syncthreads();
+}
+
+// Windows of 3 x 3 of a band of the second map, whose first pooled row is `top`.
+template <typename T>
+__device__ __forceinline__ void pool_second(const CropLayer& layer, const float* second, int top, float* pooled) {
+    const int places = T::kBand * T::kPooled2;
+    for (int i = static_cast<int>(threadIdx.x); i < places * layer.outputs; i += T::kThreads) {
+        const int channel = i / places, y = i % places / T::kPooled2, x = i % T::kPooled2;
+        float best = second[(2 * y * layer.padded + channel) * T::kSecond + 2 * x];
+        for (int k = 1; k < 9; ++k) {
+            const float value = second[((2 * y + k / 3) * layer.padded + channel) * T::kSecond + 2 * x + k % 3];
+            if (value > best) best = value;
+        }
+        pooled[(channel * T::kPooled2 + top + y) * T::kPooled2 + x] = best;
+    }
+    __syncthreads();
+}
+
+// The rows that the next band shares with this one.
+template <typename T>
+__device__ __forceinline__ void carry(const CropNetworkLayout& l, float* pooled, float* second) {
+    constexpr int kShared = (T::kCarried - 1) * T::kPooled1;
+    for (int i = static_cast<int>(threadIdx.x); i < kShared * l.first.outputs; i += T::kThreads) {
+        float* const channel = pooled + i / kShared * T::kPooledRows * T::kPooled1 + i % kShared;
+        channel[T::kPooled1] = channel[(2 * T::kBand + 1) * T::kPooled1];
+    }
+    const int row = l.second.padded * T::kSecond;
+    for (int i = static_cast<int>(threadIdx.x); i < row; i += T::kThreads) second[i] = second[2 * T::kBand * row + i];
+    __syncthreads();
+}
+
+// O-Net's third convolution, and its pooling by 2 x 2 to the maps.
+template <typename T>
+__device__ __forceinline__ void third_map(const CropLayer& layer, const float* weights, const float* pooled,
+                                          float* third, float* maps) {
+    constexpr int kAcross = T::kThird / kPlaces3, kPlaces = T::kThird * kAcross;
+    for (int i = static_cast<int>(threadIdx.x); i < kPlaces * (layer.padded / kOutputs3); i += T::kThreads) {
+        const int first = i / kPlaces * kOutputs3, y = i % kPlaces / kAcross, x = i % kAcross * kPlaces3;
+        float sums[kOutputs3][kPlaces3], slope[kOutputs3];
+        const float* const input = pooled + y * T::kPooled2 + x;
+        const auto taps_at = [=](int c, int row, float (&taps)[kPlaces3 + 2]) {
+            MF_UNROLL
+            for (int k = 0; k < kPlaces3 + 2; ++k) taps[k] = input[(c * T::kPooled2 + row) * T::kPooled2 + k];
+        };
+        convolve<3>(layer.inputs, taps_at, weights + layer.weights + first, layer.padded, weights + layer.bias + first,
+                    sums);
+        load(weights + layer.slope + first, slope);
+        MF_UNROLL
+        for (int o = 0; o < kOutputs3; ++o) {
+            for (int p = 0; p < kPlaces3; ++p) {
+                third[((first + o) * T::kThird + y) * T::kThird + x + p] = prelu(sums[o][p], slope[o]);
+            }
+        }
+    }
+    __syncthreads();
+    for (int i = static_cast<int>(threadIdx.x); i < layer.outputs * kMapPlaces; i += T::kThreads) {
+        const float* const window =
+            third + (i / kMapPlaces * T::kThird + i % kMapPlaces / kMapSide * 2) * T::kThird + i % kMapSide * 2;
+        float best = window[0];
+        for (int k = 1; k < 4; ++k) {
+            const float value = window[k / 2 * T::kThird + k % 2];
+            if (value > best) best = value;
+        }
+        maps[i] = best;
+    }
+}
+
+template <typename T>
+__global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
+    crop_features_kernel(CropNetworkLayout l, CropNetworkArguments a, CropPart part) {
+    __shared__ Job<T> job;
+    const int64_t candidate = part.first + blockIdx.x;
+    DeviceImage image;
+    CropWindow window;
+    const bool valid = find_window(a, candidate, image, window);
+    if (threadIdx.x == 0) a.valid[candidate] = valid;
+    if (!valid) return;
+    const bool by_warp = shares_bins(window, T::kSide);
+    if (threadIdx.x == 0) job.image = image;
+    for (int i = static_cast<int>(threadIdx.x); i < 2 * T::kSide; i += T::kThreads) {
+        if (i < T::kSide) {
+            job.rows[i] = find_edge(window.y, i, T::kSide);
+        } else {
+            job.columns[i - T::kSide] = find_edge(window.x, i - T::kSide, T::kSide);
+        }
+    }
+    __syncthreads();
+    const Pieces<T> pieces(l);
+    float* const pooled1 = dynamic_shared_floats();
+    float* const second = pooled1 + pieces.second;
+    float* const input = pooled1 + pieces.input;
+    float* const maps = part.maps + int64_t{blockIdx.x} * l.last.inputs * kMapPlaces;
+    float* const pooled2 = T::kIsRNet ? maps : pooled1 + pieces.pooled2;
+    MF_NO_UNROLL
+    for (int band = 0; band < T::kPooled2 / T::kBand; ++band) {
+        const int top = 2 * band * T::kBand, from = band == 0 ? 0 : T::kCarried;
+        if (band != 0) carry<T>(l, pooled1, second);
+        fill_input<T>(job, by_warp, 2 * (top + from), 2 * (T::kPooledRows - from) + 3, input);
+        first_map<T>(l.first, a.weights, input, top, from, pooled1);
+        second_map<T>(l.second, a.weights, pooled1, band == 0 ? 0 : 1, second);
+        pool_second<T>(l.second, second, band * T::kBand, pooled2);
+    }
+    if constexpr (!T::kIsRNet) third_map<T>(l.third, a.weights, pooled2, pooled1, maps);
+}
+
+using RNetShape = CropShape<24, 4>;
+using WideONetShape = CropShape<48, 2>;
+using NarrowONetShape = CropShape<48, 1>;
+
+template <typename T>
+CropBand band_of(const CropNetworkLayout& layout) {
+    return {T::kSide, T::kBand, Pieces<T>(layout).bytes()};
+}
+
+template <typename T>
+void launch_features(const CropNetwork& network, const CropNetworkArguments& a, const CropPart& part,
+                     cudaStream_t stream) {
+    const std::string shapes = network.name() + ", " + std::to_string(part.length) + " boxes";
+    const dim3 grid(static_cast<unsigned>(part.length));
+    launch({"crop_features", shapes, grid, T::kThreads, stream, network.band().shared_memory}, crop_features_kernel<T>,
+           network.layout(), a, part);
+}
+
+}  // namespace
+
+CropBand crop_band(const std::string& name, const CropNetworkLayout& layout, size_t shared_memory) {
+    std::vector<CropBand> bands;
+    if (name == "rnet") {
+        bands = {band_of<RNetShape>(layout)};
+    } else {
+        bands = {band_of<WideONetShape>(layout), band_of<NarrowONetShape>(layout)};
+    }
+    for (const CropBand& band : bands) {
+        // What the edges and the system take beside it is below 3 KB.
+        if (band.shared_memory + 3072 <= shared_memory) return band;
+    }
+    require(false, "shared_memory must be at least " + std::to_string(bands.back().shared_memory + 3072) +
+                       " bytes for " + name + ", got " + std::to_string(shared_memory));
+    return {};
+}
+
+void compute_crop_features(const CropNetwork& network, const CropNetworkArguments& a, const CropPart& part,
+                           cudaStream_t stream) {
+    if (network.band().side == RNetShape::kSide) {
+        launch_features<RNetShape>(network, a, part, stream);
+    } else if (network.band().rows == WideONetShape::kBand) {
+        launch_features<WideONetShape>(network, a, part, stream);
+    } else {
+        launch_features<NarrowONetShape>(network, a, part, stream);
+    }
+}
+
+}  // namespace mtcnn_fast::cuda

@@ -1,0 +1,129 @@
+// What follows the maps of crop_features.cu: the last convolution, the dense layer and the heads, for several crops a
+// block, so that a weight serves all of them.
+#include "cuda/crop_network.h"
+#include "cuda/layers.h"
+#include "cuda/shared_memory.h"
+
+namespace mtcnn_fast::cuda {
+namespace {
+
+constexpr int kThreads = 128;
+constexpr int kCrops = kCropsTogether;
+constexpr int kOutputs = 4;  // channels of a thread in the convolution
+constexpr int kMostLogits = 16;
+
+// The last convolution: a thread has one row of a crop. Its outputs are laid out as the dense layer takes them.
+__device__ __forceinline__ void last_map(const CropNetworkLayout& l, const float* weights, const float* maps,
+                                         const bool* used, float* features) {
+    constexpr int kPlaces = kCrops * kLastSide;
+    const CropLayer& layer = l.last;
+    for (int i = static_cast<int>(threadIdx.x); i < kPlaces * (layer.padded / kOutputs); i += kThreads) {
+        const int first = i / kPlaces * kOutputs, crop = i % kPlaces / kLastSide, y = i % kLastSide;
+        if (!used[crop]) continue;
+        float sums[kOutputs][kLastSide], slope[kOutputs];
+        const float* const input = maps + (crop * layer.inputs * kMapSide + y) * kMapSide;
+        const auto taps_at = [=](int c, int row, float (&taps)[kMapSide]) {
+            load(input + (c * kMapSide + row) * kMapSide, taps);
+        };
+        convolve<2>(layer.inputs, taps_at, weights + layer.weights + first, layer.padded, weights + layer.bias + first,
+                    sums);
+        load(weights + layer.slope + first, slope);
+        for (int o = 0; o < kOutputs && first + o < layer.outputs; ++o) {
+            for (int x = 0; x < kLastSide; ++x) {
+                const int place = (x * kLastSide + y) * layer.outputs + first + o;
+                features[crop * l.dense.inputs + place] = prelu(sums[o][x], slope[o]);
+            }
+        }
+    }
+}
+
+// A crop that is not used has zeros, and so has the padding of each.
+__device__ __forceinline__ void clear_rest(const CropNetworkLayout& l, const bool* used, float* features) {
+    const int real = kLastPlaces * l.last.outputs;
+    for (int i = static_cast<int>(threadIdx.x); i < kCrops * l.dense.inputs; i += kThreads) {
+        if (!used[i / l.dense.inputs] || i % l.dense.inputs >= real) features[i] = 0.0f;
+    }
+}
+
+// A thread has one output of all crops.
+__device__ __forceinline__ void dense(const CropLayer& layer, const float* weights, const float* features,
+                                      float* hidden) {
+    for (int o = static_cast<int>(threadIdx.x); o < layer.outputs; o += kThreads) {
+        float sums[kCrops];
+        MF_UNROLL
+        for (int n = 0; n < kCrops; ++n) sums[n] = weights[layer.bias + o];
+        MF_NO_UNROLL
+        for (int k = 0; k < layer.inputs; k += 4) {
+            float weight[4];
+            MF_UNROLL
+            for (int j = 0; j < 4; ++j) weight[j] = weights[layer.weights + (k + j) * layer.padded + o];
+            MF_UNROLL
+            for (int n = 0; n < kCrops; ++n) {
+                float inputs[4];
+                load(features + n * layer.inputs + k, inputs);
+                MF_UNROLL
+                for (int j = 0; j < 4; ++j) sums[n] = __fmaf_rn(inputs[j], weight[j], sums[n]);
+            }
+        }
+        const float slope = weights[layer.slope + o];
+        MF_UNROLL
+        for (int n = 0; n < kCrops; ++n) hidden[n * layer.outputs + o] = prelu(sums[n], slope);
+    }
+    __syncthreads();
+}
+
+__device__ __forceinline__ void heads(const CropLayer& layer, const float* weights, const float* hidden,
+                                      float (&logits)[kCrops][kMostLogits]) {
+    for (int i = static_cast<int>(threadIdx.x); i < kCrops * layer.outputs; i += kThreads) {
+        const int crop = i / layer.outputs, o = i % layer.outputs;
+        float sum = weights[layer.bias + o];
+        for (int k = 0; k < layer.inputs; ++k) {
+            sum = __fmaf_rn(hidden[crop * layer.inputs + k], weights[layer.weights + k * layer.padded + o], sum);
+        }
+        logits[crop][o] = sum;
+    }
+    __syncthreads();
+}
+
+__device__ __forceinline__ void write(const CropNetworkArguments& a, int64_t candidate, bool used,
+                                      const float (&logits)[kMostLogits]) {
+    a.scores[candidate] = used ? probability(logits[0], logits[1]) : 0.0f;
+    a.offsets[candidate] = used ? Box{logits[2], logits[3], logits[4], logits[5]} : Box{};
+    if (a.points == nullptr) return;
+    for (int k = 0; k < 10; ++k) a.points[candidate * 10 + k] = used ? logits[6 + k] : 0.0f;
+}
+
+__global__ void __launch_bounds__(kThreads)
+    crop_scores_kernel(CropNetworkLayout l, CropNetworkArguments a, CropPart part) {
+    __shared__ bool used[kCrops];
+    __shared__ float logits[kCrops][kMostLogits];
+    const int64_t first = int64_t{blockIdx.x} * kCrops, candidate = part.first + first + threadIdx.x;
+    const bool writes = threadIdx.x < kCrops && first + threadIdx.x < part.length;
+    if (threadIdx.x < kCrops) used[threadIdx.x] = writes && a.valid[candidate] != 0;
+    __syncthreads();
+    bool any = false;
+    for (int n = 0; n < kCrops; ++n) any = any || used[n];
+    if (any) {
+        float* const features = dynamic_shared_floats();
+        float* const hidden = features + kCrops * l.dense.inputs;
+        last_map(l, a.weights, part.maps + first * l.last.inputs * kMapPlaces, used, features);
+        clear_rest(l, used, features);
+        __syncthreads();
+        dense(l.dense, a.weights, features, hidden);
+        heads(l.heads, a.weights, hidden, logits);
+    }
+    if (writes) write(a, candidate, used[threadIdx.x], logits[threadIdx.x]);
+}
+
+}  // namespace
+
+void compute_crop_scores(const CropNetwork& network, const CropNetworkArguments& a, const CropPart& part,
+                         cudaStream_t stream) {
+    const CropNetworkLayout& l = network.layout();
+    const size_t shared_memory = sizeof(float) * kCrops * (l.dense.inputs + l.dense.outputs);
+    const std::string shapes = network.name() + ", " + std::to_string(part.length) + " boxes";
+    const dim3 grid(static_cast<unsigned>(divide_up<int64_t>(part.length, kCrops)));
+    launch({"crop_scores", shapes, grid, kThreads, stream, shared_memory}, crop_scores_kernel, l, a, part);
+}
+
+}  // namespace mtcnn_fast::cuda
