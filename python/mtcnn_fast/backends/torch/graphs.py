@@ -97,7 +97,9 @@ def record_graph(device: torch.device) -> GraphRecorder:
                 work()
             current.wait_stream(side)
             graph = cuda.CUDAGraph()
-            with cuda.graph(graph):
+            # Without a stream torch takes one for the whole process, on the device that recorded first: on another one
+            # nothing would be recorded. Other threads may go on with what a recording must not do.
+            with cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
                 faces = work()
         return faces, graph.replay
 
