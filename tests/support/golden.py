@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from PIL import Image
 from mtcnn_fast.backends.base import Backend
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.faces import Faces
+from mtcnn_fast.faces.trace import StageTrace
 from support.data import DATA
 
 #: Border setting that each file of reference detections was made with.
@@ -176,22 +177,24 @@ def _is_tie(ours: Faces, i: int, reference: Faces, j: int) -> bool:
 
 
 def _suppressed_otherwise(ours: Faces, reference: Faces) -> bool:
-    """Tell whether P-Net's suppression alone parts the two: rounding decides which of equal scores it keeps.
+    """Tell whether the two part where rounding decides which of equal scores a suppression keeps.
 
-    On a plain area all cells have one score. Each box that only one of the two keeps must have one of the same score,
-    next to it, that the other keeps. It takes traces of both.
+    On a plain area all candidates have one score. In the first step that differs, each box that only one of the two
+    keeps must overlap one of the same score that the other keeps. It takes traces of both.
     """
-    if not ours.trace or not reference.trace:
-        return False
-    (mine, other), only = (ours.trace[0], reference.trace[0]), 0
-    for step, against in ((mine, other), (other, mine)):
-        for box, score in zip(step.boxes, step.scores, strict=True):
-            near = np.abs(against.scores.astype(float) - float(score)) <= TIE_SCORE
-            if not (near & (np.abs(against.boxes - box).max(axis=1, initial=0) <= BOX_TOLERANCE)).any():
-                only += 1
-                if not (overlap_min(box, against.boxes[near]) > 0).any():
-                    return False
-    return only > 0
+    for mine, other in zip(ours.trace or (), reference.trace or (), strict=False):
+        alone = [(box, near) for pair in ((mine, other), (other, mine)) for box, near in _only_in_first(*pair)]
+        if alone:
+            return all((overlap_min(box, near) > 0).any() for box, near in alone)
+    return False
+
+
+def _only_in_first(step: StageTrace, other: StageTrace) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the boxes that the other lacks, each with the other's boxes of the same score."""
+    for box, score in zip(step.boxes, step.scores, strict=True):
+        near = other.boxes[np.abs(other.scores.astype(float) - float(score)) <= TIE_SCORE]
+        if not (np.abs(near - box).max(axis=1, initial=0) <= BOX_TOLERANCE).any():
+            yield box, near
 
 
 def _shift_thresholds(config: DetectorConfig, by: float) -> DetectorConfig:
