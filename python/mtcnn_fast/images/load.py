@@ -347,8 +347,8 @@ def _float_converter(pixels: AnyArray, value_range: ValueRange | None, name: str
         )
     top = value_range[1]
     with np.errstate(invalid="ignore"):
-        # Which zero is the least of 0 and -0 depends on how the array lies in memory: adding 0 makes it 0.
-        low, high = pixels.min() + 0, pixels.max() + 0
+        # Which zero is the least of 0 and -0 depends on how the array lies in memory.
+        low, high = (value if value else dtype.type(0) for value in (pixels.min(), pixels.max()))
     if not (low >= 0 and high <= top):
         finite = bool(np.isfinite([low, high]).all())
         found = f"from {_in_full(low)} to {_in_full(high)}" if finite else "that are not finite (NaN or infinity)"
