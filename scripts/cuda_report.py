@@ -15,7 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-BEGIN, END = "<!-- begin: scripts/cuda_report.py -->", "<!-- end: scripts/cuda_report.py -->"
+#: Of the block in docs/cuda.md.
+NAME = "scripts/cuda_report.py"
 KERNEL = re.compile(r"Compiling entry function '(\w+)' for '(sm_\d+)'")
 SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
@@ -177,6 +178,8 @@ def render(kernels: list[Kernel], elf: set[str], ptx: set[str], libraries: list[
 
 
 def main() -> None:
+    from page_block import read_block, write_block
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--log", type=Path, required=True, help="what the build printed")
     parser.add_argument("--module", type=Path, required=True, help="the built _cuda")
@@ -197,11 +200,8 @@ def main() -> None:
     text = render(kernels, elf, ptx, libraries)
     print(text)
     if arguments.page:
-        page = arguments.page.read_text()
-        head, rest = page.split(BEGIN)
-        tail = rest.split(END)[1]
-        arguments.page.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}")
-    if arguments.check and len(arguments.check.read_text().split(BEGIN)[1].split(END)[0]) < len(text) // 2:
+        write_block(arguments.page, NAME, text)
+    if arguments.check and len(read_block(arguments.check, NAME)) < len(text) // 2:
         problems.append(f"{arguments.check} has no tables: run this with --page")
     if problems:
         raise SystemExit("\n".join(problems))

@@ -13,8 +13,6 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-BEGIN, END = "<!-- begin: scripts/gpu_roofline.py -->", "<!-- end: scripts/gpu_roofline.py -->"
-
 
 @dataclasses.dataclass(frozen=True)
 class Device:
@@ -126,6 +124,8 @@ def table(width: int, height: int, batch: int, share: float) -> str:
 
 
 def main() -> None:
+    from page_block import write_block
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="640x480")
     parser.add_argument("--batch", type=int, default=64)
@@ -136,9 +136,7 @@ def main() -> None:
     text = table(width, height, arguments.batch, arguments.share)
     print(text)
     if arguments.page:
-        page = arguments.page.read_text()
-        head, rest = page.split(BEGIN)
-        arguments.page.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}")
+        write_block(arguments.page, "scripts/gpu_roofline.py", text)
 
 
 if __name__ == "__main__":

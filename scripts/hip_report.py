@@ -15,7 +15,6 @@ from collections import Counter
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "cuda"
-BEGIN, END = "<!-- begin: scripts/hip_report.py -->", "<!-- end: scripts/hip_report.py -->"
 NAME = re.compile(
     r"\b(?:cuda[A-Z]\w*|cu(?:Pointer|Device|Ctx)\w+|CU_[A-Z_]+|CUDA_[A-Z_]+|CU[a-z]\w+|CUDART_\w+|cuda_\w+\.h|cuda\.h"
     r"|__(?:CUDACC__|half|float2half_rn|float_as_uint|fmaf_rn|popcll?|ffsll?|activemask|\w+_sync|sync\w+|\w+__))\b"
@@ -81,15 +80,15 @@ def report(names: Counter[str]) -> str:
 
 
 def main() -> None:
+    from page_block import write_block
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--page", type=Path, help="page to write the table to")
     arguments = parser.parse_args()
     text = report(used())
     print(text)
     if arguments.page:
-        page = arguments.page.read_text()
-        head, rest = page.split(BEGIN)
-        arguments.page.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}")
+        write_block(arguments.page, "scripts/hip_report.py", text)
 
 
 if __name__ == "__main__":
