@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from support.memory import resident
+
 EXTRA = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 #: Settings under which the example photo is searched quickly.
@@ -122,8 +124,7 @@ class Server:
 
     def resident(self) -> int:
         """Return the bytes of memory in use (Linux)."""
-        with open(f"/proc/{self.process.pid}/statm") as file:  # noqa: PTH123
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return resident(self.process.pid)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""

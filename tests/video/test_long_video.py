@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from mtcnn_fast import Detector
 from mtcnn_fast.video import Tracking
 from support.clips import need_av, write_clip
+from support.memory import resident
 
 #: Of a video, and between two looks at the memory.
 FRAMES, EVERY = 20_000, 500
@@ -24,12 +24,11 @@ def test_memory_is_flat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     rng = np.random.default_rng(0)
     pictures = (np.full((48, 64, 3), rng.integers(0, 255), np.uint8) for _ in range(FRAMES))
     path = write_clip(tmp_path / "long.mp4", pictures, sound=True)
-    page = os.sysconf("SC_PAGESIZE")
     held = []
     with Detector("cpu", num_threads=1) as detector:
         for frame in detector.detect_video(path, track=Tracking(detect_every=2)):
             if frame.index % EVERY == 0:
-                held.append(int(Path("/proc/self/statm").read_text().split()[1]) * page)
+                held.append(resident())
     assert len(held) == FRAMES // EVERY
     # The first quarter is spent on filling queues and pools.
     settled = np.array(held[len(held) // 4 :]) / 1024

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from mtcnn_fast._paths import exists, is_folder
+from mtcnn_fast._paths import exists, is_file, is_folder
 from mtcnn_fast.errors import ImageError, VideoError
 from mtcnn_fast.images import load_image
 from mtcnn_fast.video.frames import Decoded, Still
@@ -62,7 +62,7 @@ def sequence_paths(source: str) -> list[str] | None:
         name = re.compile(re.escape(first) + digits + re.escape(last))
         found = [str(file) for file in path.parent.glob("*") if name.fullmatch(file.name)]
     elif glob.has_magic(source) and "://" not in source:
-        found = [file for file in glob.glob(source, recursive=True) if os.path.isfile(file)]  # noqa: PTH113, PTH207
+        found = [file for file in glob.glob(source, recursive=True) if is_file(file)]  # noqa: PTH207
     else:
         return None
     if not found:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mtcnn_fast import DetectorConfig
+from support.memory import resident
 from support.variants import create_variant
 
 pytestmark = pytest.mark.contract
@@ -51,7 +50,6 @@ def test_a_second_run_and_a_second_backend_agree(make_backend, crowd, border):
 def test_a_backend_that_is_closed_leaves_nothing(backend_name, weights):
     """The weights alone are 2 MB: of thirty backends that stay, some part would show."""
     image = np.zeros((40, 40, 3), np.uint8)
-    page = os.sysconf("SC_PAGE_SIZE")
     held = []
     for count in (15, 30):
         for _ in range(count):
@@ -60,7 +58,7 @@ def test_a_backend_that_is_closed_leaves_nothing(backend_name, weights):
             backend.close()
             del backend
         gc.collect()
-        held.append(int(Path("/proc/self/statm").read_text().split()[1]) * page)
+        held.append(resident())
     assert held[1] - held[0] < 15_000_000
 
 
