@@ -172,6 +172,26 @@ __device__ __forceinline__ void first_map(const CropLayer& layer, const float* w
     __syncthreads();
 }
 
+// 3 x 3 convolution and PReLU at adjacent places, channels from `first` on. `input` is the first tap in channel 0 of a
+// map of kRows x kColumns.
+template <int kRows, int kColumns, int kOutputs, int kPlaces>
+__device__ __forceinline__ void convolve_map(const CropLayer& layer, const float* weights, const float* input,
+                                             int first, float (&values)[kOutputs][kPlaces]) {
+    const auto taps_at = [=](int c, int row, float (&taps)[kPlaces + 2]) {
+        MF_UNROLL
+        for (int k = 0; k < kPlaces + 2; ++k) taps[k] = input[(c * kRows + row) * kColumns + k];
+    };
+    convolve<3>(layer.inputs, taps_at, weights + layer.weights + first, layer.padded, weights + layer.bias + first,
+                values);
+    float slope[kOutputs];
+    load(weights + layer.slope + first, slope);
+    MF_UNROLL
+    for (int o = 0; o < kOutputs; ++o) {
+        MF_UNROLL
+        for (int p = 0; p < kPlaces; ++p) values[o][p] = prelu(values[o][p], slope[o]);
+    }
+}
+
 // Rows [from, rows) of a band of the second map, which is [row][channel][column].
 template <typename T>
 __device__ __forceinline__ void second_map(const CropLayer& layer, const float* weights, const float* pooled, int from,
@@ -182,19 +202,12 @@ __device__ __forceinline__ void second_map(const CropLayer& layer, const float* 
     for (int i = static_cast<int>(threadIdx.x); i < places * (layer.padded / kOutputs2); i += T::kThreads) {
         const int first = i / places * kOutputs2, y = from + i % places / kAcross;
         const int x = i % places % kAcross * kPlaces2;
-        float sums[kOutputs2][kPlaces2], slope[kOutputs2];
-        const float* const input = pooled + y * T::kPooled1 + x;
-        const auto taps_at = [=](int c, int row, float (&taps)[kPlaces2 + 2]) {
-            MF_UNROLL
-            for (int k = 0; k < kPlaces2 + 2; ++k) taps[k] = input[(c * T::kPooledRows + row) * T::kPooled1 + k];
-        };
-        convolve<3>(layer.inputs, taps_at, weights + layer.weights + first, layer.padded, weights + layer.bias + first,
-                    sums);
-        load(weights + layer.slope + first, slope);
+        float values[kOutputs2][kPlaces2];
+        convolve_map<T::kPooledRows, T::kPooled1>(layer, weights, pooled + y * T::kPooled1 + x, first, values);
         MF_UNROLL
         for (int o = 0; o < kOutputs2; ++o) {
             for (int p = 0; p < kPlaces2; ++p) {
-                second[(y * layer.padded + first + o) * T::kSecond + x + p] = prelu(sums[o][p], slope[o]);
+                second[(y * layer.padded + first + o) * T::kSecond + x + p] = values[o][p];
             }
         }
     }
@@ -237,19 +250,12 @@ __device__ __forceinline__ void third_map(const CropLayer& layer, const float* w
     constexpr int kAcross = T::kThird / kPlaces3, kPlaces = T::kThird * kAcross;
     for (int i = static_cast<int>(threadIdx.x); i < kPlaces * (layer.padded / kOutputs3); i += T::kThreads) {
         const int first = i / kPlaces * kOutputs3, y = i % kPlaces / kAcross, x = i % kAcross * kPlaces3;
-        float sums[kOutputs3][kPlaces3], slope[kOutputs3];
-        const float* const input = pooled + y * T::kPooled2 + x;
-        const auto taps_at = [=](int c, int row, float (&taps)[kPlaces3 + 2]) {
-            MF_UNROLL
-            for (int k = 0; k < kPlaces3 + 2; ++k) taps[k] = input[(c * T::kPooled2 + row) * T::kPooled2 + k];
-        };
-        convolve<3>(layer.inputs, taps_at, weights + layer.weights + first, layer.padded, weights + layer.bias + first,
-                    sums);
-        load(weights + layer.slope + first, slope);
+        float values[kOutputs3][kPlaces3];
+        convolve_map<T::kPooled2, T::kPooled2>(layer, weights, pooled + y * T::kPooled2 + x, first, values);
         MF_UNROLL
         for (int o = 0; o < kOutputs3; ++o) {
             for (int p = 0; p < kPlaces3; ++p) {
-                third[((first + o) * T::kThird + y) * T::kThird + x + p] = prelu(sums[o][p], slope[o]);
+                third[((first + o) * T::kThird + y) * T::kThird + x + p] = values[o][p];
             }
         }
     }

@@ -44,7 +44,7 @@ SLIPS = {
     "crop halo": ("crop_features.cu", "2 * (top + from), 2 *", "2 * (top + from) + 1, 2 *"),
     "crop rows": ("crop_features.cu", "2 * (T::kPooledRows - from) + 3", "2 * (T::kPooledRows - from) + 2"),
     "carried row": ("crop_features.cu", "(2 * T::kBand + 1) * T::kPooled1", "2 * T::kBand * T::kPooled1"),
-    "crop channel": ("crop_features.cu", "input[(c * T::kPooledRows + row)", "input[((c ^ 1) * T::kPooledRows + row)"),
+    "crop channel": ("crop_features.cu", "input[(c * kRows + row)", "input[((c ^ 1) * kRows + row)"),
     "crop pooling": ("crop_features.cu", "k / 3 < rows && ", ""),
     "flattening": ("crop_scores.cu", "(x * kLastSide + y) * layer.outputs", "(y * kLastSide + x) * layer.outputs"),
     "neighbour": ("crop_scores.cu", "features + n * layer.inputs + k", "features + (n ^ 1) * layer.inputs + k"),
