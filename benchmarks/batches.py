@@ -174,7 +174,7 @@ def compare_decoders(folder: Path, most: int) -> None:
     for name, decode in found.items():
         differences = [np.abs(decode(each).astype(int) - other) for each, other in zip(data, right, strict=True)]
         share = np.mean([(each > 0).mean() for each in differences])
-        seconds = best(lambda: [decode(each) for each in data])  # noqa: B023
+        seconds = best(lambda decode=decode: [decode(each) for each in data])
         print(
             f"{name:22} {len(data) / seconds:8.1f} images/s, {100 * share:.3f} % of values differ, "
             f"by at most {max(each.max() for each in differences)}",
