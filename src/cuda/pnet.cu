@@ -2,11 +2,12 @@
 // pixels, then (in the second piece) the pooled first map, then (over the pixels) the second map; the third stays in
 // registers, where the heads read it. Neighbouring tiles compute what they share twice.
 //
-// Weights come through the L1 cache: all threads of a warp read the same ones at a time.
+// Weights come through the L1 cache: all threads of a warp read the same ones at a time. The cache returns a register
+// of a warp a cycle, so a thread computes eight places for each weight that it reads.
 #include "cuda/pnet.h"
 
 #include "cuda/layers.h"
-#include "cuda/pixels.h"
+#include "cuda/level_tile.h"
 #include "cuda/pnet_weights.h"
 #include "cuda/shared_memory.h"
 
@@ -15,32 +16,37 @@ namespace {
 
 using L = PNetLayout;
 
-constexpr int kPixels = 4;          // adjacent outputs of a thread in the second and third convolution
-constexpr int kOutputs2 = 8;        // channels of a thread in the second convolution
-constexpr int kOutputs3 = 16;       // and in the third
+constexpr int kPixels = 8;          // adjacent outputs of a thread in the second and third convolution
+constexpr int kOutputs = 8;         // channels of a thread in both
 constexpr int kTaps = kPixels + 2;  // inputs of adjacent outputs
+constexpr int kShares3 = L::kChannels3 / kOutputs;
+constexpr int kCellsTogether = 2;   // whose logits a thread computes at a time: more would exceed the registers
+constexpr int kPooledTogether = 2;  // adjacent pooled places of a thread in the first convolution
 
 template <int cells_x, int cells_y>
 struct Tile {
     static constexpr int kCellsX = cells_x, kCellsY = cells_y, kCells = kCellsX * kCellsY;
-    static constexpr int kThreads = kCells / kPixels * (L::kChannels3 / kOutputs3);
-    // Of a multiprocessor, by registers: 128 a thread.
-    static constexpr int kResidentBlocks = 512 / kThreads;
+    static constexpr int kThreads = kCells / kPixels * kShares3;
+    // Of a multiprocessor, by shared memory at most; the wide tile has 128 registers a thread then.
+    static constexpr int kResidentBlocks = 2;
 
     static constexpr int kInputX = 2 * kCellsX + 10, kInputY = 2 * kCellsY + 10;
+    static constexpr int kInputStride = (kInputX + 3) / 4 * 4, kInputPlane = kInputY * kInputStride;
     static constexpr int kPooledX = kCellsX + 4, kPooledY = kCellsY + 4;
     static constexpr int kSecondX = kCellsX + 2, kSecondY = kCellsY + 2;
-    // Outputs come four at a time: the last four may exceed the map, and what they read must be there.
-    static constexpr int kSecondStride = (kSecondX + kPixels - 1) / kPixels * kPixels;
-    static constexpr int kPooledStride = kSecondStride + kPixels;
+    // Rows are whole float4. The last eight outputs of a row begin where they still fit.
+    static constexpr int kSecondStride = (kSecondX + 3) / 4 * 4;
+    static constexpr int kPooledStride = kSecondStride + 4;
+    static_assert(kSecondStride % kPixels == 4 && kPooledStride % kPooledTogether == 0);
 
-    static constexpr int kInputFloats = 3 * kInputY * kInputX;
+    static constexpr int kInputFloats = 3 * kInputPlane;
     static constexpr int kSecondFloats = L::kChannels2 * kSecondY * kSecondStride;
-    static constexpr int kFirstPiece = ((kInputFloats > kSecondFloats ? kInputFloats : kSecondFloats) + 3) / 4 * 4;
-    static constexpr int kPooledFloats = L::kChannels1 * kPooledY * kPooledStride;
-    static constexpr int kLogitFloats = L::kLogits * kCells;
-    static constexpr int kSecondPiece = kPooledFloats > kLogitFloats ? kPooledFloats : kLogitFloats;
+    static constexpr int kFirstPiece = kInputFloats > kSecondFloats ? kInputFloats : kSecondFloats;
+    static constexpr int kSecondPiece = L::kChannels1 * kPooledY * kPooledStride;
+    static constexpr int kScratch = kSecondPiece;  // for `fill_input`
     static constexpr size_t kSharedMemory = (kFirstPiece + kSecondPiece) * sizeof(float);
+    // Every share's part of the logits lies over both pieces.
+    static_assert(kFirstPiece % 4 == 0 && kShares3 * L::kLogits * kCells <= kFirstPiece + kSecondPiece);
 };
 
 using WideTile = Tile<32, 16>;
@@ -66,211 +72,193 @@ __device__ __forceinline__ PNetLevel find_level(const Tables& tables, uint32_t b
     return tables.levels[low];
 }
 
-// What a block works on; in shared memory, because registers are scarce. Its tile begins with the cell (row, column),
-// and with the level's pixel at twice that place.
-struct Job {
-    PNetLevel level;
-    DeviceImage image;
-    int row;
-    int column;
-};
-
 template <typename T>
-__device__ __forceinline__ Job find_job(const Tables& tables, uint32_t block) {
+__device__ __forceinline__ TileJob find_job(const Tables& tables, uint32_t block) {
     const PNetLevel level = find_level(tables, block);
     const int tile = static_cast<int>(block - level.first_block);
     return {level, tables.images[level.image], tile / level.tiles_across * T::kCellsY,
             tile % level.tiles_across * T::kCellsX};
 }
 
-// Six adjacent numbers, the first at a multiple of four.
+// Ten adjacent numbers, the first at a multiple of four.
 __device__ __forceinline__ void load_taps(const float* from, float (&to)[kTaps]) {
+    const float4 first = *reinterpret_cast<const float4*>(from), second = *reinterpret_cast<const float4*>(from + 4);
+    const float2 last = *reinterpret_cast<const float2*>(from + 8);
+    const float all[kTaps] = {first.x,  first.y,  first.z,  first.w, second.x,
+                              second.y, second.z, second.w, last.x,  last.y};
+    MF_UNROLL
+    for (int i = 0; i < kTaps; ++i) to[i] = all[i];
+}
+
+// The numbers of a share of the first convolution's channels.
+__device__ __forceinline__ void load_share(const float* from, float (&to)[L::kShare1]) {
     const float4 four = *reinterpret_cast<const float4*>(from);
-    const float2 two = *reinterpret_cast<const float2*>(from + 4);
     to[0] = four.x;
     to[1] = four.y;
     to[2] = four.z;
     to[3] = four.w;
-    to[4] = two.x;
-    to[5] = two.y;
+    to[4] = from[4];
 }
 
-// The bins of the tile's rows and columns; beyond the level they are empty.
-template <typename T>
-struct Bins {
-    int2 rows[T::kInputY];
-    int2 columns[T::kInputX];
-};
+constexpr int kAcross1 = 2 * kPooledTogether;  // places of the first map that a row of adjacent windows looks at
 
-__device__ __forceinline__ int2 level_bin(int i, int32_t n_in, int32_t n_out) {
-    if (i >= n_out) return {0, 0};
-    const Bin bin = device_bin(i, n_in, n_out);
-    return {static_cast<int>(bin.begin), static_cast<int>(bin.end)};
-}
-
+// First convolution at the places of two adjacent windows, a share of the channels.
 template <typename T>
-__device__ __forceinline__ void find_bins(const Job& job, Bins<T>& bins) {
-    for (int i = static_cast<int>(threadIdx.x); i < T::kInputY + T::kInputX; i += T::kThreads) {
-        if (i < T::kInputY) {
-            bins.rows[i] = level_bin(2 * job.row + i, job.image.height, job.level.height);
-        } else {
-            bins.columns[i - T::kInputY] = level_bin(2 * job.column + i - T::kInputY, job.image.width, job.level.width);
-        }
-    }
-    __syncthreads();
-}
-
-// The level's pixels by channel, from the image; 0 beyond the level, where no cell that is written looks.
-template <typename T>
-__device__ __forceinline__ void fill_input(const Job& job, const Bins<T>& bins, float* input) {
-    const DeviceImage image = job.image;
-    const bool by_warp = job.level.by_warp != 0;
-    constexpr int kPlane = T::kInputY * T::kInputX;
-    const int sharers = by_warp ? kWarp : 1, lane = static_cast<int>(threadIdx.x) % sharers;
-    for (int i = static_cast<int>(threadIdx.x) / sharers; i < kPlane; i += T::kThreads / sharers) {
-        const int2 y = bins.rows[i / T::kInputX], x = bins.columns[i % T::kInputX];
-        const Bin rows{y.x, y.y}, columns{x.x, x.y};
-        const int64_t area = rows.size() * columns.size();
-        float values[3] = {0.0f, 0.0f, 0.0f};
-        if (area != 0) {
-            const float inverse = inverse_area(area);
-            if (by_warp) {
-                uint64_t sums[3];
-                sum_bin_by_warp(image, rows, columns, lane, sums);
-                for (int c = 0; c < 3; ++c) values[c] = normalise_sum(sums[c], inverse);
-            } else {
-                const ChannelSums sums = sum_bin(image, rows, columns);
-                for (int c = 0; c < 3; ++c) values[c] = normalise_sum(sums.c[c], inverse);
-            }
-        }
-        if (lane != 0) continue;
-        for (int c = 0; c < 3; ++c) input[c * kPlane + i] = values[c];
-    }
-    __syncthreads();
-}
-
-// First convolution, PReLU and pooling of one place in the pooled map, all channels. `right` and `below`: the windows'
-// second column and row are in the map.
-template <typename T>
-__device__ __forceinline__ void first_at(const float* input, const float* weights, bool right, bool below,
-                                         float (&pooled)[L::kPadded1]) {
-    float sums[L::kPadded1][4];
-    float bias[L::kPadded1], slope[L::kPadded1];
-    load(weights + L::kBias1, bias);
-    load(weights + L::kSlope1, slope);
+__device__ __forceinline__ void first_sums(const float* input, const float* weights,
+                                           float (&sums)[L::kShare1][2][kAcross1]) {
+    float bias[L::kShare1];
+    load_share(weights + L::kBias1, bias);
     MF_UNROLL
-    for (int o = 0; o < L::kChannels1; ++o) {
-        for (int q = 0; q < 4; ++q) sums[o][q] = bias[o];
+    for (int o = 0; o < L::kShare1; ++o) {
+        for (int q = 0; q < 2 * kAcross1; ++q) sums[o][q / kAcross1][q % kAcross1] = bias[o];
     }
     MF_NO_UNROLL
     for (int c = 0; c < 3; ++c) {
-        float patch[4][4];
+        float patch[4][kAcross1 + 2];
         MF_UNROLL
         for (int y = 0; y < 4; ++y) {
-            const float* const row = input + (c * T::kInputY + y) * T::kInputX;
-            const float2 near = *reinterpret_cast<const float2*>(row), far = *reinterpret_cast<const float2*>(row + 2);
-            patch[y][0] = near.x;
-            patch[y][1] = near.y;
-            patch[y][2] = far.x;
-            patch[y][3] = far.y;
+            const float* const row = input + c * T::kInputPlane + y * T::kInputStride;
+            const float4 near = *reinterpret_cast<const float4*>(row);
+            const float2 far = *reinterpret_cast<const float2*>(row + 4);
+            const float all[kAcross1 + 2] = {near.x, near.y, near.z, near.w, far.x, far.y};
+            MF_UNROLL
+            for (int x = 0; x < kAcross1 + 2; ++x) patch[y][x] = all[x];
         }
         MF_UNROLL
         for (int tap = 0; tap < 9; ++tap) {
-            float weight[L::kPadded1];
-            load(weights + L::kConv1 + (c * 9 + tap) * L::kPadded1, weight);
+            float weight[L::kShare1];
+            load_share(weights + L::kConv1 + (c * 9 + tap) * L::kPadded1, weight);
             MF_UNROLL
-            for (int o = 0; o < L::kChannels1; ++o) {
+            for (int o = 0; o < L::kShare1; ++o) {
                 MF_UNROLL
-                for (int q = 0; q < 4; ++q) {
-                    sums[o][q] = __fmaf_rn(patch[q / 2 + tap / 3][q % 2 + tap % 3], weight[o], sums[o][q]);
+                for (int q = 0; q < 2 * kAcross1; ++q) {
+                    float& sum = sums[o][q / kAcross1][q % kAcross1];
+                    sum = __fmaf_rn(patch[q / kAcross1 + tap / 3][q % kAcross1 + tap % 3], weight[o], sum);
                 }
             }
         }
     }
-    MF_UNROLL
-    for (int o = 0; o < L::kChannels1; ++o) {
-        float best = prelu(sums[o][0], slope[o]);
-        const float other[3] = {prelu(sums[o][1], slope[o]), prelu(sums[o][2], slope[o]), prelu(sums[o][3], slope[o])};
-        if (right && other[0] > best) best = other[0];
-        if (below && other[1] > best) best = other[1];
-        if (right && below && other[2] > best) best = other[2];
-        pooled[o] = best;
-    }
 }
 
+// First convolution, PReLU and pooling of two adjacent places in the pooled map, half of the channels.
 template <typename T>
-__device__ __forceinline__ void first_map(const Job& job, const float* weights, const float* input, float* pooled) {
-    constexpr int kPlane = T::kPooledY * T::kPooledStride;
-    for (int i = static_cast<int>(threadIdx.x); i < kPlane; i += T::kThreads) {
-        const int y = i / T::kPooledStride, x = i % T::kPooledStride;
-        float values[L::kPadded1] = {};
-        if (x < T::kPooledX) {
-            const bool right = 2 * (job.column + x) + 1 < job.level.width - 2;
-            const bool below = 2 * (job.row + y) + 1 < job.level.height - 2;
-            first_at<T>(input + 2 * y * T::kInputX + 2 * x, weights, right, below, values);
+__device__ __forceinline__ void first_map(const TileJob& job, const float* weights, const float* input, float* pooled) {
+    constexpr int kPlane = T::kPooledY * T::kPooledStride, kPairs = kPlane / kPooledTogether;
+    for (int i = static_cast<int>(threadIdx.x); i < kPairs * 2; i += T::kThreads) {
+        const int share = i / kPairs, place = i % kPairs * kPooledTogether;
+        const int y = place / T::kPooledStride, x = place % T::kPooledStride;
+        const float* const own = weights + share * L::kShareStride1;
+        float* const to = pooled + share * L::kShare1 * kPlane + place;
+        if (x >= T::kPooledX) {
+            for (int o = 0; o < L::kShare1; ++o) *reinterpret_cast<float2*>(to + o * kPlane) = {0.0f, 0.0f};
+            continue;
         }
+        float sums[L::kShare1][2][kAcross1], slope[L::kShare1];
+        first_sums<T>(input + 2 * y * T::kInputStride + 2 * x, own, sums);
+        load_share(own + L::kSlope1, slope);
+        // Rows and columns of the first map that the windows find.
+        const int rows = job.level.height - 2 - 2 * (job.row + y), columns = job.level.width - 2 - 2 * (job.column + x);
         MF_UNROLL
-        for (int o = 0; o < L::kChannels1; ++o) pooled[o * kPlane + i] = values[o];
+        for (int o = 0; o < L::kShare1; ++o) {
+            float best[kPooledTogether];
+            MF_UNROLL
+            for (int p = 0; p < kPooledTogether; ++p) {
+                best[p] = prelu(sums[o][0][2 * p], slope[o]);
+                MF_UNROLL
+                for (int k = 1; k < 4; ++k) {
+                    const float value = prelu(sums[o][k / 2][2 * p + k % 2], slope[o]);
+                    // Beyond the map there is nothing.
+                    if (k / 2 < rows && 2 * p + k % 2 < columns && value > best[p]) best[p] = value;
+                }
+            }
+            *reinterpret_cast<float2*>(to + o * kPlane) = {best[0], best[1]};
+        }
     }
     __syncthreads();
 }
 
-// Sums of a 3 x 3 convolution at four adjacent places for some output channels.
-template <int inputs, int outputs, int all_outputs>
+// Sums of a 3 x 3 convolution at adjacent places for some output channels.
+template <int inputs, int all_outputs>
 __device__ __forceinline__ void convolve_map(const float* input, int plane, int stride, const float* weights,
-                                             const float* bias, float (&sums)[outputs][kPixels]) {
+                                             const float* bias, float (&sums)[kOutputs][kPixels]) {
     const auto taps_at = [=](int c, int y, float (&taps)[kTaps]) { load_taps(input + c * plane + y * stride, taps); };
     convolve<3>(inputs, taps_at, weights, all_outputs, bias, sums);
 }
 
 template <typename T>
 __device__ __forceinline__ void second_map(const float* weights, const float* pooled, float* second) {
-    constexpr int kAcross = T::kSecondStride / kPixels, kPlaces = T::kSecondY * kAcross;
-    constexpr int kPlane = T::kSecondY * T::kSecondStride, kShares = L::kChannels2 / kOutputs2;
+    constexpr int kAcross = T::kSecondStride / kPixels + 1, kPlaces = T::kSecondY * kAcross;
+    constexpr int kPlane = T::kSecondY * T::kSecondStride, kShares = L::kChannels2 / kOutputs;
     for (int i = static_cast<int>(threadIdx.x); i < kPlaces * kShares; i += T::kThreads) {
-        const int first = i / kPlaces * kOutputs2, y = i % kPlaces / kAcross, x = i % kPlaces % kAcross * kPixels;
-        float sums[kOutputs2][kPixels], slope[kOutputs2];
-        convolve_map<L::kChannels1, kOutputs2, L::kChannels2>(
-            pooled + y * T::kPooledStride + x, T::kPooledY * T::kPooledStride, T::kPooledStride,
-            weights + L::kConv2 + first, weights + L::kBias2 + first, sums);
-        load(weights + L::kSlope2 + first, slope);
+        const int first = i / kPlaces * kOutputs, y = i % kPlaces / kAcross, group = i % kPlaces % kAcross;
+        // Half of the last outputs of a row are the neighbour's too, which writes them.
+        const bool whole = group != kAcross - 1;
+        const int x = whole ? group * kPixels : T::kSecondStride - kPixels;
+        float sums[kOutputs][kPixels];
+        convolve_map<L::kChannels1, L::kChannels2>(pooled + y * T::kPooledStride + x, T::kPooledY * T::kPooledStride,
+                                                   T::kPooledStride, weights + L::kConv2 + first,
+                                                   weights + L::kBias2 + first, sums);
         MF_UNROLL
-        for (int o = 0; o < kOutputs2; ++o) {
+        for (int o = 0; o < kOutputs; ++o) {
+            const float slope = weights[L::kSlope2 + first + o];
             float4* const to = reinterpret_cast<float4*>(second + (first + o) * kPlane + y * T::kSecondStride + x);
-            *to = {prelu(sums[o][0], slope[o]), prelu(sums[o][1], slope[o]), prelu(sums[o][2], slope[o]),
-                   prelu(sums[o][3], slope[o])};
+            if (whole) {
+                to[0] = {prelu(sums[o][0], slope), prelu(sums[o][1], slope), prelu(sums[o][2], slope),
+                         prelu(sums[o][3], slope)};
+            }
+            to[1] = {prelu(sums[o][4], slope), prelu(sums[o][5], slope), prelu(sums[o][6], slope),
+                     prelu(sums[o][7], slope)};
         }
     }
     __syncthreads();
 }
 
-// What a share of the third map's channels adds to the logits of four cells.
-template <typename T>
-__device__ __forceinline__ void third_logits(const float* weights, const float* second, int share, int y, int x,
-                                             float (&logits)[L::kPaddedLogits][kPixels]) {
-    const int first = share * kOutputs3;
-    float sums[kOutputs3][kPixels], bias[L::kPaddedLogits];
-    convolve_map<L::kChannels2, kOutputs3, L::kChannels3>(
-        second + y * T::kSecondStride + x, T::kSecondY * T::kSecondStride, T::kSecondStride,
-        weights + L::kConv3 + first, weights + L::kBias3 + first, sums);
-    load(weights + L::kHeadBias, bias);
+// What a share of the third map's channels adds to the logits of some of a thread's cells.
+__device__ __forceinline__ void add_logits(const float* weights, int share, int first,
+                                           const float (&sums)[kOutputs][kPixels],
+                                           float (&logits)[L::kLogits][kCellsTogether]) {
     MF_UNROLL
     for (int k = 0; k < L::kLogits; ++k) {
-        for (int p = 0; p < kPixels; ++p) logits[k][p] = share == 0 ? bias[k] : 0.0f;
+        const float bias = share == 0 ? weights[L::kHeadBias + k] : 0.0f;
+        for (int p = 0; p < kCellsTogether; ++p) logits[k][p] = bias;
     }
     MF_UNROLL
-    for (int o = 0; o < kOutputs3; ++o) {
+    for (int o = 0; o < kOutputs; ++o) {
         // Not loaded as one array: with the sums and logits it would exceed the registers.
-        const float slope = weights[L::kSlope3 + first + o];
+        const float slope = weights[L::kSlope3 + share * kOutputs + o];
         float head[L::kPaddedLogits];
-        load(weights + L::kHeads + (first + o) * L::kPaddedLogits, head);
+        load(weights + L::kHeads + (share * kOutputs + o) * L::kPaddedLogits, head);
         MF_UNROLL
-        for (int p = 0; p < kPixels; ++p) {
-            const float value = prelu(sums[o][p], slope);
+        for (int p = 0; p < kCellsTogether; ++p) {
+            const float value = prelu(sums[o][first + p], slope);
             MF_UNROLL
             for (int k = 0; k < L::kLogits; ++k) logits[k][p] = __fmaf_rn(value, head[k], logits[k][p]);
         }
     }
+}
+
+// A quarter of the threads has a share of the channels; `logits` is [share][logit][cell], over the second map.
+template <typename T>
+__device__ __forceinline__ void third_map(const float* weights, const float* second, float* logits) {
+    constexpr int kItems = T::kThreads / kShares3, kAcross = T::kCellsX / kPixels;
+    const int share = static_cast<int>(threadIdx.x) / kItems, item = static_cast<int>(threadIdx.x) % kItems;
+    const int y = item / kAcross, x = item % kAcross * kPixels, first = share * kOutputs;
+    float sums[kOutputs][kPixels];
+    convolve_map<L::kChannels2, L::kChannels3>(second + y * T::kSecondStride + x, T::kSecondY * T::kSecondStride,
+                                               T::kSecondStride, weights + L::kConv3 + first,
+                                               weights + L::kBias3 + first, sums);
+    __syncthreads();
+    MF_UNROLL
+    for (int p = 0; p < kPixels; p += kCellsTogether) {
+        float own[L::kLogits][kCellsTogether];
+        add_logits(weights, share, p, sums, own);
+        float* const to = logits + share * L::kLogits * T::kCells + y * T::kCellsX + x + p;
+        MF_UNROLL
+        for (int k = 0; k < L::kLogits; ++k) {
+            *reinterpret_cast<float2*>(to + k * T::kCells) = {own[k][0], own[k][1]};
+        }
+    }
+    __syncthreads();
 }
 
 __device__ __forceinline__ void write_cell(const PNetLevel& level, int row, int column, const float (&logits)[6],
@@ -280,48 +268,39 @@ __device__ __forceinline__ void write_cell(const PNetLevel& level, int row, int 
     for (int k = 0; k < 4; ++k) offsets[4 * level.first_cell + k * cells + cell] = logits[2 + k];
 }
 
-// Half of the threads have the first share of the channels and half the second, which the first adds to its own.
+// Neighbouring threads write neighbouring cells.
 template <typename T>
-__device__ __forceinline__ void third_map(const Job& job, const float* weights, const float* second,
-                                          float* shared_logits, float* scores, float* offsets) {
-    constexpr int kHalf = T::kThreads / 2, kAcross = T::kCellsX / kPixels;
-    const int share = static_cast<int>(threadIdx.x) / kHalf, item = static_cast<int>(threadIdx.x) % kHalf;
-    const int y = item / kAcross, x = item % kAcross * kPixels;
-    float logits[L::kPaddedLogits][kPixels];
-    third_logits<T>(weights, second, share, y, x, logits);
-    float* const mine = shared_logits + y * T::kCellsX + x;
-    if (share == 1) {
-        MF_UNROLL
-        for (int k = 0; k < L::kLogits; ++k) {
-            *reinterpret_cast<float4*>(mine + k * T::kCells) = {logits[k][0], logits[k][1], logits[k][2], logits[k][3]};
-        }
-    }
-    __syncthreads();
+__device__ __forceinline__ void write_cells(const TileJob& job, const float* logits, float* scores, float* offsets) {
     const PNetLevel& level = job.level;
-    if (share == 1 || job.row + y >= level.rows) return;
-    MF_UNROLL
-    for (int p = 0; p < kPixels; ++p) {
+    for (int cell = static_cast<int>(threadIdx.x); cell < T::kCells; cell += T::kThreads) {
+        const int row = job.row + cell / T::kCellsX, column = job.column + cell % T::kCellsX;
+        if (row >= level.rows || column >= level.columns) continue;
         float all[L::kLogits];
-        for (int k = 0; k < L::kLogits; ++k) all[k] = logits[k][p] + mine[k * T::kCells + p];
-        const int column = job.column + x + p;
-        if (column < level.columns) write_cell(level, job.row + y, column, all, scores, offsets);
+        for (int k = 0; k < L::kLogits; ++k) {
+            all[k] = logits[k * T::kCells + cell];
+            for (int share = 1; share < kShares3; ++share) {
+                all[k] += logits[(share * L::kLogits + k) * T::kCells + cell];
+            }
+        }
+        write_cell(level, row, column, all, scores, offsets);
     }
 }
 
 template <typename T>
 __global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
     pnet_kernel(Tables tables, const float* weights, float* scores, float* offsets) {
-    __shared__ Bins<T> bins;
-    __shared__ Job job;
+    __shared__ TileBins<T> bins;
+    __shared__ TileJob job;
     if (threadIdx.x == 0) job = find_job<T>(tables, blockIdx.x);
     __syncthreads();
     float* const first_piece = dynamic_shared_floats();
     float* const second_piece = first_piece + T::kFirstPiece;
     find_bins<T>(job, bins);
-    fill_input<T>(job, bins, first_piece);
+    fill_input<T>(job, bins, first_piece, second_piece);
     first_map<T>(job, weights, first_piece, second_piece);
     second_map<T>(weights, second_piece, first_piece);
-    third_map<T>(job, weights, first_piece, second_piece, scores, offsets);
+    third_map<T>(weights, first_piece, first_piece);
+    write_cells<T>(job, first_piece, scores, offsets);
 }
 
 template <typename T>

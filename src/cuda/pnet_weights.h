@@ -9,7 +9,9 @@ namespace mtcnn_fast::cuda {
 
 // Places in the packed array, in floats. Convolutions are [input channel][row][column][output channel].
 struct PNetLayout {
-    static constexpr int kChannels1 = 10, kPadded1 = 12, kChannels2 = 16, kChannels3 = 32;
+    // The first convolution's channels in two shares, each padded.
+    static constexpr int kChannels1 = 10, kShare1 = 5, kShareStride1 = 8, kPadded1 = 2 * kShareStride1;
+    static constexpr int kChannels2 = 16, kChannels3 = 32;
     static constexpr int kLogits = 6, kPaddedLogits = 8;  // two classes, then four offsets
 
     static constexpr int kConv1 = 0;
