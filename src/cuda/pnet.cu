@@ -219,8 +219,7 @@ __device__ __forceinline__ void add_logits(const float* weights, int share, int 
                                            float (&logits)[L::kLogits][kCellsTogether]) {
     MF_UNROLL
     for (int k = 0; k < L::kLogits; ++k) {
-        const float bias = share == 0 ? weights[L::kHeadBias + k] : 0.0f;
-        for (int p = 0; p < kCellsTogether; ++p) logits[k][p] = bias;
+        for (int p = 0; p < kCellsTogether; ++p) logits[k][p] = 0.0f;
     }
     MF_UNROLL
     for (int o = 0; o < kOutputs; ++o) {
@@ -270,15 +269,15 @@ __device__ __forceinline__ void write_cell(const PNetLevel& level, int row, int 
 
 // Neighbouring threads write neighbouring cells.
 template <typename T>
-__device__ __forceinline__ void write_cells(const TileJob& job, const float* logits, float* scores, float* offsets) {
+__device__ __forceinline__ void write_cells(const TileJob& job, const float* weights, const float* logits, float* scores, float* offsets) {
     const PNetLevel& level = job.level;
     for (int cell = static_cast<int>(threadIdx.x); cell < T::kCells; cell += T::kThreads) {
         const int row = job.row + cell / T::kCellsX, column = job.column + cell % T::kCellsX;
         if (row >= level.rows || column >= level.columns) continue;
         float all[L::kLogits];
         for (int k = 0; k < L::kLogits; ++k) {
-            all[k] = logits[k * T::kCells + cell];
-            for (int share = 1; share < kShares3; ++share) {
+            all[k] = weights[L::kHeadBias + k];
+            for (int share = 0; share < kShares3; ++share) {
                 all[k] += logits[(share * L::kLogits + k) * T::kCells + cell];
             }
         }
@@ -300,7 +299,7 @@ __global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
     first_map<T>(job, weights, first_piece, second_piece);
     second_map<T>(weights, second_piece, first_piece);
     third_map<T>(weights, first_piece, first_piece);
-    write_cells<T>(job, first_piece, scores, offsets);
+    write_cells<T>(job, weights, first_piece, scores, offsets);
 }
 
 template <typename T>
