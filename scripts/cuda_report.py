@@ -32,8 +32,8 @@ THREADS = {
 #: Bytes that a launch asks for beside what ptxas counts, by kernel: `PNetPlan.shared_memory`,
 #: `CropNetwork.shared_memory`, and for the scores those of O-Net's features and hidden layer of eight crops.
 DYNAMIC_SHARED = {
-    "pnet<32x16>": 73_472, "pnet<16x16>": 42_240, "crop_features<24x4>": 31_040,
-    "crop_features<48x2>": 73_088, "crop_features<48x1>": 56_448, "crop_scores": 4 * 8 * (1152 + 256),
+    "pnet<32x16>": 73_472, "pnet<16x16>": 42_240, "crop_features<24x4>": 32_448,
+    "crop_features<48x2>": 76_672, "crop_features<48x1>": 59_008, "crop_scores": 4 * 8 * (1152 + 256),
 }  # fmt: skip
 
 #: Per multiprocessor: threads, blocks, bytes of shared memory (CUDA C++ Programming Guide, compute capabilities). All

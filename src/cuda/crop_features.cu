@@ -9,10 +9,10 @@
 namespace mtcnn_fast::cuda {
 namespace {
 
-// Adjacent outputs of a thread: pooled places and channels in the first convolution, places and channels in the others.
+// Adjacent outputs of a thread: pooled places and channels in the first convolution, channels and places in the others.
 constexpr int kPooledTogether = 4, kOutputs1 = 2;
-constexpr int kPlaces2 = 3, kOutputs2 = 8;
-constexpr int kPlaces3 = 4, kOutputs3 = 4;
+constexpr int kOutputs = 4;  // where many places share a weight: the L1 cache returns a register of a warp a cycle
+constexpr int kPlaces3 = 8;
 
 template <int side, int band>
 struct CropShape {
@@ -37,6 +37,11 @@ struct CropShape {
     static constexpr int kTaps1 = 2 * kPooledTogether + 4;
     static constexpr int kInputStride = 2 * kPooledTogether * (kGroups - 1) + kTaps1;
     static_assert(kInputStride >= side && kInputStride % 4 == 0);
+    // Adjacent outputs of a thread in the second convolution, which divide its rows. The rows that they are computed
+    // from are whole float4 (R-Net), or so long that neighbouring threads find different banks.
+    static constexpr int kPlaces2 = kIsRNet ? 9 : 7;
+    static constexpr int kPooledStride = kIsRNet ? 12 : 27;
+    static_assert(kSecond % kPlaces2 == 0 && kPooledStride >= kGroups * kPooledTogether);
     static constexpr int kInputPlane = kInputRows * kInputStride;
 };
 
@@ -51,7 +56,7 @@ struct Pieces {
 
     MF_HD explicit Pieces(const CropNetworkLayout& l) {
         const int row = l.second.padded * T::kSecond;
-        second = l.first.padded * T::kPooledRows * T::kPooled1;
+        second = round_up(l.first.padded * T::kPooledRows * T::kPooledStride, 4);
         input = second + row;
         const int with_second = second + T::kSecondRows * row, with_input = input + 3 * T::kInputPlane;
         pooled2 = with_second > with_input ? with_second : with_input;
@@ -155,7 +160,7 @@ __device__ __forceinline__ void first_map(const CropLayer& layer, const float* w
         MF_UNROLL
         for (int o = 0; o < kOutputs1; ++o) {
             const float slope = weights[layer.slope + first + o];
-            float* const to = pooled + ((first + o) * T::kPooledRows + from + y) * T::kPooled1 + x;
+            float* const to = pooled + ((first + o) * T::kPooledRows + from + y) * T::kPooledStride + x;
             MF_UNROLL
             for (int p = 0; p < kPooledTogether; ++p) {
                 float best = prelu(sums[o][0][2 * p], slope);
@@ -165,21 +170,34 @@ __device__ __forceinline__ void first_map(const CropLayer& layer, const float* w
                     // Beyond the map there is nothing.
                     if (k / 3 < rows && 2 * p + k % 3 < columns && value > best) best = value;
                 }
-                if (x + p < T::kPooled1) to[p] = best;
+                to[p] = best;
             }
         }
     }
     __syncthreads();
 }
 
+// Adjacent numbers; whole float4 where rows are.
+template <int kStride, int kCount>
+__device__ __forceinline__ void load_taps(const float* from, float (&to)[kCount]) {
+    if constexpr (kStride % 4 == 0) {
+        float all[(kCount + 3) / 4 * 4];
+        load(from, all);
+        MF_UNROLL
+        for (int k = 0; k < kCount; ++k) to[k] = all[k];
+    } else {
+        MF_UNROLL
+        for (int k = 0; k < kCount; ++k) to[k] = from[k];
+    }
+}
+
 // 3 x 3 convolution and PReLU at adjacent places, channels from `first` on. `input` is the first tap in channel 0 of a
-// map of kRows x kColumns.
-template <int kRows, int kColumns, int kOutputs, int kPlaces>
+// map with planes and rows so far apart.
+template <int kPlane, int kStride, int kPlaces>
 __device__ __forceinline__ void convolve_map(const CropLayer& layer, const float* weights, const float* input,
                                              int first, float (&values)[kOutputs][kPlaces]) {
     const auto taps_at = [=](int c, int row, float (&taps)[kPlaces + 2]) {
-        MF_UNROLL
-        for (int k = 0; k < kPlaces + 2; ++k) taps[k] = input[(c * kRows + row) * kColumns + k];
+        load_taps<kStride>(input + c * kPlane + row * kStride, taps);
     };
     convolve<3>(layer.inputs, taps_at, weights + layer.weights + first, layer.padded, weights + layer.bias + first,
                 values);
@@ -196,17 +214,16 @@ __device__ __forceinline__ void convolve_map(const CropLayer& layer, const float
 template <typename T>
 __device__ __forceinline__ void second_map(const CropLayer& layer, const float* weights, const float* pooled, int from,
                                            float* second) {
-    constexpr int kAcross = T::kSecond / kPlaces2;
-    static_assert(T::kSecond % kPlaces2 == 0);
+    constexpr int kAcross = T::kSecond / T::kPlaces2, kPlane = T::kPooledRows * T::kPooledStride;
     const int places = (T::kSecondRows - from) * kAcross;
-    for (int i = static_cast<int>(threadIdx.x); i < places * (layer.padded / kOutputs2); i += T::kThreads) {
-        const int first = i / places * kOutputs2, y = from + i % places / kAcross;
-        const int x = i % places % kAcross * kPlaces2;
-        float values[kOutputs2][kPlaces2];
-        convolve_map<T::kPooledRows, T::kPooled1>(layer, weights, pooled + y * T::kPooled1 + x, first, values);
+    for (int i = static_cast<int>(threadIdx.x); i < places * (layer.padded / kOutputs); i += T::kThreads) {
+        const int first = i / places * kOutputs, y = from + i % places / kAcross;
+        const int x = i % places % kAcross * T::kPlaces2;
+        float values[kOutputs][T::kPlaces2];
+        convolve_map<kPlane, T::kPooledStride>(layer, weights, pooled + y * T::kPooledStride + x, first, values);
         MF_UNROLL
-        for (int o = 0; o < kOutputs2; ++o) {
-            for (int p = 0; p < kPlaces2; ++p) {
+        for (int o = 0; o < kOutputs; ++o) {
+            for (int p = 0; p < T::kPlaces2; ++p) {
                 second[(y * layer.padded + first + o) * T::kSecond + x + p] = values[o][p];
             }
         }
@@ -235,8 +252,9 @@ template <typename T>
 __device__ __forceinline__ void carry(const CropNetworkLayout& l, float* pooled, float* second) {
     constexpr int kShared = (T::kCarried - 1) * T::kPooled1;
     for (int i = static_cast<int>(threadIdx.x); i < kShared * l.first.outputs; i += T::kThreads) {
-        float* const channel = pooled + i / kShared * T::kPooledRows * T::kPooled1 + i % kShared;
-        channel[T::kPooled1] = channel[(2 * T::kBand + 1) * T::kPooled1];
+        const int row = i % kShared / T::kPooled1, column = i % T::kPooled1;
+        float* const place = pooled + (i / kShared * T::kPooledRows + row) * T::kPooledStride + column;
+        place[T::kPooledStride] = place[(2 * T::kBand + 1) * T::kPooledStride];
     }
     const int row = l.second.padded * T::kSecond;
     for (int i = static_cast<int>(threadIdx.x); i < row; i += T::kThreads) second[i] = second[2 * T::kBand * row + i];
@@ -248,12 +266,13 @@ template <typename T>
 __device__ __forceinline__ void third_map(const CropLayer& layer, const float* weights, const float* pooled,
                                           float* third, float* maps) {
     constexpr int kAcross = T::kThird / kPlaces3, kPlaces = T::kThird * kAcross;
-    for (int i = static_cast<int>(threadIdx.x); i < kPlaces * (layer.padded / kOutputs3); i += T::kThreads) {
-        const int first = i / kPlaces * kOutputs3, y = i % kPlaces / kAcross, x = i % kAcross * kPlaces3;
-        float values[kOutputs3][kPlaces3];
-        convolve_map<T::kPooled2, T::kPooled2>(layer, weights, pooled + y * T::kPooled2 + x, first, values);
+    for (int i = static_cast<int>(threadIdx.x); i < kPlaces * (layer.padded / kOutputs); i += T::kThreads) {
+        const int first = i / kPlaces * kOutputs, y = i % kPlaces / kAcross, x = i % kAcross * kPlaces3;
+        float values[kOutputs][kPlaces3];
+        convolve_map<T::kPooled2 * T::kPooled2, T::kPooled2>(layer, weights, pooled + y * T::kPooled2 + x, first,
+                                                             values);
         MF_UNROLL
-        for (int o = 0; o < kOutputs3; ++o) {
+        for (int o = 0; o < kOutputs; ++o) {
             for (int p = 0; p < kPlaces3; ++p) {
                 third[((first + o) * T::kThird + y) * T::kThird + x + p] = values[o][p];
             }

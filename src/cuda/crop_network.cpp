@@ -12,8 +12,6 @@ constexpr int kOutputsTogether = 8;
 // Boxes whose maps take 100 MB (R-Net) and 134 MB: enough to fill any device.
 constexpr int64_t kMostAtOnce = 32768;
 
-int round_up(int n, int multiple) { return divide_up(n, multiple) * multiple; }
-
 // The length of a weight's first dimension; the others are checked with it.
 int outputs_of(const HostTensors& tensors, const std::string& name) {
     const HostTensor& tensor = find_tensor(tensors, name);

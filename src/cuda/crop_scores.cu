@@ -9,7 +9,8 @@ namespace {
 
 constexpr int kThreads = 128;
 constexpr int kCrops = kCropsTogether;
-constexpr int kOutputs = 4;  // channels of a thread in the convolution
+constexpr int kOutputs = 8;                        // channels of a thread in the convolution
+constexpr int kDenseOutputs = 2, kDenseCrops = 4;  // outputs and crops of a thread in the dense layer
 constexpr int kMostLogits = 16;
 
 // The last convolution: a thread has one row of a crop. Its outputs are laid out as the dense layer takes them.
@@ -45,29 +46,42 @@ __device__ __forceinline__ void clear_rest(const CropNetworkLayout& l, const boo
     }
 }
 
-// A thread has one output of all crops.
+// A thread has two outputs of half of the crops.
 __device__ __forceinline__ void dense(const CropLayer& layer, const float* weights, const float* features,
                                       float* hidden) {
-    for (int o = static_cast<int>(threadIdx.x); o < layer.outputs; o += kThreads) {
-        float sums[kCrops];
+    const int pairs = layer.padded / kDenseOutputs;
+    for (int i = static_cast<int>(threadIdx.x); i < pairs * (kCrops / kDenseCrops); i += kThreads) {
+        const int o = i % pairs * kDenseOutputs, first = i / pairs * kDenseCrops;
+        const float* const inputs = features + first * layer.inputs;
+        const float2 bias = *reinterpret_cast<const float2*>(weights + layer.bias + o);
+        const float2 slope = *reinterpret_cast<const float2*>(weights + layer.slope + o);
+        float2 sums[kDenseCrops];
         MF_UNROLL
-        for (int n = 0; n < kCrops; ++n) sums[n] = weights[layer.bias + o];
+        for (int n = 0; n < kDenseCrops; ++n) sums[n] = bias;
         MF_NO_UNROLL
         for (int k = 0; k < layer.inputs; k += 4) {
-            float weight[4];
+            float2 weight[4];
             MF_UNROLL
-            for (int j = 0; j < 4; ++j) weight[j] = weights[layer.weights + (k + j) * layer.padded + o];
+            for (int j = 0; j < 4; ++j) {
+                weight[j] = *reinterpret_cast<const float2*>(weights + layer.weights + (k + j) * layer.padded + o);
+            }
             MF_UNROLL
-            for (int n = 0; n < kCrops; ++n) {
-                float inputs[4];
-                load(features + n * layer.inputs + k, inputs);
+            for (int n = 0; n < kDenseCrops; ++n) {
+                float values[4];
+                load(inputs + n * layer.inputs + k, values);
                 MF_UNROLL
-                for (int j = 0; j < 4; ++j) sums[n] = __fmaf_rn(inputs[j], weight[j], sums[n]);
+                for (int j = 0; j < 4; ++j) {
+                    sums[n].x = __fmaf_rn(values[j], weight[j].x, sums[n].x);
+                    sums[n].y = __fmaf_rn(values[j], weight[j].y, sums[n].y);
+                }
             }
         }
-        const float slope = weights[layer.slope + o];
         MF_UNROLL
-        for (int n = 0; n < kCrops; ++n) hidden[n * layer.outputs + o] = prelu(sums[n], slope);
+        for (int n = 0; n < kDenseCrops; ++n) {
+            float* const to = hidden + (first + n) * layer.outputs + o;
+            if (o < layer.outputs) to[0] = prelu(sums[n].x, slope.x);
+            if (o + 1 < layer.outputs) to[1] = prelu(sums[n].y, slope.y);
+        }
     }
     __syncthreads();
 }

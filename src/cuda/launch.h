@@ -28,6 +28,8 @@ MF_HD T divide_up(T a, T b) {
     return (a + b - 1) / b;
 }
 
+MF_HD int round_up(int n, int multiple) { return divide_up(n, multiple) * multiple; }
+
 struct Launch {
     const char* kernel;
     std::string shapes;  // for the error's text

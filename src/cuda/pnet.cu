@@ -269,7 +269,8 @@ __device__ __forceinline__ void write_cell(const PNetLevel& level, int row, int 
 
 // Neighbouring threads write neighbouring cells.
 template <typename T>
-__device__ __forceinline__ void write_cells(const TileJob& job, const float* weights, const float* logits, float* scores, float* offsets) {
+__device__ __forceinline__ void write_cells(const TileJob& job, const float* weights, const float* logits,
+                                            float* scores, float* offsets) {
     const PNetLevel& level = job.level;
     for (int cell = static_cast<int>(threadIdx.x); cell < T::kCells; cell += T::kThreads) {
         const int row = job.row + cell / T::kCellsX, column = job.column + cell % T::kCellsX;

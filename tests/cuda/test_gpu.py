@@ -65,13 +65,14 @@ def test_kernels_on_the_device(name):
     assert done.returncode == pytest.ExitCode.OK, done.stdout[-5000:] + done.stderr[-5000:]
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode:UserWarning")
 def test_nothing_waits_for_the_device_before_the_result(backend, photo):
     torch = pytest.importorskip("torch")
     batch = torch.from_numpy(np.stack([photo, photo])).cuda()
     backend.detect_tensor(batch)
     torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         faces = backend.detect_tensor(batch)
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -22,7 +22,8 @@ class RealArray:
         self.pointer = self._memory.data_ptr()
 
     @property
-    def __cuda_array_interface__(self) -> dict[str, Any]:
+    def interface(self) -> dict[str, Any]:
+        """What the array says of itself, for objects that say something else."""
         return {
             "shape": self.shape,
             "typestr": self.dtype.str,
@@ -30,6 +31,10 @@ class RealArray:
             "strides": None,
             "version": 3,
         }
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return self.interface
 
     def upload(self, content: np.ndarray) -> RealArray:
         import torch
