@@ -1,7 +1,7 @@
 // The crop and all convolutions of R-Net or O-Net but the last. A block has one crop. It computes a band of rows after
 // the other, so that its maps fit the shared memory: the pixels, the pooled first map, the second map. Where two bands
 // share rows, the rows are carried over. Weights come through the L1 cache: the threads of a warp read the same ones.
-#include "cuda/crop_axes.h"
+#include "cuda/crop_input.h"
 #include "cuda/crop_network.h"
 #include "cuda/layers.h"
 #include "cuda/shared_memory.h"
@@ -10,7 +10,7 @@ namespace mtcnn_fast::cuda {
 namespace {
 
 // Adjacent outputs of a thread: pooled places and channels in the first convolution, channels and places in the others.
-constexpr int kPooledTogether = 4, kOutputs1 = 2;
+constexpr int kPooledTogether = 3, kOutputs1 = 2;
 constexpr int kOutputs = 4;  // where many places share a weight: the L1 cache returns a register of a warp a cycle
 constexpr int kPlaces3 = 8;
 
@@ -18,8 +18,9 @@ template <int side, int band>
 struct CropShape {
     static constexpr bool kIsRNet = side == 24;
     static constexpr int kSide = side, kBand = band;  // rows of the second pooled map at a time
-    static constexpr int kThreads = kIsRNet ? 128 : 256;
-    static constexpr int kResidentBlocks = kIsRNet ? 4 : 2;  // by registers: 128 a thread
+    // A band of two rows has as much work for each of O-Net's threads in both convolutions.
+    static constexpr int kThreads = kIsRNet ? 128 : 192;
+    static constexpr int kResidentBlocks = kIsRNet ? 5 : 3;  // by registers: 96 a thread
 
     // Sides of whole maps. Only the first pooling has a window that leaves its map.
     static constexpr int kFirst = side - 2, kPooled1 = (kFirst - 2) / 2 + 1;
@@ -34,14 +35,14 @@ struct CropShape {
     static constexpr int kInputRows = 2 * kPooledRows + 3;
     // Threads read beyond the last column, where zeros are.
     static constexpr int kGroups = (kPooled1 + kPooledTogether - 1) / kPooledTogether;
-    static constexpr int kTaps1 = 2 * kPooledTogether + 4;
+    static constexpr int kAcross1 = 2 * kPooledTogether + 1, kTaps1 = (kAcross1 + 3) / 2 * 2;
     static constexpr int kInputStride = 2 * kPooledTogether * (kGroups - 1) + kTaps1;
     static_assert(kInputStride >= side && kInputStride % 4 == 0);
-    // Adjacent outputs of a thread in the second convolution, which divide its rows. The rows that they are computed
-    // from are whole float4 (R-Net), or so long that neighbouring threads find different banks.
+    // Adjacent outputs of a thread in the second convolution, which divide its rows. R-Net's threads read its inputs as
+    // whole float4; O-Net's find different banks.
     static constexpr int kPlaces2 = kIsRNet ? 9 : 7;
-    static constexpr int kPooledStride = kIsRNet ? 12 : 27;
-    static_assert(kSecond % kPlaces2 == 0 && kPooledStride >= kGroups * kPooledTogether);
+    static constexpr int kPooledStride = kIsRNet ? 12 : 24;
+    static_assert(kSecond % kPlaces2 == 0 && kPooledStride == kGroups * kPooledTogether);
     static constexpr int kInputPlane = kInputRows * kInputStride;
 };
 
@@ -67,57 +68,31 @@ struct Pieces {
     MF_HD size_t bytes() const { return static_cast<size_t>(all) * sizeof(float); }
 };
 
-// A row or column of the crop: pixels of the image, and the size of the bin with what is outside. Edges are cut to
-// 2**28, so 32 bits hold them.
-struct Edge {
-    int begin;
-    int end;
-    int size;
-};
-
-template <typename T>
-struct Job {
-    DeviceImage image;
-    Edge rows[T::kSide];
-    Edge columns[T::kSide];
-};
-
-__device__ __forceinline__ Edge find_edge(const Span& span, int i, int side) {
-    const Axis axis = crop_axis(span, i, side);
-    return {static_cast<int>(axis.inside.begin), static_cast<int>(axis.inside.end), static_cast<int>(axis.bin.size())};
-}
-
-// The crop's pixels by channel, from its row `first` on; 0 beyond the crop.
-template <typename T>
-__device__ __forceinline__ void fill_input(const Job<T>& job, bool by_warp, int first, int rows, float* input) {
-    const int sharers = by_warp ? kWarp : 1, lane = static_cast<int>(threadIdx.x) % sharers;
-    for (int i = static_cast<int>(threadIdx.x) / sharers; i < rows * T::kInputStride; i += T::kThreads / sharers) {
-        const int row = first + i / T::kInputStride, column = i % T::kInputStride;
-        float values[3] = {0.0f, 0.0f, 0.0f};
-        if (row < T::kSide && column < T::kSide) {
-            const Edge y = job.rows[row], x = job.columns[column];
-            const Bin down{y.begin, y.end}, across{x.begin, x.end};
-            const float inverse = inverse_area(int64_t{y.size} * x.size);
-            if (by_warp) {
-                uint64_t sums[3];
-                sum_bin_by_warp(job.image, down, across, lane, sums);
-                for (int c = 0; c < 3; ++c) values[c] = normalise_sum(sums[c], inverse);
-            } else {
-                const ChannelSums sums = sum_bin(job.image, down, across);
-                for (int c = 0; c < 3; ++c) values[c] = normalise_sum(sums.c[c], inverse);
-            }
+// Adjacent numbers, `kWidth` at a time.
+template <int kWidth, int kCount>
+__device__ __forceinline__ void load_taps(const float* from, float (&to)[kCount]) {
+    MF_UNROLL
+    for (int k = 0; k < kCount; k += kWidth) {
+        float some[4];
+        if constexpr (kWidth == 4) {
+            load(from + k, some);
+        } else if constexpr (kWidth == 2) {
+            const float2 two = *reinterpret_cast<const float2*>(from + k);
+            some[0] = two.x;
+            some[1] = two.y;
+        } else {
+            some[0] = from[k];
         }
-        if (lane != 0) continue;
-        for (int c = 0; c < 3; ++c) input[c * T::kInputPlane + i] = values[c];
+        MF_UNROLL
+        for (int i = 0; i < kWidth && k + i < kCount; ++i) to[k + i] = some[i];
     }
-    __syncthreads();
 }
 
-// First convolution and PReLU at the places that four adjacent windows of a pooled row look at, two channels.
+// First convolution at the places that adjacent windows of a pooled row look at, two channels.
 template <typename T>
 __device__ __forceinline__ void first_sums(const float* input, const float* weights, const CropLayer& layer, int first,
-                                           float (&sums)[kOutputs1][3][2 * kPooledTogether + 1]) {
-    constexpr int kAcross = 2 * kPooledTogether + 1;
+                                           float (&sums)[kOutputs1][3][T::kAcross1]) {
+    constexpr int kAcross = T::kAcross1;
     MF_UNROLL
     for (int o = 0; o < kOutputs1; ++o) {
         const float bias = weights[layer.bias + first + o];
@@ -128,7 +103,7 @@ __device__ __forceinline__ void first_sums(const float* input, const float* weig
         MF_UNROLL
         for (int row = 0; row < 5; ++row) {
             float taps[T::kTaps1];
-            load(input + c * T::kInputPlane + row * T::kInputStride, taps);
+            load_taps<2>(input + c * T::kInputPlane + row * T::kInputStride, taps);
             MF_UNROLL
             for (int y = row < 2 ? 0 : row - 2; y <= (row < 2 ? row : 2); ++y) {
                 MF_UNROLL
@@ -154,7 +129,7 @@ __device__ __forceinline__ void first_map(const CropLayer& layer, const float* w
     for (int i = static_cast<int>(threadIdx.x); i < places * divide_up(layer.outputs, kOutputs1); i += T::kThreads) {
         const int first = i / places * kOutputs1, y = i % places / T::kGroups;
         const int x = i % places % T::kGroups * kPooledTogether;
-        float sums[kOutputs1][3][2 * kPooledTogether + 1];
+        float sums[kOutputs1][3][T::kAcross1];
         first_sums<T>(input + 2 * y * T::kInputStride + 2 * x, weights, layer, first, sums);
         const int rows = T::kFirst - 2 * (top + from + y), columns = T::kFirst - 2 * x;
         MF_UNROLL
@@ -177,27 +152,13 @@ __device__ __forceinline__ void first_map(const CropLayer& layer, const float* w
     __syncthreads();
 }
 
-// Adjacent numbers; whole float4 where rows are.
-template <int kStride, int kCount>
-__device__ __forceinline__ void load_taps(const float* from, float (&to)[kCount]) {
-    if constexpr (kStride % 4 == 0) {
-        float all[(kCount + 3) / 4 * 4];
-        load(from, all);
-        MF_UNROLL
-        for (int k = 0; k < kCount; ++k) to[k] = all[k];
-    } else {
-        MF_UNROLL
-        for (int k = 0; k < kCount; ++k) to[k] = from[k];
-    }
-}
-
 // 3 x 3 convolution and PReLU at adjacent places, channels from `first` on. `input` is the first tap in channel 0 of a
 // map with planes and rows so far apart.
 template <int kPlane, int kStride, int kPlaces>
 __device__ __forceinline__ void convolve_map(const CropLayer& layer, const float* weights, const float* input,
                                              int first, float (&values)[kOutputs][kPlaces]) {
     const auto taps_at = [=](int c, int row, float (&taps)[kPlaces + 2]) {
-        load_taps<kStride>(input + c * kPlane + row * kStride, taps);
+        load_taps<kPlaces == 9 ? 4 : kPlaces == 8 ? 2 : 1>(input + c * kPlane + row * kStride, taps);
     };
     convolve<3>(layer.inputs, taps_at, weights + layer.weights + first, layer.padded, weights + layer.bias + first,
                 values);
@@ -294,7 +255,7 @@ __device__ __forceinline__ void third_map(const CropLayer& layer, const float* w
 template <typename T>
 __global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
     crop_features_kernel(CropNetworkLayout l, CropNetworkArguments a, CropPart part) {
-    __shared__ Job<T> job;
+    __shared__ CropJob<T> job;
     const int64_t candidate = part.first + blockIdx.x;
     DeviceImage image;
     CropWindow window;
@@ -302,7 +263,10 @@ __global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
     if (threadIdx.x == 0) a.valid[candidate] = valid;
     if (!valid) return;
     const bool by_warp = shares_bins(window, T::kSide);
-    if (threadIdx.x == 0) job.image = image;
+    if (threadIdx.x == 0) {
+        job.image = image;
+        job.within = {static_cast<int>(window.x.inside_begin), static_cast<int>(window.x.inside_end)};
+    }
     for (int i = static_cast<int>(threadIdx.x); i < 2 * T::kSide; i += T::kThreads) {
         if (i < T::kSide) {
             job.rows[i] = find_edge(window.y, i, T::kSide);
@@ -315,13 +279,16 @@ __global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
     float* const pooled1 = dynamic_shared_floats();
     float* const second = pooled1 + pieces.second;
     float* const input = pooled1 + pieces.input;
+    float* const scratch = input + 3 * T::kInputPlane;
+    const int room = 2 * (pieces.pooled2 - pieces.input - 3 * T::kInputPlane);
     float* const maps = part.maps + int64_t{blockIdx.x} * l.last.inputs * kMapPlaces;
     float* const pooled2 = T::kIsRNet ? maps : pooled1 + pieces.pooled2;
     MF_NO_UNROLL
     for (int band = 0; band < T::kPooled2 / T::kBand; ++band) {
         const int top = 2 * band * T::kBand, from = band == 0 ? 0 : T::kCarried;
         if (band != 0) carry<T>(l, pooled1, second);
-        fill_input<T>(job, by_warp, 2 * (top + from), 2 * (T::kPooledRows - from) + 3, input);
+        fill_input<T>(job, by_warp, 2 * (top + from), 2 * (T::kPooledRows - from) + 3, input,
+                      reinterpret_cast<uint16_t*>(scratch), room);
         first_map<T>(l.first, a.weights, input, top, from, pooled1);
         second_map<T>(l.second, a.weights, pooled1, band == 0 ? 0 : 1, second);
         pool_second<T>(l.second, second, band * T::kBand, pooled2);

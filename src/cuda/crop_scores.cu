@@ -7,7 +7,7 @@
 namespace mtcnn_fast::cuda {
 namespace {
 
-constexpr int kThreads = 128;
+constexpr int kThreads = 256;
 constexpr int kCrops = kCropsTogether;
 constexpr int kOutputs = 8;                        // channels of a thread in the convolution
 constexpr int kDenseOutputs = 2, kDenseCrops = 4;  // outputs and crops of a thread in the dense layer
@@ -58,7 +58,8 @@ __device__ __forceinline__ void dense(const CropLayer& layer, const float* weigh
         float2 sums[kDenseCrops];
         MF_UNROLL
         for (int n = 0; n < kDenseCrops; ++n) sums[n] = bias;
-        MF_NO_UNROLL
+        // Several steps at a time: with few crops the weights come from afar, and nothing else hides the way.
+        MF_UNROLL_BY_FOUR
         for (int k = 0; k < layer.inputs; k += 4) {
             float2 weight[4];
             MF_UNROLL

@@ -14,13 +14,16 @@ namespace mtcnn_fast::cuda {
 inline constexpr int kWarp = 32;
 inline constexpr unsigned kWholeWarp = 0xffffffffu;
 
-// Before a loop whose body nvcc must not repeat, and one that it must resolve, so that arrays become registers.
+// Before a loop whose body nvcc must not repeat, one that it must resolve, so that arrays become registers, and one
+// whose body it repeats, so that loads overlap.
 #ifdef __CUDACC__
 #define MF_NO_UNROLL _Pragma("unroll 1")
 #define MF_UNROLL _Pragma("unroll")
+#define MF_UNROLL_BY_FOUR _Pragma("unroll 4")
 #else
 #define MF_NO_UNROLL
 #define MF_UNROLL
+#define MF_UNROLL_BY_FOUR
 #endif
 
 template <typename T>

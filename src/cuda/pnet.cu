@@ -37,7 +37,7 @@ struct Tile {
     // Rows are whole float4. The last eight outputs of a row begin where they still fit.
     static constexpr int kSecondStride = (kSecondX + 3) / 4 * 4;
     static constexpr int kPooledStride = kSecondStride + 4;
-    static_assert(kSecondStride % kPixels == 4 && kPooledStride % kPooledTogether == 0);
+    static_assert(kSecondStride % kPixels == 4 && kPooledX % kPooledTogether == 0 && kPooledStride == kPooledX + 4);
 
     static constexpr int kInputFloats = 3 * kInputPlane;
     static constexpr int kSecondFloats = L::kChannels2 * kSecondY * kSecondStride;
@@ -143,16 +143,16 @@ __device__ __forceinline__ void first_sums(const float* input, const float* weig
 // First convolution, PReLU and pooling of two adjacent places in the pooled map, half of the channels.
 template <typename T>
 __device__ __forceinline__ void first_map(const TileJob& job, const float* weights, const float* input, float* pooled) {
-    constexpr int kPlane = T::kPooledY * T::kPooledStride, kPairs = kPlane / kPooledTogether;
+    constexpr int kPlane = T::kPooledY * T::kPooledStride, kAcross = T::kPooledX / kPooledTogether;
+    constexpr int kPairs = T::kPooledY * kAcross;
+    // Read, but for nothing that is written.
+    for (int i = static_cast<int>(threadIdx.x); i < L::kChannels1 * T::kPooledY; i += T::kThreads) {
+        *reinterpret_cast<float4*>(pooled + i * T::kPooledStride + T::kPooledX) = {0.0f, 0.0f, 0.0f, 0.0f};
+    }
     for (int i = static_cast<int>(threadIdx.x); i < kPairs * 2; i += T::kThreads) {
-        const int share = i / kPairs, place = i % kPairs * kPooledTogether;
-        const int y = place / T::kPooledStride, x = place % T::kPooledStride;
+        const int share = i / kPairs, y = i % kPairs / kAcross, x = i % kPairs % kAcross * kPooledTogether;
         const float* const own = weights + share * L::kShareStride1;
-        float* const to = pooled + share * L::kShare1 * kPlane + place;
-        if (x >= T::kPooledX) {
-            for (int o = 0; o < L::kShare1; ++o) *reinterpret_cast<float2*>(to + o * kPlane) = {0.0f, 0.0f};
-            continue;
-        }
+        float* const to = pooled + share * L::kShare1 * kPlane + y * T::kPooledStride + x;
         float sums[L::kShare1][2][kAcross1], slope[L::kShare1];
         first_sums<T>(input + 2 * y * T::kInputStride + 2 * x, own, sums);
         load_share(own + L::kSlope1, slope);
