@@ -82,6 +82,34 @@ def test_equals_numpy(device, name, border):
     assert_close(outputs, reference)
 
 
+@pytest.mark.parametrize("name", ["rnet", "onet"])
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"pitch": 8, "shift": 4}, {"pitch": 5, "shift": 3}, {"layout": "chw"}],
+    ids=["words", "words with a gap", "bytes", "planes"],
+)
+def test_layouts_give_the_same_bits(device, name, how):
+    """And numpy's pixels: a box across two sides, and one whose bins are large."""
+    image = picture(120, 148)
+    boxes = np.array([[-9, 5, 22, 36], [-20, -30, 170, 160]], np.float32)
+    ours, valid = run(device, name, [upload_image(device, image, **how)], boxes)
+    reference, _ = run(device, name, [upload_image(device, image)], boxes)
+    for mine, theirs in zip(ours, reference, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert_close(ours, expected(name, image, boxes)[0])
+    assert valid.all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(6700, 30), (40, 2100)])
+def test_sums_that_do_not_fit(device, height, width):
+    """Bins of more rows than 16 bits hold the sums of; a box that is wider than the shared memory has room for."""
+    image = picture(height, width)
+    image[: height // 2] = 255
+    boxes = np.array([[0, 0, width, height]], np.float32)
+    outputs, _ = run(device, "rnet", [upload_image(device, image)], boxes)
+    assert_close(outputs, expected("rnet", image, boxes)[0])
+
+
 def test_bands_do_not_change_a_bit(device):
     image = upload_image(device, picture(48, 64))
     wide, _ = run(device, "onet", [image], BOXES[1:2], shared_memory=WIDE)

@@ -12,7 +12,6 @@ from support.cuda_ops import nms
 from support.cuda_producers import BOXES, SCORES, DLPack, Interface, NewDLPack, run_nms
 from support.native_names import compares
 
-
 pytestmark = pytest.mark.skipif(VARIANT == "gpu", reason="names streams and devices that only the emulated device has")
 
 

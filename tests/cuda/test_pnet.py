@@ -69,17 +69,48 @@ def test_a_batch_equals_its_images_to_the_bit(device):
             np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.parametrize("layout", ["hwc", "chw"])
+#: How an image lies in memory: packed rows that can be read by words, and by bytes only; rows with a gap; planes.
+LAYOUTS = {
+    "words": (36, {}),
+    "words with a gap": (36, {"pitch": 8, "shift": 4}),
+    "bytes": (37, {}),
+    "bytes with a gap": (36, {"pitch": 5, "shift": 3}),
+    "planes": (37, {"layout": "chw", "pitch": 5, "shift": 3}),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_strides_of_the_image(device, layout):
-    image = picture(30, 37)
-    (ours,) = run_pnet(device, WEIGHTS, [upload_image(device, image, layout, pitch=5, shift=3)], [(0, 15, 20)])
+    width, how = LAYOUTS[layout]
+    image = picture(30, width)
+    (ours,) = run_pnet(device, WEIGHTS, [upload_image(device, image, **how)], [(0, 15, 20)])
     assert_level(ours, expected(image, 15, 20))
 
 
-def test_large_bins_are_shared_by_a_warp(device):
-    image = picture(150, 130)
-    (ours,) = run_pnet(device, WEIGHTS, [upload_image(device, image)], [(0, 13, 12)])
-    assert_level(ours, expected(image, 13, 12))
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_give_the_same_bits(device, layout):
+    """The pixels are exact, whichever way they are summed."""
+    image = picture(90, 148)
+    whole, part = upload_image(device, image), upload_image(device, image, **LAYOUTS[layout][1])
+    for level in ((0, 77, 131), (0, 31, 40), (0, 12, 15)):
+        (reference,), (ours,) = run_pnet(device, WEIGHTS, [whole], [level]), run_pnet(device, WEIGHTS, [part], [level])
+        for mine, theirs in zip(ours, reference, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "layout"),
+    [(150, 130, "hwc"), (150, 130, "chw"), (3200, 14, "hwc"), (13, 6400, "hwc"), (13, 3300, "hwc")],
+)
+def test_large_bins(device, height, width, layout):
+    """Summed by columns, by warps; more rows than sums of 16 bits hold; wider than a tile's shared memory."""
+    image = picture(height, width)
+    image[: height // 2] = 255
+    for shared_memory in (WIDE, NARROW):
+        (ours,) = run_pnet(
+            device, WEIGHTS, [upload_image(device, image, layout)], [(0, 13, 12)], shared_memory=shared_memory
+        )
+        assert_level(ours, expected(image, 13, 12))
 
 
 def test_slopes_of_any_sign_and_size(device):
