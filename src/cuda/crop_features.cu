@@ -160,8 +160,8 @@ __device__ __forceinline__ void convolve_map(const CropLayer& layer, const float
     const auto taps_at = [=](int c, int row, float (&taps)[kPlaces + 2]) {
         load_taps<kPlaces == 9 ? 4 : kPlaces == 8 ? 2 : 1>(input + c * kPlane + row * kStride, taps);
     };
-    convolve<3>(layer.inputs, taps_at, weights + layer.weights + first, layer.padded, weights + layer.bias + first,
-                values);
+    convolve<3, Weights::kAhead>(layer.inputs, taps_at, weights + layer.weights + first, layer.padded,
+                                 weights + layer.bias + first, values);
     float slope[kOutputs];
     load(weights + layer.slope + first, slope);
     MF_UNROLL

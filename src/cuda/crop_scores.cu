@@ -7,7 +7,7 @@
 namespace mtcnn_fast::cuda {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 256, kResidentBlocks = 2;  // of a multiprocessor: 128 registers a thread
 constexpr int kCrops = kCropsTogether;
 constexpr int kOutputs = 8;                        // channels of a thread in the convolution
 constexpr int kDenseOutputs = 2, kDenseCrops = 4;  // outputs and crops of a thread in the dense layer
@@ -26,8 +26,8 @@ __device__ __forceinline__ void last_map(const CropNetworkLayout& l, const float
         const auto taps_at = [=](int c, int row, float (&taps)[kMapSide]) {
             load(input + (c * kMapSide + row) * kMapSide, taps);
         };
-        convolve<2>(layer.inputs, taps_at, weights + layer.weights + first, layer.padded, weights + layer.bias + first,
-                    sums);
+        convolve<2, Weights::kAhead>(layer.inputs, taps_at, weights + layer.weights + first, layer.padded,
+                                     weights + layer.bias + first, sums);
         load(weights + layer.slope + first, slope);
         for (int o = 0; o < kOutputs && first + o < layer.outputs; ++o) {
             for (int x = 0; x < kLastSide; ++x) {
@@ -108,7 +108,7 @@ __device__ __forceinline__ void write(const CropNetworkArguments& a, int64_t can
     for (int k = 0; k < 10; ++k) a.points[candidate * 10 + k] = used ? logits[6 + k] : 0.0f;
 }
 
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kResidentBlocks)
     crop_scores_kernel(CropNetworkLayout l, CropNetworkArguments a, CropPart part) {
     __shared__ bool used[kCrops];
     __shared__ float logits[kCrops][kMostLogits];

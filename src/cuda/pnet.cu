@@ -16,9 +16,9 @@ namespace {
 
 using L = PNetLayout;
 
-constexpr int kPixels = 8;          // adjacent outputs of a thread in the second and third convolution
-constexpr int kOutputs = 8;         // channels of a thread in both
-constexpr int kTaps = kPixels + 2;  // inputs of adjacent outputs
+constexpr int kPlaces2 = 6;  // adjacent outputs of a thread in the second convolution
+constexpr int kPlaces3 = 8;  // and in the third
+constexpr int kOutputs = 8;  // channels of a thread in both
 constexpr int kShares3 = L::kChannels3 / kOutputs;
 constexpr int kCellsTogether = 2;   // whose logits a thread computes at a time: more would exceed the registers
 constexpr int kPooledTogether = 2;  // adjacent pooled places of a thread in the first convolution
@@ -26,7 +26,7 @@ constexpr int kPooledTogether = 2;  // adjacent pooled places of a thread in the
 template <int cells_x, int cells_y>
 struct Tile {
     static constexpr int kCellsX = cells_x, kCellsY = cells_y, kCells = kCellsX * kCellsY;
-    static constexpr int kThreads = kCells / kPixels * kShares3;
+    static constexpr int kThreads = kCells / kPlaces3 * kShares3;
     // Of a multiprocessor, by shared memory at most; the wide tile has 128 registers a thread then.
     static constexpr int kResidentBlocks = 2;
 
@@ -34,10 +34,12 @@ struct Tile {
     static constexpr int kInputStride = (kInputX + 3) / 4 * 4, kInputPlane = kInputY * kInputStride;
     static constexpr int kPooledX = kCellsX + 4, kPooledY = kCellsY + 4;
     static constexpr int kSecondX = kCellsX + 2, kSecondY = kCellsY + 2;
-    // Rows are whole float4. The last eight outputs of a row begin where they still fit.
+    static constexpr int kSecondAcross = (kSecondX + kPlaces2 - 1) / kPlaces2;
+    // Rows are whole float4.
     static constexpr int kSecondStride = (kSecondX + 3) / 4 * 4;
     static constexpr int kPooledStride = kSecondStride + 4;
-    static_assert(kSecondStride % kPixels == 4 && kPooledX % kPooledTogether == 0 && kPooledStride == kPooledX + 4);
+    static_assert(kSecondAcross * kPlaces2 <= kSecondStride && kPooledX % kPooledTogether == 0 &&
+                  kPooledStride == kPooledX + 4);
 
     static constexpr int kInputFloats = 3 * kInputPlane;
     static constexpr int kSecondFloats = L::kChannels2 * kSecondY * kSecondStride;
@@ -80,14 +82,24 @@ __device__ __forceinline__ TileJob find_job(const Tables& tables, uint32_t block
             tile % level.tiles_across * T::kCellsX};
 }
 
-// Ten adjacent numbers, the first at a multiple of four.
-__device__ __forceinline__ void load_taps(const float* from, float (&to)[kTaps]) {
-    const float4 first = *reinterpret_cast<const float4*>(from), second = *reinterpret_cast<const float4*>(from + 4);
-    const float2 last = *reinterpret_cast<const float2*>(from + 8);
-    const float all[kTaps] = {first.x,  first.y,  first.z,  first.w, second.x,
-                              second.y, second.z, second.w, last.x,  last.y};
+// Adjacent numbers, the first at an even place, or whole float4 as far as they go.
+template <bool whole, int count>
+__device__ __forceinline__ void load_taps(const float* from, float (&to)[count]) {
+    constexpr int kWhole = whole ? count / 4 * 4 : 0;
     MF_UNROLL
-    for (int i = 0; i < kTaps; ++i) to[i] = all[i];
+    for (int i = 0; i < kWhole; i += 4) {
+        const float4 four = *reinterpret_cast<const float4*>(from + i);
+        to[i] = four.x;
+        to[i + 1] = four.y;
+        to[i + 2] = four.z;
+        to[i + 3] = four.w;
+    }
+    MF_UNROLL
+    for (int i = kWhole; i < count; i += 2) {
+        const float2 two = *reinterpret_cast<const float2*>(from + i);
+        to[i] = two.x;
+        to[i + 1] = two.y;
+    }
 }
 
 // The numbers of a share of the first convolution's channels.
@@ -178,36 +190,34 @@ __device__ __forceinline__ void first_map(const TileJob& job, const float* weigh
 }
 
 // Sums of a 3 x 3 convolution at adjacent places for some output channels.
-template <int inputs, int all_outputs>
+template <int inputs, int all_outputs, int places>
 __device__ __forceinline__ void convolve_map(const float* input, int plane, int stride, const float* weights,
-                                             const float* bias, float (&sums)[kOutputs][kPixels]) {
-    const auto taps_at = [=](int c, int y, float (&taps)[kTaps]) { load_taps(input + c * plane + y * stride, taps); };
-    convolve<3>(inputs, taps_at, weights, all_outputs, bias, sums);
+                                             const float* bias, float (&sums)[kOutputs][places]) {
+    const auto taps_at = [=](int c, int y, float (&taps)[places + 2]) {
+        load_taps<places % 4 == 0>(input + c * plane + y * stride, taps);
+    };
+    convolve<3, Weights::kInTime>(inputs, taps_at, weights, all_outputs, bias, sums);
 }
 
 template <typename T>
 __device__ __forceinline__ void second_map(const float* weights, const float* pooled, float* second) {
-    constexpr int kAcross = T::kSecondStride / kPixels + 1, kPlaces = T::kSecondY * kAcross;
+    constexpr int kPlaces = T::kSecondY * T::kSecondAcross;
     constexpr int kPlane = T::kSecondY * T::kSecondStride, kShares = L::kChannels2 / kOutputs;
     for (int i = static_cast<int>(threadIdx.x); i < kPlaces * kShares; i += T::kThreads) {
-        const int first = i / kPlaces * kOutputs, y = i % kPlaces / kAcross, group = i % kPlaces % kAcross;
-        // Half of the last outputs of a row are the neighbour's too, which writes them.
-        const bool whole = group != kAcross - 1;
-        const int x = whole ? group * kPixels : T::kSecondStride - kPixels;
-        float sums[kOutputs][kPixels];
+        const int first = i / kPlaces * kOutputs, y = i % kPlaces / T::kSecondAcross;
+        const int x = i % kPlaces % T::kSecondAcross * kPlaces2;
+        float sums[kOutputs][kPlaces2];
         convolve_map<L::kChannels1, L::kChannels2>(pooled + y * T::kPooledStride + x, T::kPooledY * T::kPooledStride,
                                                    T::kPooledStride, weights + L::kConv2 + first,
                                                    weights + L::kBias2 + first, sums);
         MF_UNROLL
         for (int o = 0; o < kOutputs; ++o) {
             const float slope = weights[L::kSlope2 + first + o];
-            float4* const to = reinterpret_cast<float4*>(second + (first + o) * kPlane + y * T::kSecondStride + x);
-            if (whole) {
-                to[0] = {prelu(sums[o][0], slope), prelu(sums[o][1], slope), prelu(sums[o][2], slope),
-                         prelu(sums[o][3], slope)};
+            float* const to = second + (first + o) * kPlane + y * T::kSecondStride + x;
+            MF_UNROLL
+            for (int p = 0; p < kPlaces2; p += 2) {
+                *reinterpret_cast<float2*>(to + p) = {prelu(sums[o][p], slope), prelu(sums[o][p + 1], slope)};
             }
-            to[1] = {prelu(sums[o][4], slope), prelu(sums[o][5], slope), prelu(sums[o][6], slope),
-                     prelu(sums[o][7], slope)};
         }
     }
     __syncthreads();
@@ -215,7 +225,7 @@ __device__ __forceinline__ void second_map(const float* weights, const float* po
 
 // What a share of the third map's channels adds to the logits of some of a thread's cells.
 __device__ __forceinline__ void add_logits(const float* weights, int share, int first,
-                                           const float (&sums)[kOutputs][kPixels],
+                                           const float (&sums)[kOutputs][kPlaces3],
                                            float (&logits)[L::kLogits][kCellsTogether]) {
     MF_UNROLL
     for (int k = 0; k < L::kLogits; ++k) {
@@ -239,16 +249,16 @@ __device__ __forceinline__ void add_logits(const float* weights, int share, int 
 // A quarter of the threads has a share of the channels; `logits` is [share][logit][cell], over the second map.
 template <typename T>
 __device__ __forceinline__ void third_map(const float* weights, const float* second, float* logits) {
-    constexpr int kItems = T::kThreads / kShares3, kAcross = T::kCellsX / kPixels;
+    constexpr int kItems = T::kThreads / kShares3, kAcross = T::kCellsX / kPlaces3;
     const int share = static_cast<int>(threadIdx.x) / kItems, item = static_cast<int>(threadIdx.x) % kItems;
-    const int y = item / kAcross, x = item % kAcross * kPixels, first = share * kOutputs;
-    float sums[kOutputs][kPixels];
+    const int y = item / kAcross, x = item % kAcross * kPlaces3, first = share * kOutputs;
+    float sums[kOutputs][kPlaces3];
     convolve_map<L::kChannels2, L::kChannels3>(second + y * T::kSecondStride + x, T::kSecondY * T::kSecondStride,
                                                T::kSecondStride, weights + L::kConv3 + first,
                                                weights + L::kBias3 + first, sums);
     __syncthreads();
     MF_UNROLL
-    for (int p = 0; p < kPixels; p += kCellsTogether) {
+    for (int p = 0; p < kPlaces3; p += kCellsTogether) {
         float own[L::kLogits][kCellsTogether];
         add_logits(weights, share, p, sums, own);
         float* const to = logits + share * L::kLogits * T::kCells + y * T::kCellsX + x + p;

@@ -40,7 +40,7 @@ TESTS = {
 SLIPS = {
     "halo": ("level_tile.h", "level_bin(2 * job.row + i,", "level_bin(2 * job.row + i - 1,"),
     "patch": ("pnet.cu", "input + 2 * y * T::kInputStride + 2 * x,", "input + 2 * y * T::kInputStride + 2 * x + 4,"),
-    "channel": ("pnet.cu", "load_taps(input + c * plane", "load_taps(input + (c ^ 1) * plane"),
+    "channel": ("pnet.cu", "(input + c * plane + y", "(input + (c ^ 1) * plane + y"),
     "share": ("pnet.cu", "weights + L::kConv2 + first", "weights + L::kConv2 + (kOutputs - first)"),
     "pooling": ("pnet.cu", "k / 2 < rows && ", ""),
     "columns": ("column_sums.h", "odd += words[k] >> 8", "odd += words[k] >> 16"),
