@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mtcnn_fast import Detector, Faces
 from mtcnn_fast.backends.torch.devices import cuda_problem
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import load_weights
@@ -172,7 +173,16 @@ def kernel_ms(kernels: list[dict[str, Any]], *names: str) -> float:
     return sum(k["us"] for k in kernels if any(name in k["kernel"] for name in names)) / 1e3
 
 
-def verdicts(card: str, rows: list[dict[str, Any]], kernels: list[dict[str, Any]]) -> list[str]:
+def count_crops(image: np.ndarray) -> tuple[int, int]:
+    """Return how many crops of an image R-Net and O-Net see."""
+    faces = Detector(device="numpy", border="clip").detect(image, trace=True)
+    assert isinstance(faces, Faces)
+    assert faces.trace is not None
+    steps = {step.step: len(step.scores) for step in faces.trace}
+    return steps["proposals"], steps["refinement"]
+
+
+def verdicts(card: str, rows: list[dict[str, Any]], kernels: list[dict[str, Any]], crops: tuple[int, int]) -> list[str]:
     """Return a line for each expectation: what was measured, what was expected, and whether it was met.
 
     Parameters
@@ -181,6 +191,8 @@ def verdicts(card: str, rows: list[dict[str, Any]], kernels: list[dict[str, Any]
         Name of the device; the least times on paper are those of `scripts/gpu_roofline.py`.
     rows, kernels : list of dict
         What `row` and `profile` return; the kernels are those of `VERDICT_BATCH` images of `VERDICT_SIZE`.
+    crops : (int, int)
+        Of one of these images in R-Net and in O-Net.
     """
     paper = runpy.run_path(str(Path(__file__).resolve().parents[1] / "scripts" / "gpu_roofline.py"))
     known = next((device for device in paper["DEVICES"] if device.name in card), None)
@@ -206,13 +218,11 @@ def verdicts(card: str, rows: list[dict[str, Any]], kernels: list[dict[str, Any]
         lines.append(f"networks against the limit on paper: not run: no peaks of {card} in scripts/gpu_roofline.py")
     else:
         width, height = map(int, VERDICT_SIZE.split("x"))
-        limits = {
-            p.name.partition(",")[0]: p.limit(known, 0.4)[0] for p in paper["parts"](width, height, VERDICT_BATCH)
-        }
+        parts = paper["parts"](width, height, VERDICT_BATCH, crops)
+        limits = {part.name.partition(",")[0]: part.limit(known, 0.4)[0] for part in parts}
         judge("P-Net, 40 % of the peak", kernel_ms(kernels, "pnet_kernel"), limits["P-Net"], "ms", least=False)
-        # Of the crops that the paper assumes: 80 and 20 an image.
-        crops = kernel_ms(kernels, "crop_features_kernel", "crop_scores_kernel")
-        judge("R-Net and O-Net, 40 % of the peak", crops, limits["R-Net"] + limits["O-Net"], "ms", least=False)
+        networks = kernel_ms(kernels, "crop_features_kernel", "crop_scores_kernel")
+        judge("R-Net and O-Net, 40 % of the peak", networks, limits["R-Net"] + limits["O-Net"], "ms", least=False)
     judge("suppression, all four", kernel_ms(kernels, "nms_"), 0.5, "ms", least=False)
     others = kernel_ms(kernels, "select_", "scan_chunks", "gather_kernel", "pack_faces")
     judge("other kernels of ours", others, 0.5, "ms", least=False)
@@ -256,18 +266,20 @@ def main() -> None:
                     f"{r['p99_ms']:8.2f} {r['faces']:5d}"
                 )
     bandwidth = pyramid_bandwidth(arguments.device, image, profile(arguments.device, image, 8, networks="torch"), 8)
-    kernels = profile(arguments.device, scene(*map(int, VERDICT_SIZE.split("x"))), VERDICT_BATCH)
-    print(f"kernels of {VERDICT_BATCH} images of {VERDICT_SIZE}:")
+    image = scene(*map(int, VERDICT_SIZE.split("x")))
+    kernels, crops = profile(arguments.device, image, VERDICT_BATCH), count_crops(image)
+    print(f"kernels of {VERDICT_BATCH} images of {VERDICT_SIZE}, crops of each in R-Net and O-Net {crops}:")
     for kernel in kernels[:25]:
         print(f"{kernel['us']:9.0f} us {kernel['share']:6.1%} {kernel['launches']:4d}x {kernel['kernel'][:90]}")
     print(", ".join(f"{name} {value:.0f}" for name, value in bandwidth.items()))
-    answers = verdicts(torch.cuda.get_device_name(device), rows, kernels)
+    answers = verdicts(torch.cuda.get_device_name(device), rows, kernels, crops)
     print("\n".join(answers))
     if arguments.json:
         result = {
             "device": torch.cuda.get_device_name(device),
             "rows": rows,
             "kernels": kernels,
+            "crops": crops,
             "verdicts": answers,
             **bandwidth,
         }

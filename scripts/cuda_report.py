@@ -26,7 +26,7 @@ THREADS = {
     "resize_pyramid": 256, "crop_pad_resize": 192, "scan_chunks": 1024, "nms_find_segments": 256, "nms_suppress": 512,
     "nms_copy_kept": 256, "gather": 256, "pack_faces": 256, "select_count": 256, "select_scatter": 256,
     "pnet<32x16>": 256, "pnet<16x16>": 128, "crop_features<24x4>": 128, "crop_features<48x2>": 192,
-    "crop_features<48x1>": 192, "crop_scores": 256,
+    "crop_features<48x1>": 192, "crop_scores": 192,
 }  # fmt: skip
 
 #: Bytes that a launch asks for beside what ptxas counts, by kernel: `PNetPlan.shared_memory`,

@@ -60,15 +60,15 @@ TILE = (32, 16)
 TILE_PRODUCTS = 36 * 20 * 4 * 10 * 27 + 36 * 18 * 16 * 90 + 32 * 16 * (32 * 144 + 6 * 32)
 
 #: Multiplications of a crop: places x taps x channels of each layer (docs/semantics.md, Networks). In the first one a
-#: thread computes the 3 x 9 places that four pooled ones look at, so neighbours compute what they share twice.
-RNET_PRODUCTS = 11 * 3 * 27 * 27 * 28 + 9**2 * 28 * 9 * 48 + 3**2 * 48 * 4 * 64 + 576 * 128 + 128 * 6
+#: thread computes the 3 x 7 places that three pooled ones look at, so neighbours compute what they share twice.
+RNET_PRODUCTS = 11 * 4 * 21 * 27 * 28 + 9**2 * 28 * 9 * 48 + 3**2 * 48 * 4 * 64 + 576 * 128 + 128 * 6
 ONET_PRODUCTS = (
-    23 * 6 * 27 * 27 * 32 + 21**2 * 32 * 9 * 64 + 8**2 * 64 * 9 * 64 + 3**2 * 64 * 4 * 128 + 1152 * 256 + 256 * 16
+    23 * 8 * 21 * 27 * 32 + 21**2 * 32 * 9 * 64 + 8**2 * 64 * 9 * 64 + 3**2 * 64 * 4 * 128 + 1152 * 256 + 256 * 16
 )
 #: Bytes of the maps between the two launches, written once and read once: 4 x 4 places of 48 and of 64 channels.
 RNET_MAPS, ONET_MAPS = 4 * 16 * 48, 4 * 16 * 64
-#: Assumed: crops of an ordinary picture of 640x480, one face on it.
-RNET_CROPS, ONET_CROPS = 80, 20
+#: Crops of R-Net and O-Net that an ordinary picture of 640x480 is assumed to have, one face on it.
+CROPS = (80, 20)
 
 
 def cells_along(length: int) -> int:
@@ -84,14 +84,17 @@ def levels(width: int, height: int) -> list[tuple[int, int]]:
     return found
 
 
-def parts(width: int, height: int, batch: int) -> list[Part]:
+def parts(width: int, height: int, batch: int, crops: tuple[float, float] | None = None) -> list[Part]:
+    """Return the parts of a detection of a batch; `crops` has those of an image in R-Net and in O-Net, if counted."""
+    if crops is None:
+        share = width * height / (640 * 480)
+        crops = CROPS[0] * share, CROPS[1] * share
     cells = tiles = 0
     for w, h in levels(width, height):
         columns, rows = cells_along(w), cells_along(h)
         cells += columns * rows
         tiles += -(-columns // TILE[0]) * -(-rows // TILE[1])
     image = 3 * width * height
-    crops = batch * width * height / (640 * 480)
 
     def network(name: str, count: float, products: int, maps: int) -> Part:
         return Part(name, 2 * count * products, batch * image + 2 * count * maps)
@@ -99,8 +102,8 @@ def parts(width: int, height: int, batch: int) -> list[Part]:
     return [
         Part("upload", 0, 0, batch * image),
         Part("P-Net, fused", 2 * batch * tiles * TILE_PRODUCTS, batch * (image + 20 * cells)),
-        network("R-Net, fused", crops * RNET_CROPS, RNET_PRODUCTS, RNET_MAPS),
-        network("O-Net, fused", crops * ONET_CROPS, ONET_PRODUCTS, ONET_MAPS),
+        network("R-Net, fused", batch * crops[0], RNET_PRODUCTS, RNET_MAPS),
+        network("O-Net, fused", batch * crops[1], ONET_PRODUCTS, ONET_MAPS),
     ]
 
 
