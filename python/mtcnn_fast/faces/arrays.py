@@ -133,6 +133,8 @@ def _image_size(value: object) -> tuple[int, int]:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ConfigError(f"{accepted}, got {value!r}")
     for n in value:
+        if type(n) is int and n >= 0:
+            continue
         if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 0:
             raise ConfigError(f"{accepted}, got {value!r}")
     return int(value[0]), int(value[1])
