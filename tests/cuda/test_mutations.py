@@ -62,6 +62,8 @@ SLIP_TESTS = {
         ("crop halo", "crop rows", "carried row", "crop channel", "crop pooling"),
         "test_crop_network.py::test_equals_numpy[zero-onet]",
     ),
+    "halo": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[20-90-101376]",
+    "columns": "test_pnet.py::test_strides_of_the_image[words]",
     "flattening": "test_crop_network.py::test_equals_numpy[zero-rnet]",
     "pooling": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[43-77-101376]",
     "tile": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[43-77-101376]",
