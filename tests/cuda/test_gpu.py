@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from mtcnn_fast.backends import create_backend
+from mtcnn_fast.backends.cuda.devices import cuda_problem
 from mtcnn_fast.backends.numpy.backend import NumpyBackend
-from mtcnn_fast.backends.torch.devices import cuda_problem
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import load_weights
 from support.cuda_build import ROOT
