@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import gc
@@ -375,11 +376,14 @@ def torch(monkeypatch):
     def from_dlpack(array):
         taken.append(array)
         capsule = array.__dlpack__(stream=stream.cuda_stream or 1, max_version=(1, 0))
-        return types.SimpleNamespace(capsule=capsule, shape=array.shape, numpy=array.numpy)
+        content = array.numpy()
+        return types.SimpleNamespace(clone=lambda: types.SimpleNamespace(numpy=lambda: content), capsule=capsule)
 
     module = types.SimpleNamespace(
         Tensor=Tensor,
         uint8="torch.uint8",
+        inference_mode=lambda mode: contextlib.nullcontext(),
+        no_grad=contextlib.nullcontext,
         from_dlpack=from_dlpack,
         stream=stream,
         emptied=[],

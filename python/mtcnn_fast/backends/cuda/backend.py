@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +14,7 @@ from mtcnn_fast.backends.cascade.run import Cascade
 from mtcnn_fast.backends.cascade.steps import FacesTensor
 from mtcnn_fast.backends.cuda.devices import usable_module
 from mtcnn_fast.backends.cuda.fused import FusedNetworks
-from mtcnn_fast.backends.cuda.images import describe_images, torch_of
+from mtcnn_fast.backends.cuda.images import describe_images, imported_torch, torch_of
 from mtcnn_fast.backends.cuda.kernels import CudaOps
 from mtcnn_fast.backends.cuda.memory import DeviceMemory
 from mtcnn_fast.config import DetectorConfig
@@ -98,7 +97,9 @@ class CudaBackend(CascadeBackend):
         if torch is None:
             return faces
         parts = {field.name: getattr(faces, field.name) for field in dataclasses.fields(faces)}
-        return FacesTensor(**{name: self._as_tensor(torch, part) for name, part in parts.items()})
+        # Tensors in torch's own memory, which knows the streams that its tensors are used on.
+        with torch.inference_mode(False), torch.no_grad():
+            return FacesTensor(**{name: torch.from_dlpack(part).clone() for name, part in parts.items()})
 
     def close(self) -> None:
         """Let go of the networks and of all memory but that of results."""
@@ -113,7 +114,7 @@ class CudaBackend(CascadeBackend):
 
     def _give_memory_back(self) -> None:
         self._memory.trim()
-        torch = sys.modules.get("torch")
+        torch = imported_torch()
         if torch is not None and torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
@@ -122,8 +123,3 @@ class CudaBackend(CascadeBackend):
         if not torch.cuda.is_initialized():
             return _DEFAULT_STREAM
         return int(torch.cuda.current_stream(self._index).cuda_stream)
-
-    @staticmethod
-    def _as_tensor(torch: Any, array: Any) -> Any:
-        """Return a tensor over an array's memory, which goes with it."""
-        return torch.from_dlpack(array)

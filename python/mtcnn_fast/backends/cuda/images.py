@@ -10,9 +10,15 @@ from typing import Any
 from mtcnn_fast.errors import ImageError
 
 
+def imported_torch() -> Any:
+    """Return the module torch if somebody has imported it to the end, else None."""
+    torch = sys.modules.get("torch")
+    return torch if hasattr(torch, "Tensor") and hasattr(torch, "cuda") else None
+
+
 def torch_of(images: Any) -> Any:
     """Return the module torch if one of the images is a tensor of it, else None. Nothing is imported."""
-    torch = sys.modules.get("torch")
+    torch = imported_torch()
     if torch is None:
         return None
     given = images if isinstance(images, (list, tuple)) else [images]
@@ -64,7 +70,7 @@ def _accepted(index: int) -> str:
 
 def _read(module: ModuleType, array: Any, index: int, stream: int) -> tuple[int, tuple[int, ...], tuple[int, ...], Any]:
     """Return an array's address, its shape, its strides in bytes, and what holds its memory."""
-    torch = sys.modules.get("torch")
+    torch = imported_torch()
     if torch is not None and isinstance(array, torch.Tensor):
         if array.dtype != torch.uint8:
             raise ImageError(f"{_accepted(index)}, got {tuple(array.shape)} {array.dtype}")
