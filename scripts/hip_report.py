@@ -32,7 +32,10 @@ RENAMED = {
     "cuCtxPopCurrent", "CUcontext", "CUdeviceptr", "CUmemorytype", "CUpointer_attribute", "CUresult",
     "CU_MEMORYTYPE_DEVICE", "CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL", "CU_POINTER_ATTRIBUTE_IS_MANAGED",
     "CU_POINTER_ATTRIBUTE_MEMORY_TYPE", "CUDA_SUCCESS", "CUDA_ERROR_NOT_INITIALIZED", "cudaGetDriverEntryPoint",
-    "cudaDriverEntryPointQueryResult",
+    "cudaDriverEntryPointQueryResult", "cudaDeviceSynchronize", "cudaErrorMemoryAllocation", "cudaErrorNotReady",
+    "cudaEventQuery", "cudaEventSynchronize", "cudaFree", "cudaFreeHost", "cudaMalloc", "cudaMallocHost",
+    "cudaMemcpyAsync", "cudaMemcpyDeviceToHost", "cudaMemcpyHostToDevice", "cudaStreamCreateWithFlags",
+    "cudaStreamDestroy", "cudaStreamNonBlocking", "cudaStreamSynchronize",
 }  # fmt: skip
 #: The same name in HIP.
 SAME = {

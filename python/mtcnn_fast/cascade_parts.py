@@ -17,8 +17,8 @@ from mtcnn_fast.views.windows import Window, cut_window
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from mtcnn_fast.backends.cascade.steps import FacesTensor
     from mtcnn_fast.backends.shared import SharedBackend
-    from mtcnn_fast.backends.torch.steps import FacesTensor
     from mtcnn_fast.config import DetectorConfig
     from mtcnn_fast.faces import Faces
 
@@ -56,16 +56,18 @@ class CascadeParts:
 
         Parameters
         ----------
-        images : (B, H, W, 3) or (B, 3, H, W) uint8 Tensor, or sequence of (H, W, 3) or (3, H, W)
-            RGB, any strides, on the detector's device; not copied. They must stay as they are until the stream that was
-            current in this call has reached its end.
+        images : (B, H, W, 3) or (B, 3, H, W) uint8 array, or sequence of (H, W, 3) or (3, H, W)
+            RGB, any strides, on the detector's device; not copied. Tensors of torch; on ``cuda`` in float32 also arrays
+            of any library with DLPack or ``__cuda_array_interface__``. They must stay as they are until the stream that
+            does the work has reached its end: torch's current one for tensors, else the legacy default stream.
 
         Returns
         -------
         FacesTensor
             Padded ``boxes (B, F, 4)``, ``scores (B, F)``, ``landmarks (B, F, 5, 2)`` float32 in pixels, ``counts (B,)``
             and ``overflow (1,)`` int32. Where the latter is not 0 there was too little room and faces may be missing;
-            `detect_batch` would have tried again with more.
+            `detect_batch` would have tried again with more. They are tensors if there is one among the images, else
+            arrays with DLPack, ``__cuda_array_interface__`` and a method ``numpy``.
 
         Raises
         ------

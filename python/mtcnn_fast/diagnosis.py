@@ -28,7 +28,7 @@ ISA_VARIABLE = "MTCNN_FAST_ISA"
 
 #: What cannot be done without the packages of an extra.
 EXTRAS = {
-    "torch": (("torch",), "devices torch:cpu and cuda"),
+    "torch": (("torch",), "device torch:cpu, and precisions other than float32 on cuda"),
     "heif": (("pillow_heif",), "HEIC images"),
     "eval": (("h5py", "matplotlib", "scipy"), "evaluation"),
     "video": (("av",), "videos"),

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "cuda/array.h"
 #include "cuda/dlpack.h"
 #include "cuda/driver.h"
 #include "cuda/errors.h"
@@ -36,20 +37,6 @@ std::string shape_text(const std::vector<int64_t>& shape) {
     }
     return text + (shape.size() == 1 ? ",)" : ")");
 }
-
-// Work queued on `stream` from now on runs after what `producer` has queued so far. Both are streams of the current
-// device, and so is the event.
-void order_after(cudaStream_t producer, cudaStream_t stream) {
-    cudaEvent_t event{};
-    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
-    const std::unique_ptr<void, void (*)(void*)> destroy(
-        event, [](void* held) { cudaEventDestroy(static_cast<cudaEvent_t>(held)); });
-    check(cudaEventRecord(event, producer), "cudaEventRecord");
-    check(cudaStreamWaitEvent(stream, event, 0), "cudaStreamWaitEvent");
-}
-
-// Both protocols write the legacy default stream as 1 and the per-thread one as 2, like the runtime's own handles.
-cudaStream_t stream_of(uint64_t number) { return reinterpret_cast<cudaStream_t>(number == 1 ? 0 : number); }
 
 char kind_of(uint8_t code) {
     switch (code) {
@@ -92,8 +79,22 @@ Managed* take_capsule(const py::object& capsule, const char* name, const char* u
 
 }  // namespace
 
+void order_after(cudaStream_t producer, cudaStream_t stream) {
+    cudaEvent_t event{};
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+    const std::unique_ptr<void, void (*)(void*)> destroy(
+        event, [](void* held) { cudaEventDestroy(static_cast<cudaEvent_t>(held)); });
+    check(cudaEventRecord(event, producer), "cudaEventRecord");
+    check(cudaStreamWaitEvent(stream, event, 0), "cudaStreamWaitEvent");
+}
+
 DeviceArray::DeviceArray(const char* name, const py::object& object, cudaStream_t stream)
     : name_(name), owner_(object) {
+    if (py::isinstance<Array>(object)) {
+        read_own(object.cast<const Array&>());
+        wait_for_producer(stream);
+        return;
+    }
     if (py::hasattr(object, "__cuda_array_interface__")) {
         read_interface(object.attr("__cuda_array_interface__").cast<py::dict>());
     } else if (py::hasattr(object, "__dlpack__")) {
@@ -105,6 +106,16 @@ DeviceArray::DeviceArray(const char* name, const py::object& object, cudaStream_
     }
     find_device();
     wait_for_producer(stream);
+}
+
+void DeviceArray::read_own(const Array& array) {
+    data_ = array.data;
+    shape_ = array.shape;
+    dtype_ = array.type->name;
+    item_size_ = array.type->bytes;
+    device_ = array.device();
+    if (array.memory->finished()) return;
+    producer_ = array.stream() == nullptr ? 1 : reinterpret_cast<uint64_t>(array.stream());
 }
 
 void DeviceArray::read_interface(const py::dict& interface) {
@@ -179,6 +190,17 @@ void DeviceArray::wait_for_producer(cudaStream_t stream) const {
     if (size() == 0 || producer_ == 0 || stream_of(producer_) == stream) return;
     const DeviceGuard guard(device_);
     order_after(stream_of(producer_), stream);
+}
+
+std::vector<int64_t> DeviceArray::strides() const {
+    if (!strides_.empty()) return strides_;
+    std::vector<int64_t> strides(shape_.size());
+    int64_t step = item_size_;
+    for (size_t i = shape_.size(); i-- > 0;) {
+        strides[i] = step;
+        step *= shape_[i];
+    }
+    return strides;
 }
 
 bool DeviceArray::contiguous() const {

@@ -25,6 +25,7 @@ Function find_function(const char* name) {
 }
 
 struct Driver {
+    decltype(&cuInit) initialise = find_function<decltype(&cuInit)>("cuInit");
     decltype(&cuPointerGetAttributes) pointer_attributes =
         find_function<decltype(&cuPointerGetAttributes)>("cuPointerGetAttributes");
     decltype(&cuDevicePrimaryCtxRetain) retain =
@@ -47,6 +48,8 @@ void check_driver(CUresult result, const std::string& where) {
     throw CudaError(where + ": error " + std::to_string(static_cast<int>(result)) + " of the NVIDIA driver" + hint);
 }
 
+std::string context_text(int device) { return "the context of device " + std::to_string(device); }
+
 }  // namespace
 
 int device_of_pointer(const void* pointer) {
@@ -61,8 +64,14 @@ int device_of_pointer(const void* pointer) {
     return (type == CU_MEMORYTYPE_DEVICE || managed != 0) && device >= 0 ? device : -1;
 }
 
+void hold_context(int device) {
+    CUcontext context{};
+    check_driver(driver().initialise(0), "cuInit");
+    check_driver(driver().retain(&context, device), context_text(device));
+}
+
 DeviceGuard::DeviceGuard(int device) : device_(device) {
-    const std::string where = "the context of device " + std::to_string(device);
+    const std::string where = context_text(device);
     CUcontext context{};
     check_driver(driver().retain(&context, device), where);
     const CUresult pushed = driver().push(context);

@@ -12,6 +12,11 @@ struct CudaError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// Memory of the device or pinned memory that the driver does not have.
+struct OutOfMemory : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 // What the driver's "not initialised" means where CUDA has worked before.
 inline constexpr const char* kForkedProblem =
     "CUDA was initialised before this process was forked, and a forked process cannot use it; start worker processes "

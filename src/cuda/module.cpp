@@ -7,6 +7,7 @@ namespace mtcnn_fast::cuda {
 PYBIND11_MODULE(_cuda, m, pybind11::mod_gil_not_used()) {
     register_errors();
     register_device(m);
+    register_memory(m);
     register_images(m);
     register_resize_pyramid(m);
     register_crop_pad_resize(m);

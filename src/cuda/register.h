@@ -7,6 +7,7 @@ namespace mtcnn_fast::cuda {
 
 void register_errors();
 void register_device(pybind11::module_& m);
+void register_memory(pybind11::module_& m);
 void register_images(pybind11::module_& m);  // before whatever takes images
 void register_resize_pyramid(pybind11::module_& m);
 void register_crop_pad_resize(pybind11::module_& m);

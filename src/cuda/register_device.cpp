@@ -35,7 +35,7 @@ py::list py_devices() {
     return result;
 }
 
-void order_after(const py::object& array, uint64_t stream) { Call(stream).array("array", array); }
+void py_order_after(const py::object& array, uint64_t stream) { Call(stream).array("array", array); }
 
 }  // namespace
 
@@ -46,6 +46,8 @@ void register_errors() {
         } catch (const CudaError& cuda_error) {
             const py::object type = py::module_::import("mtcnn_fast.errors").attr("BackendError");
             PyErr_SetString(type.ptr(), cuda_error.what());
+        } catch (const OutOfMemory& no_memory) {
+            PyErr_SetString(PyExc_MemoryError, no_memory.what());
         }
     });
 }
@@ -55,7 +57,7 @@ void register_device(py::module_& m) {
     m.def("status", py_status);
     m.def("devices", py_devices);
     m.attr("ALIGNMENT") = kAlignment;
-    m.def("order_after", order_after, "array"_a, py::kw_only(), "stream"_a);
+    m.def("order_after", py_order_after, "array"_a, py::kw_only(), "stream"_a);
 }
 
 }  // namespace mtcnn_fast::cuda

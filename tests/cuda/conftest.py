@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtcnn_fast.backends.torch.devices import cuda_problem
+from mtcnn_fast.backends.cuda.devices import cuda_problem
 from support.cuda_build import compiler
 from support.cuda_device import VARIANT, load_device
 from support.cuda_producers import BOXES, SCORES

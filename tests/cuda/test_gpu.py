@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from mtcnn_fast.backends import create_backend
+from mtcnn_fast.backends.cuda.devices import cuda_problem
 from mtcnn_fast.backends.numpy.backend import NumpyBackend
-from mtcnn_fast.backends.torch.devices import cuda_problem
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import load_weights
 from support.cuda_build import ROOT
@@ -29,6 +29,7 @@ KERNEL_TESTS = [
     "test_refine.py",
     "test_pnet.py",
     "test_crop_network.py",
+    "test_memory.py",
 ]
 
 
@@ -121,6 +122,7 @@ def test_faces_equal_numpys(backend, photo, expected):
 
 @pytest.mark.parametrize("precision", ["tf32", "float16", "bfloat16"])
 def test_lower_precision_finds_the_face(photo, expected, precision):
+    pytest.importorskip("torch")
     (faces,) = create_backend("cuda", DetectorConfig(precision=precision), load_weights(None)).detect([photo])
     assert len(faces) == len(expected)
     np.testing.assert_allclose(faces.boxes, expected.boxes, atol=3)
@@ -134,6 +136,7 @@ def test_every_device(photo, expected):
 
 
 def test_recorded_detections_equal_others(photo, expected):
+    pytest.importorskip("torch")
     from mtcnn_fast.backends.torch.backend import TorchBackend
 
     backend = TorchBackend(DetectorConfig(), load_weights(None), "cuda", graphs=2)

@@ -16,11 +16,11 @@ from support.data import PHOTO
 
 torch = pytest.importorskip("torch", reason="the torch backend needs torch")
 
-from mtcnn_fast.backends.torch.capacities import usual_capacities  # noqa: E402
-from mtcnn_fast.backends.torch.cascade import Cascade  # noqa: E402
-from mtcnn_fast.backends.torch.plan import make_plan  # noqa: E402
-from mtcnn_fast.backends.torch.steps import Capacities  # noqa: E402
-from support.emulated_backend import EmulatedBackend, accepting_host_memory  # noqa: E402
+from mtcnn_fast.backends.cascade.capacities import usual_capacities  # noqa: E402
+from mtcnn_fast.backends.cascade.plan import make_plan  # noqa: E402
+from mtcnn_fast.backends.cascade.run import Cascade  # noqa: E402
+from mtcnn_fast.backends.cascade.steps import Capacities  # noqa: E402
+from support.emulated_torch import EmulatedTorchBackend, accepting_host_memory  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -49,7 +49,7 @@ def make(plain_device):
         config = DetectorConfig(**{**SETTINGS, **options})
         usual = room if callable(room) else lambda plan: room
         networks = "fused" if fused else "torch"
-        return EmulatedBackend(plain_device, config, weights, usual=usual, record=record, networks=networks, **own)
+        return EmulatedTorchBackend(plain_device, config, weights, usual=usual, record=record, networks=networks, **own)
 
     with accepting_host_memory(plain_device):
         yield make

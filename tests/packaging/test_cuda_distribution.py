@@ -24,7 +24,7 @@ class NoOwnKernels(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, NoOwnKernels())
 sys.path[:0] = sys.argv[1:]
 from mtcnn_fast import Detector
-from mtcnn_fast.backends.torch.devices import cuda_module
+from mtcnn_fast.backends.cuda.devices import cuda_module
 from mtcnn_fast.errors import BackendUnavailableError
 
 module, problem = cuda_module()

@@ -1,37 +1,31 @@
-"""The backend of the device ``cuda`` with its real kernels on the emulated device, and torch on the CPU."""
+"""The backend of the device ``cuda`` with its real kernels on the emulated device, as it is: without torch."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from types import ModuleType
 
-import torch
-
-from mtcnn_fast.backends.torch.backend import TorchBackend
-from mtcnn_fast.backends.torch.capacities import CapacityChooser, usual_capacities
-from mtcnn_fast.backends.torch.cuda_steps import CudaOps
-from mtcnn_fast.backends.torch.graphs import GraphRecorder
-from mtcnn_fast.backends.torch.plan import Plan
-from mtcnn_fast.backends.torch.steps import Capacities
+from mtcnn_fast.backends.cascade.capacities import CapacityChooser, usual_capacities
+from mtcnn_fast.backends.cascade.plan import Plan
+from mtcnn_fast.backends.cascade.steps import Capacities
+from mtcnn_fast.backends.cuda.backend import CudaBackend
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import Weights
 from support.cuda_device import ModuleDevice
 
 
-class EmulatedBackend(TorchBackend):
-    """Stands for `TorchBackend` on a CUDA device.
+class EmulatedBackend(CudaBackend):
+    """Stands for `CudaBackend` on a CUDA device.
 
     Parameters
     ----------
     device : ModuleDevice
-        Must accept host memory (`accepting_host_memory`): torch's tensors on the CPU are what the kernels work on.
+    config : DetectorConfig
+    weights : Weights
+    index : int
+        The device's number.
     usual : callable
         Returns the usual lengths of lists for a plan.
-    record : callable or None
-        Stands for the recording of graphs.
-    options
-        As for `TorchBackend`.
     """
 
     def __init__(
@@ -39,34 +33,13 @@ class EmulatedBackend(TorchBackend):
         device: ModuleDevice,
         config: DetectorConfig,
         weights: Weights,
+        index: int = 0,
         *,
         usual: Callable[[Plan], Capacities] = usual_capacities,
-        record: GraphRecorder | None = None,
-        **options: Any,
     ) -> None:
-        self._emulated, self._record = device, record
-        super().__init__(config, weights, **options)
+        self._emulated = device
+        super().__init__(config, weights, index)
         self._capacities = CapacityChooser(usual)
 
-    def _fuses(self, networks: str | None) -> bool:
-        return networks != "torch"
-
-    def _make_ops(self, config: DetectorConfig, weights: Weights, fused: bool) -> CudaOps:
-        networks = weights if fused else None
-        return CudaOps(
-            self._emulated.module, torch.device("cpu"), lambda: 0, weights.box_coding, config.border, networks
-        )
-
-    def _recorder(self) -> GraphRecorder:
-        assert self._record is not None
-        return self._record
-
-
-@contextlib.contextmanager
-def accepting_host_memory(device: ModuleDevice) -> Iterator[None]:
-    """Let kernels work on memory that the emulated device did not allocate."""
-    device.library.emulation_accept_host_memory(1)
-    try:
-        yield
-    finally:
-        device.library.emulation_accept_host_memory(0)
+    def _load_module(self) -> ModuleType:
+        return self._emulated.module

@@ -14,11 +14,11 @@ from mtcnn_fast._native import native_isas
 from mtcnn_fast.backends import available_backends, create_backend
 from mtcnn_fast.backends.base import Backend
 from mtcnn_fast.backends.native import NativeBackend, make_engine
-from mtcnn_fast.backends.torch.devices import torch_problem
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import Weights, load_weights
 from support.cuda_build import compiler
 from support.cuda_device import VARIANT, load_device
+from support.emulated_backend import EmulatedBackend
 
 #: The instruction sets that the engine has here, best first; none without the native module.
 ISAS = tuple(native_isas())
@@ -38,23 +38,19 @@ def variants() -> list[str]:
 
 
 def parameters(names: Iterable[str]) -> list[ParameterSet]:
-    """Make backends the parameters of a fixture; tests of those on torch are marked so."""
-    tensors = ("torch:cpu", "cuda", EMULATED)
-    return [pytest.param(name, marks=[pytest.mark.torch] if name in tensors else []) for name in names]
+    """Make backends the parameters of a fixture; tests of that on torch are marked so."""
+    return [pytest.param(name, marks=[pytest.mark.torch] if name == "torch:cpu" else []) for name in names]
 
 
 def emulated_variants() -> list[str]:
-    """List `EMULATED` where torch and a compiler are."""
-    return [EMULATED] if torch_problem() is None and compiler() is not None and VARIANT == "race" else []
+    """List `EMULATED` where a compiler is."""
+    return [EMULATED] if compiler() is not None and VARIANT == "race" else []
 
 
 def create_variant(variant: str, config: DetectorConfig, weights: Weights) -> Backend:
     """Make a backend of `variants`. A number of threads in the configuration goes before that of the variant."""
     device, _, form = variant.rstrip("]").partition("[")
     if variant == EMULATED:
-        # Imports torch, which the other forms do without.
-        from support.emulated_backend import EmulatedBackend
-
         return EmulatedBackend(load_device("plain"), config, weights)
     if not form:
         return create_backend(device, config, weights)

@@ -70,7 +70,7 @@ def _torch_problem(index: int) -> str | None:
 
 
 def _cuda_problem(index: int) -> str | None:
-    from mtcnn_fast.backends.torch.devices import cuda_problem
+    from mtcnn_fast.backends.cuda.devices import cuda_problem
 
     return cuda_problem(index)
 
@@ -94,6 +94,17 @@ def _make_torch(config: DetectorConfig, weights: Weights, index: int) -> Backend
 
 
 def _make_cuda(config: DetectorConfig, weights: Weights, index: int) -> Backend:
+    if config.precision == "float32":
+        from mtcnn_fast.backends.cuda.backend import CudaBackend
+
+        return CudaBackend(config, weights, index)
+    from mtcnn_fast.backends.torch.devices import torch_cuda_problem
+
+    problem = torch_cuda_problem(index)
+    if problem is not None:
+        raise BackendUnavailableError(
+            f"precision {config.precision!r} on the device 'cuda:{index}' needs torch's networks: {problem}"
+        )
     from mtcnn_fast.backends.torch.backend import TorchBackend
 
     return TorchBackend(config, weights, f"cuda:{index}")

@@ -10,7 +10,7 @@ from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.faces import Faces
 
 if TYPE_CHECKING:
-    from mtcnn_fast.backends.torch.steps import FacesTensor
+    from mtcnn_fast.backends.cascade.steps import FacesTensor
 
 
 class Backend(Protocol):
@@ -103,7 +103,7 @@ class TensorBackend(Backend, Protocol):
 
         Parameters
         ----------
-        images : (B, H, W, 3) or (B, 3, H, W) uint8 Tensor, or sequence of (H, W, 3) or (3, H, W)
+        images : (B, H, W, 3) or (B, 3, H, W) uint8 array, or sequence of (H, W, 3) or (3, H, W)
             RGB, any strides, on the backend's device.
 
         Returns

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from mtcnn_fast.backends.base import Backend
-from support.cuda_device import load_device
 from support.data import PHOTO
 from support.variants import EMULATED, emulated_variants, parameters, variants
 
@@ -24,14 +20,8 @@ _QUICK = {
     "test_faces_match_the_reference",
     "test_small_images_with_everything_accepted",
 }
-#: What it is no subject of: `Detector` has no such device, it has another name, one thread may use it at a time, and
-#: its memory is the host's.
-_NOT_EMULATED = {
-    "test_a_backend_that_is_closed_leaves_nothing",
-    "test_many_threads_at_once",
-    "test_warmup_and_name",
-    "test_what_a_backend_declares",
-}
+#: What it is no subject of: `Detector` has no such device, and it has another name.
+_NOT_EMULATED = {"test_what_a_backend_declares"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -53,18 +43,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def backend_name(request: pytest.FixtureRequest) -> str:
     """Each backend that can be used here, in each of its forms, and that of CUDA on the emulated device."""
     return str(request.param)
-
-
-@pytest.fixture
-def make_backend(make_backend: Callable[..., Backend], backend_name: str) -> Iterator[Callable[..., Backend]]:
-    """As everywhere; the emulated device takes the memory of torch's tensors meanwhile."""
-    if backend_name != EMULATED:
-        yield make_backend
-        return
-    from support.emulated_backend import accepting_host_memory
-
-    with accepting_host_memory(load_device("plain")):
-        yield make_backend
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import dataclasses
 import multiprocessing
 import pickle
 import re
-import types
 import warnings
 
 import numpy as np
@@ -23,9 +22,9 @@ from support.golden import load_golden, read_image
 
 torch = pytest.importorskip("torch", reason="the torch backend needs torch")
 
+from mtcnn_fast.backends.cascade.run import Cascade  # noqa: E402
 from mtcnn_fast.backends.torch import devices as torch_devices  # noqa: E402
 from mtcnn_fast.backends.torch.backend import TorchBackend  # noqa: E402
-from mtcnn_fast.backends.torch.cascade import Cascade  # noqa: E402
 from mtcnn_fast.nets import TOLERANCES  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -228,42 +227,19 @@ def test_lower_precision_finds_the_same_faces(precision):
 
 
 @pytest.mark.parametrize(
-    ("status", "cpu_only", "message"),
+    ("problem", "cpu_only", "message"),
     [
-        ({"devices": 0, "problem": "there is no NVIDIA driver"}, False, "there is no NVIDIA driver$"),
-        ({"devices": 0, "problem": "the NVIDIA driver is too old"}, False, "the NVIDIA driver is too old$"),
-        ({"devices": 1, "problem": ""}, True, "the installed torch is built for the CPU only; install one that"),
-        (
-            {"devices": 0, "problem": "there is no NVIDIA driver"},
-            True,
-            "there is no NVIDIA driver; the installed torch is built for the CPU only",
-        ),
-        (None, False, "this installation has no CUDA kernels"),
+        (None, True, "the installed torch is built for the CPU only; install one that"),
+        ("there is no NVIDIA driver", True, "there is no NVIDIA driver; the installed torch is built for the CPU only"),
+        ("this installation has no CUDA kernels", False, "this installation has no CUDA kernels$"),
     ],
 )
-def test_message_says_why_cuda_is_not_available(monkeypatch, status, cpu_only, message):
-    if status is None:
-        found = (None, "this installation has no CUDA kernels")
-    else:
-        devices = [{"problem": ""}] * status["devices"]
-        found = (types.SimpleNamespace(status=lambda: status, devices=lambda: devices), "")
-    monkeypatch.setattr(torch_devices, "cuda_module", lambda: found)
+def test_message_says_why_torch_cannot_use_cuda(monkeypatch, problem, cpu_only, message):
+    """Other precisions than float32 and graphs need torch on the device."""
+    monkeypatch.setattr(torch_devices, "cuda_problem", lambda index: problem)
     monkeypatch.setattr(torch_devices, "_cpu_only", lambda: cpu_only)
-    with pytest.raises(BackendUnavailableError, match="device 'cuda' is not available: " + message):
-        create_backend("cuda", DetectorConfig(), load_weights(None))
-
-
-def test_message_names_a_device_that_is_not_there_or_too_old(monkeypatch):
-    devices = [{"problem": "its compute capability 7.0 is older than any"}, {"problem": ""}]
-    module = types.SimpleNamespace(status=lambda: {"devices": 2, "problem": ""}, devices=lambda: devices)
-    monkeypatch.setattr(torch_devices, "cuda_module", lambda: (module, ""))
-    monkeypatch.setattr(torch_devices, "_cpu_only", lambda: False)
-    monkeypatch.setattr(torch_devices, "torch_device_problem", lambda index: None)
-    assert torch_devices.cuda_problem(1) is None
-    assert (
-        torch_devices.cuda_problem(0) == "device 0 cannot run the kernels: its compute capability 7.0 is older than any"
-    )
-    assert torch_devices.cuda_problem(2) == "there is no device 2; the driver finds 2, counted from 0"
+    with pytest.raises(BackendUnavailableError, match="device 'cuda:0' is not available: " + message):
+        TorchBackend(DetectorConfig(), load_weights(None), "cuda")
 
 
 def test_message_without_torch(monkeypatch):
@@ -303,16 +279,13 @@ def test_message_says_why_torch_cannot_use_a_device(monkeypatch, available, coun
             warnings.warn("driver too old\nmore", UserWarning, stacklevel=1)
         return available
 
-    module = types.SimpleNamespace(
-        status=lambda: {"devices": 2, "problem": ""}, devices=lambda: [{"problem": ""}, {"problem": ""}]
-    )
-    monkeypatch.setattr(torch_devices, "cuda_module", lambda: (module, ""))
+    monkeypatch.setattr(torch_devices, "cuda_problem", lambda index: None)
     monkeypatch.setattr(torch_devices, "_cpu_only", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_available", is_available)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: capability)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built)
-    problem = torch_devices.cuda_problem(1)
+    problem = torch_devices.torch_cuda_problem(1)
     if message is None:
         assert problem is None
     else:

@@ -17,6 +17,10 @@ int current_device();
 int use_context();
 bool is_forked();
 
+// Device memory that the program allocates itself, on the current device.
+void* allocate_on_current_device(size_t bytes);
+void release_on_device(void* pointer);
+
 // Suspends the running fiber in the middle of its work.
 void preempt();
 

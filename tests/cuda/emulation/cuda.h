@@ -12,6 +12,7 @@ enum CUpointer_attribute {
     CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL = 9,
 };
 
+CUresult cuInit(unsigned flags);
 CUresult cuPointerGetAttributes(unsigned count, CUpointer_attribute* attributes, void** values, CUdeviceptr pointer);
 CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device);
 CUresult cuDevicePrimaryCtxRelease(CUdevice device);

@@ -1,6 +1,7 @@
 // The emulated driver: contexts, who owns which memory, and how its functions are found.
 #include <cuda.h>
 
+#include <atomic>
 #include <map>
 #include <string>
 #include <vector>
@@ -13,8 +14,9 @@ using namespace mf_emulation;
 
 namespace {
 
+// Of each thread.
 std::vector<int>& pushed() {
-    static std::vector<int>& instance = *new std::vector<int>;
+    static thread_local std::vector<int>& instance = *new std::vector<int>;
     return instance;
 }
 
@@ -26,7 +28,7 @@ std::map<const void*, int>& owners() {
 
 // Where no context was pushed: what cudaSetDevice would have set.
 int selected_device = 0;
-uint64_t opened_contexts = 0;
+std::atomic<uint64_t> opened_contexts = 0;
 bool host_memory_passes = false;
 bool forked = false;
 
@@ -43,8 +45,11 @@ int use_context() {
 
 }  // namespace mf_emulation
 
+CUresult cuInit(unsigned) { return forked ? CUDA_ERROR_NOT_INITIALIZED : CUDA_SUCCESS; }
+
 CUresult cuPointerGetAttributes(unsigned count, CUpointer_attribute* attributes, void** values, CUdeviceptr address) {
     if (forked) return CUDA_ERROR_NOT_INITIALIZED;
+    const std::lock_guard lock(device_mutex());
     const void* pointer = reinterpret_cast<const void*>(address);
     const bool known = host_memory_passes || is_device_memory(pointer);
     const auto owner = owners().find(pointer);
@@ -66,6 +71,7 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
 CUresult cuDevicePrimaryCtxRelease(CUdevice) { return CUDA_SUCCESS; }
 
 CUresult cuCtxPushCurrent(CUcontext context) {
+    if (forked) return CUDA_ERROR_NOT_INITIALIZED;
     pushed().push_back(static_cast<int>(reinterpret_cast<intptr_t>(context) - 1));
     use_context();
     return CUDA_SUCCESS;
@@ -80,6 +86,7 @@ CUresult cuCtxPopCurrent(CUcontext* context) {
 cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, unsigned, unsigned long long,
                                              cudaDriverEntryPointQueryResult* found) {
     static const std::map<std::string, void*> functions{
+        {"cuInit", reinterpret_cast<void*>(cuInit)},
         {"cuPointerGetAttributes", reinterpret_cast<void*>(cuPointerGetAttributes)},
         {"cuDevicePrimaryCtxRetain", reinterpret_cast<void*>(cuDevicePrimaryCtxRetain)},
         {"cuDevicePrimaryCtxRelease", reinterpret_cast<void*>(cuDevicePrimaryCtxRelease)},
@@ -95,14 +102,12 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, 
 #define MF_TEST_API extern "C" __attribute__((visibility("default")))
 
 MF_TEST_API void* emulation_allocate(size_t bytes) {
+    const std::lock_guard lock(device_mutex());
     void* pointer = device_allocate(bytes);
     owners()[pointer] = selected_device;
     return pointer;
 }
-MF_TEST_API void emulation_release(void* pointer) {
-    owners().erase(pointer);
-    device_release(pointer);
-}
+MF_TEST_API void emulation_release(void* pointer) { release_on_device(pointer); }
 MF_TEST_API void emulation_accept_host_memory(int accept) { host_memory_passes = accept != 0; }
 MF_TEST_API int emulation_device() { return current_device(); }
 MF_TEST_API void emulation_select_device(int device) { selected_device = device; }
@@ -116,4 +121,16 @@ MF_TEST_API uint64_t emulation_opened_contexts() {
 MF_TEST_API void emulation_set_forked(int value) { forked = value != 0; }
 namespace mf_emulation {
 bool is_forked() { return forked; }
+
+void* allocate_on_current_device(size_t bytes) {
+    void* pointer = device_allocate(bytes);
+    if (pointer != nullptr) owners()[pointer] = use_context();
+    return pointer;
+}
+
+void release_on_device(void* pointer) {
+    const std::lock_guard lock(device_mutex());
+    owners().erase(pointer);
+    device_release(pointer);
+}
 }  // namespace mf_emulation

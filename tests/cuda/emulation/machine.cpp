@@ -298,6 +298,11 @@ void run_block(uint32_t number, Extent block, Extent grid_size, Extent block_siz
 
 }  // namespace
 
+std::recursive_mutex& device_mutex() {
+    static std::recursive_mutex& instance = *new std::recursive_mutex;
+    return instance;
+}
+
 void sync_block(Site site) {
     machine().current->site = site;
     leave(State::kAtBarrier);

@@ -7,9 +7,13 @@
 #include <stdint.h>
 
 #include <functional>
+#include <mutex>
 #include <type_traits>
 
 namespace mf_emulation {
+
+// The device works for one thread at a time.
+std::recursive_mutex& device_mutex();
 
 struct Extent {
     unsigned x, y, z;

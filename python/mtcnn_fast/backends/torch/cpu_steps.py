@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from mtcnn_fast._native import checked_threads
-from mtcnn_fast._types import Floats, Image, Overlap
+from mtcnn_fast._types import AnyArray, Floats, Image, Overlap
 from mtcnn_fast.backends import host
+from mtcnn_fast.backends.cascade.plan import Plan
+from mtcnn_fast.backends.cascade.steps import Candidates, Capacities, FacesTensor
 from mtcnn_fast.backends.numpy import steps as numpy_steps
-from mtcnn_fast.backends.torch.plan import Plan
-from mtcnn_fast.backends.torch.steps import Candidates, Capacities, CropNetworkName, FacesTensor
 from mtcnn_fast.config import Border
 from mtcnn_fast.weights import BoxCoding
 
@@ -39,6 +39,14 @@ class CpuOps:
         """Keep the images."""
         return CpuBatch(plan, images, _zeros(4, dtype=torch.int32))
 
+    def put(self, arrays: Sequence[AnyArray]) -> list[Tensor]:
+        """Return tensors over copies of the arrays."""
+        return [_tensor(array.copy()) for array in arrays]
+
+    def download(self, arrays: Sequence[Tensor]) -> list[AnyArray]:
+        """Return the tensors' memory."""
+        return [array.numpy() for array in arrays]
+
     def pyramid(self, batch: CpuBatch) -> list[Tensor]:
         """Return each group of the plan."""
         plan = batch.plan
@@ -53,16 +61,6 @@ class CpuOps:
             for level, content in zip(levels, resized, strict=True):
                 groups[level.group][level.slot] = torch.from_numpy(content)
         return groups
-
-    def scan(self, batch: CpuBatch) -> list[tuple[Tensor, Tensor]]:
-        """Refuse: on the CPU the networks are torch's."""
-        raise NotImplementedError("P-Net is not fused on the CPU")
-
-    def classify(
-        self, batch: CpuBatch, candidates: Candidates, name: CropNetworkName
-    ) -> tuple[Candidates, Tensor, Tensor | None]:
-        """Refuse, as `scan` does."""
-        raise NotImplementedError("R-Net and O-Net are not fused on the CPU")
 
     def propose(
         self, batch: CpuBatch, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, capacity: int

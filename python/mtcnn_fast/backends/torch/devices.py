@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import re
 import warnings
 from pathlib import Path
-from types import ModuleType
 
-from mtcnn_fast._version import __version__
+from mtcnn_fast.backends.cuda.devices import cuda_problem
 
 INSTALL_TORCH = "pip install 'mtcnn-fast[torch]'"
-INSTALL_KERNELS = "pip install 'mtcnn-fast[cuda]'"
 
 
 def torch_problem() -> str | None:
@@ -22,65 +19,17 @@ def torch_problem() -> str | None:
     return None
 
 
-def cuda_module() -> tuple[ModuleType | None, str]:
-    """Import the CUDA kernels: the module or None, and why not.
-
-    They are ``mtcnn_fast._cuda`` in a build from source where nvcc is, else ``mtcnn_fast_cuda._cuda`` of the
-    distribution mtcnn-fast-cuda, which must have the version of this package.
-    """
-    try:
-        return importlib.import_module("mtcnn_fast._cuda"), ""
-    except ModuleNotFoundError as error:
-        if error.name != "mtcnn_fast._cuda":
-            raise
-    except ImportError as error:
-        return None, f"the CUDA kernels (mtcnn_fast._cuda) cannot be loaded ({error})"
-    return _distributed_cuda_module()
-
-
-def _distributed_cuda_module() -> tuple[ModuleType | None, str]:
-    try:
-        version = importlib.import_module("mtcnn_fast_cuda").__version__
-        if version != __version__:
-            return None, (
-                f"the CUDA kernels are those of mtcnn-fast-cuda {version}, which does not fit mtcnn-fast "
-                f"{__version__}: the versions must be equal; to mend that, pip install mtcnn-fast-cuda=={__version__}"
-            )
-        return importlib.import_module("mtcnn_fast_cuda._cuda"), ""
-    except ModuleNotFoundError as error:
-        if error.name != "mtcnn_fast_cuda":
-            raise
-        return None, (
-            "this installation has no CUDA kernels (mtcnn_fast._cuda or mtcnn-fast-cuda); to get them, "
-            f"{INSTALL_KERNELS}, or build from source where nvcc is"
-        )
-    except ImportError as error:
-        return None, f"the CUDA kernels (mtcnn_fast_cuda._cuda) cannot be loaded ({error})"
-
-
-def cuda_problem(index: int = 0) -> str | None:
-    """Say everything that keeps a CUDA device from being used, or return None if nothing does."""
-    problems = []
-    module, problem = cuda_module()
-    if module is not None:
-        status = module.status()
-        problem = status["problem"]
-        if not problem and index >= status["devices"]:
-            problem = f"there is no device {index}; the driver finds {status['devices']}, counted from 0"
-        elif not problem and module.devices()[index]["problem"]:
-            problem = f"device {index} cannot run the kernels: {module.devices()[index]['problem']}"
-    if problem:
-        problems.append(problem)
-    missing = torch_problem()
-    if missing:
-        problems.append(missing)
-    elif _cpu_only():
-        problems.append("the installed torch is built for the CPU only; install one that is built with CUDA")
-    elif not problems:
-        # Torch is imported only where everything else is in order: it takes seconds.
-        reason = torch_device_problem(index)
-        if reason:
-            problems.append(reason)
+def torch_cuda_problem(index: int) -> str | None:
+    """Say everything that keeps torch from using a CUDA device beside the kernels, or return None if nothing does."""
+    problems = [problem for problem in (cuda_problem(index), torch_problem()) if problem]
+    if torch_problem() is None:
+        if _cpu_only():
+            problems.append("the installed torch is built for the CPU only; install one that is built with CUDA")
+        elif not problems:
+            # Torch is imported only where everything else is in order: it takes seconds.
+            reason = torch_device_problem(index)
+            if reason:
+                problems.append(reason)
     return "; ".join(problems) or None
 
 

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import torch
 
 from mtcnn_fast._types import Image
-from mtcnn_fast.backends.torch.cascade import Cascade
-from mtcnn_fast.backends.torch.cuda_steps import CudaBatch, CudaOps
-from mtcnn_fast.backends.torch.observer import Observer
-from mtcnn_fast.backends.torch.plan import Plan
-from mtcnn_fast.backends.torch.steps import Capacities, FacesTensor
+from mtcnn_fast.backends.cascade.observer import Observer
+from mtcnn_fast.backends.cascade.plan import Plan
+from mtcnn_fast.backends.cascade.run import Cascade
+from mtcnn_fast.backends.cascade.steps import Capacities, FacesTensor
+from mtcnn_fast.backends.cuda.kernels import CudaBatch, CudaOps
 
 Work = Callable[[], FacesTensor]
 #: Runs a piece of work, and returns its result and what does it again on the same memory.

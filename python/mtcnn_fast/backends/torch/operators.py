@@ -19,8 +19,8 @@ from torch import Tensor
 from mtcnn_fast._native import checked_threads
 from mtcnn_fast._types import Overlap
 from mtcnn_fast.backends import host
-from mtcnn_fast.backends.torch.cuda_steps import view, workspace
-from mtcnn_fast.backends.torch.devices import cuda_module
+from mtcnn_fast.backends.cuda.devices import cuda_module
+from mtcnn_fast.backends.torch.tensors import view, workspace
 from mtcnn_fast.checks.arrays import Array, shape_text
 from mtcnn_fast.config import Border
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError, ImageError
@@ -114,7 +114,7 @@ class CudaFunctions:
         kept_count = torch.empty(1, dtype=torch.int32, device=device)
         # The kernels count segments from 0.
         names, places = torch.unique(segments, return_inverse=True)
-        space = workspace(module.batched_nms_workspace_size(count, len(names)), module, device)
+        space = workspace(module.batched_nms_workspace_size(count, len(names)), module.ALIGNMENT, device)
         module.batched_nms(
             *map(view, (boxes.contiguous(), scores.contiguous(), places.to(torch.int32))),
             max(len(names), 1),

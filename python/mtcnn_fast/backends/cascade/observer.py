@@ -1,18 +1,17 @@
-"""What a run on torch reports besides its faces: times, and what each step keeps and drops."""
+"""What a run on a device reports besides its faces: times, and what each step keeps and drops."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from mtcnn_fast._types import AnyArray, Bools, Floats, Indices, Overlap
+from mtcnn_fast.backends.cascade.steps import Candidates, DeviceArray
 from mtcnn_fast.backends.numpy import steps as numpy_steps
 from mtcnn_fast.backends.recorder import Recorder
-from mtcnn_fast.backends.torch.steps import Candidates
 from mtcnn_fast.faces.trace import StageTrace
 
 
@@ -30,6 +29,8 @@ class Observer:
         How many images the batch has, if their candidates are to be remembered; else 0.
     synchronise : callable
         Waits for the device, so that times are those of the work and not of its queueing.
+    download : callable
+        Copies arrays of the device to the host; needed where candidates are remembered.
     """
 
     def __init__(
@@ -38,9 +39,15 @@ class Observer:
         *,
         traced_images: int = 0,
         synchronise: Callable[[], None] = lambda: None,
+        download: Callable[[Sequence[DeviceArray]], list[AnyArray]] = list,
     ) -> None:
-        self._record, self._synchronise = record, synchronise
+        self._record, self._synchronise, self._download = record, synchronise, download
         self._images = [Recorder(tracing=True) for _ in range(traced_images)]
+
+    @property
+    def observes(self) -> bool:
+        """Whether anything is collected."""
+        return self._record is not None or bool(self._images)
 
     @property
     def traces(self) -> list[list[StageTrace]]:
@@ -57,12 +64,14 @@ class Observer:
             yield
             self._synchronise()
 
-    def suppressed(self, candidates: Candidates, segments: Tensor, threshold: float, mode: Overlap = "iou") -> None:
+    def suppressed(
+        self, candidates: Candidates, segments: DeviceArray, threshold: float, mode: Overlap = "iou"
+    ) -> None:
         """Note what a suppression within segments drops of some candidates, and in favour of which box."""
         if not self._images:
             return
-        boxes, scores, images, count = _download(candidates)
-        places = _host(segments)[:count]
+        boxes, scores, images, count = self._candidates(candidates)
+        places = self._host(segments)[:count]
         by = np.full(count, -1, np.int64)
         for segment in np.unique(places):
             mine = np.flatnonzero(places == segment)
@@ -71,19 +80,19 @@ class Observer:
             by[mine] = np.where(better >= 0, mine[better], -1)
         self._drop(boxes, scores, images, by >= 0, "overlap", by)
 
-    def below_threshold(self, candidates: Candidates, valid: Tensor, threshold: float) -> None:
+    def below_threshold(self, candidates: Candidates, valid: DeviceArray, threshold: float) -> None:
         """Note which valid candidates a network's threshold drops."""
         if self._images:
-            boxes, scores, images, count = _download(candidates)
+            boxes, scores, images, count = self._candidates(candidates)
             passed = scores > np.float32(threshold)
-            self._drop(boxes, scores, images, _host(valid)[:count] & ~passed, "threshold")
+            self._drop(boxes, scores, images, self._host(valid)[:count] & ~passed, "threshold")
 
-    def kept(self, step: str, candidates: Candidates, valid: Tensor | None = None) -> None:
+    def kept(self, step: str, candidates: Candidates, valid: DeviceArray | None = None) -> None:
         """Note the candidates that a step leaves; those that are not valid are dropped by it as degenerate."""
         if not self._images:
             return
-        boxes, scores, images, count = _download(candidates)
-        usable = np.ones(count, np.bool_) if valid is None else _host(valid)[:count]
+        boxes, scores, images, count = self._candidates(candidates)
+        usable = np.ones(count, np.bool_) if valid is None else self._host(valid)[:count]
         self._drop(boxes, scores, images, ~usable, "degenerate")
         for image, record in enumerate(self._images):
             mine = usable & (images == image)
@@ -94,8 +103,8 @@ class Observer:
         if not self._images:
             return
         assert faces.landmarks is not None
-        boxes, scores, images, count = _download(faces)
-        points = _host(faces.landmarks)[:count]
+        boxes, scores, images, count = self._candidates(faces)
+        points = self._host(faces.landmarks)[:count]
         finite = np.asarray(np.isfinite(boxes).all(axis=1) & np.isfinite(points).all(axis=(1, 2)))
         self._drop(boxes, scores, images, ~finite, "degenerate")
         for image, record in enumerate(self._images):
@@ -112,16 +121,12 @@ class Observer:
         for image, record in enumerate(self._images):
             record.drop(boxes, scores, which & (images == image), reason, by)
 
+    def _host(self, array: DeviceArray) -> AnyArray:
+        return self._download([array])[0]
 
-def _host(tensor: Tensor) -> AnyArray:
-    array: AnyArray = tensor.cpu().numpy()
-    return array
-
-
-def _download(candidates: Candidates) -> tuple[Floats, Floats, npt.NDArray[np.int32], int]:
-    """Copy boxes, scores and image indices of the candidates that are in use to the host, and count them."""
-    count = min(int(candidates.count), len(candidates.boxes))
-    boxes, scores, images = (
-        part[:count].cpu().numpy().copy() for part in (candidates.boxes, candidates.scores, candidates.images)
-    )
-    return boxes, scores, images, count
+    def _candidates(self, candidates: Candidates) -> tuple[Floats, Floats, npt.NDArray[np.int32], int]:
+        """Copy boxes, scores and image indices of the candidates that are in use to the host, and count them."""
+        *parts, used = self._download([candidates.boxes, candidates.scores, candidates.images, candidates.count])
+        count = min(int(used[0]), len(parts[0]))
+        boxes, scores, images = (part[:count].copy() for part in parts)
+        return boxes, scores, images, count

@@ -6,8 +6,8 @@ import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 
-from mtcnn_fast.backends.torch.plan import Plan
-from mtcnn_fast.backends.torch.steps import Capacities
+from mtcnn_fast.backends.cascade.plan import Plan
+from mtcnn_fast.backends.cascade.steps import Capacities
 
 #: What a list keeps, from batch to batch, of the length beyond the usual one.
 _DECAY = 0.9

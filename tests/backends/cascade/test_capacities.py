@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("torch", reason="the torch backend needs torch")
-
-from mtcnn_fast.backends.torch.capacities import CapacityChooser, enlarged, usual_capacities
-from mtcnn_fast.backends.torch.plan import Plan
-from mtcnn_fast.backends.torch.steps import Capacities
-
-pytestmark = pytest.mark.torch
+from mtcnn_fast.backends.cascade.capacities import CapacityChooser, enlarged, usual_capacities
+from mtcnn_fast.backends.cascade.plan import Plan
+from mtcnn_fast.backends.cascade.steps import Capacities
 
 PLAN = Plan([(480, 640)] * 3, [], [])
 USUAL = Capacities(100, 40, 10, 5)

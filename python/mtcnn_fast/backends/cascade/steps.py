@@ -1,19 +1,21 @@
-"""The steps between the networks on torch tensors: what the cascade needs of a device.
+"""The steps of the cascade on a device's arrays: what the cascade needs of a device.
 
 Lists of candidates have a capacity and a count. On the CPU both are the number of candidates
-(`mtcnn_fast.backends.torch.cpu_steps`); on CUDA the count stays on the device (`mtcnn_fast.backends.torch.cuda_steps`).
+(`mtcnn_fast.backends.torch.cpu_steps`); on CUDA the count stays on the device (`mtcnn_fast.backends.cuda.kernels`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
-from torch import Tensor
+from mtcnn_fast._types import AnyArray, Image, Overlap
+from mtcnn_fast.backends.cascade.plan import Plan
 
-from mtcnn_fast._types import Image, Overlap
-from mtcnn_fast.backends.torch.plan import Plan
+#: An array on a device: a tensor of torch, or `mtcnn_fast._cuda.Array`. What both have is a length, slices of the
+#: first axis, ``reshape`` with a tuple, and ``data_ptr``.
+DeviceArray = Any
 
 
 @dataclasses.dataclass(slots=True)
@@ -35,13 +37,13 @@ class Candidates:
         What the first suppression is done within: image and scale.
     """
 
-    boxes: Tensor
-    scores: Tensor
-    offsets: Tensor
-    images: Tensor
-    count: Tensor
-    landmarks: Tensor | None = None
-    segments: Tensor | None = None
+    boxes: DeviceArray
+    scores: DeviceArray
+    offsets: DeviceArray
+    images: DeviceArray
+    count: DeviceArray
+    landmarks: DeviceArray | None = None
+    segments: DeviceArray | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,29 +76,31 @@ class FacesTensor:
         bounds.
     """
 
-    boxes: Tensor
-    scores: Tensor
-    landmarks: Tensor
-    counts: Tensor
-    overflow: Tensor
-    wanted: Tensor
+    boxes: DeviceArray
+    scores: DeviceArray
+    landmarks: DeviceArray
+    counts: DeviceArray
+    overflow: DeviceArray
+    wanted: DeviceArray
 
 
 class Batch(Protocol):
     """Images on the device, with whatever a device keeps of them."""
 
     plan: Plan
-    wanted: Tensor
+    wanted: DeviceArray
 
 
 BatchT = TypeVar("BatchT", bound=Batch)
 
+#: Scores and offsets of P-Net for levels of one size.
+Maps = tuple[DeviceArray, DeviceArray]
 #: The networks that look at crops.
 CropNetworkName = Literal["rnet", "onet"]
 
 
 class DeviceOps(Protocol[BatchT]):
-    """The steps of the cascade that are no network. Arguments and results are tensors on one device."""
+    """The steps of the cascade that are no network. Arguments and results are arrays on one device."""
 
     def upload(self, images: Sequence[Image], plan: Plan) -> BatchT:
         """Bring a batch of images to the device.
@@ -109,7 +113,13 @@ class DeviceOps(Protocol[BatchT]):
             What the pyramid needs, made from the images' sizes.
         """
 
-    def pyramid(self, batch: BatchT) -> list[Tensor]:
+    def put(self, arrays: Sequence[AnyArray]) -> list[DeviceArray]:
+        """Copy arrays to the device."""
+
+    def download(self, arrays: Sequence[DeviceArray]) -> list[AnyArray]:
+        """Copy arrays to the host, and wait once for all of them."""
+
+    def pyramid(self, batch: BatchT) -> list[DeviceArray]:
         """Return the levels of the pyramid, normalised.
 
         Parameters
@@ -118,32 +128,17 @@ class DeviceOps(Protocol[BatchT]):
 
         Returns
         -------
-        list of (slots, 3, height, width) float32 Tensor
+        list of (slots, 3, height, width) float32 array
             One for each group of the plan.
         """
 
-    def scan(self, batch: BatchT) -> list[tuple[Tensor, Tensor]]:
-        """Run P-Net on all levels of a batch; only for `Cascade` with ``fused``.
-
-        Parameters
-        ----------
-        batch : Batch
-
-        Returns
-        -------
-        list of ((slots, rows, columns) float32 Tensor, (slots, 4, rows, columns) float32 Tensor)
-            Scores and offsets of each group of the plan.
-        """
-
-    def propose(
-        self, batch: BatchT, maps: Sequence[tuple[Tensor, Tensor]], threshold: float, capacity: int
-    ) -> Candidates:
+    def propose(self, batch: BatchT, maps: Sequence[Maps], threshold: float, capacity: int) -> Candidates:
         """Turn the cells of P-Net's maps that reach a threshold into candidates.
 
         Parameters
         ----------
         batch : Batch
-        maps : sequence of ((slots, rows, columns) float32 Tensor, (slots, 4, rows, columns) float32 Tensor)
+        maps : sequence of ((slots, rows, columns) float32 array, (slots, 4, rows, columns) float32 array)
             Scores and offsets of each group of the plan.
         threshold : float
             Least score, which counts.
@@ -152,14 +147,14 @@ class DeviceOps(Protocol[BatchT]):
         """
 
     def suppress(
-        self, candidates: Candidates, segments: Tensor, segment_count: int, threshold: float, mode: Overlap
-    ) -> tuple[Tensor, Tensor]:
+        self, candidates: Candidates, segments: DeviceArray, segment_count: int, threshold: float, mode: Overlap
+    ) -> tuple[DeviceArray, DeviceArray]:
         """Suppress candidates that overlap a better one of their segment.
 
         Parameters
         ----------
         candidates : Candidates
-        segments : (capacity,) int32 Tensor
+        segments : (capacity,) int32 array
             Segment of each candidate, from 0 to `segment_count` - 1.
         segment_count : int
         threshold : float
@@ -168,9 +163,9 @@ class DeviceOps(Protocol[BatchT]):
 
         Returns
         -------
-        kept : (capacity,) int64 Tensor
+        kept : (capacity,) int64 array
             Indices of those that survive, by segment, then descending score.
-        count : (1,) int32 Tensor
+        count : (1,) int32 array
             How many there are.
         """
 
@@ -178,7 +173,7 @@ class DeviceOps(Protocol[BatchT]):
         self,
         batch: BatchT,
         candidates: Candidates,
-        kept: tuple[Tensor, Tensor] | None,
+        kept: tuple[DeviceArray, DeviceArray] | None,
         capacity: int,
         *,
         regress: bool = False,
@@ -192,7 +187,7 @@ class DeviceOps(Protocol[BatchT]):
         ----------
         batch : Batch
         candidates : Candidates
-        kept : ((capacity,) int64 Tensor, (1,) int32 Tensor) or None
+        kept : ((capacity,) int64 array, (1,) int32 array) or None
             Indices of those to take, and their number; None takes all.
         capacity : int
             Length of the list that is returned.
@@ -206,7 +201,7 @@ class DeviceOps(Protocol[BatchT]):
             Where in `FacesTensor.wanted` to note the number of candidates.
         """  # fmt: skip
 
-    def crop(self, batch: BatchT, candidates: Candidates, size: int) -> tuple[Tensor, Tensor]:
+    def crop(self, batch: BatchT, candidates: Candidates, size: int) -> tuple[DeviceArray, DeviceArray]:
         """Cut the candidates out of their images (section 3 of docs/semantics.md).
 
         Parameters
@@ -218,37 +213,17 @@ class DeviceOps(Protocol[BatchT]):
 
         Returns
         -------
-        crops : (n, 3, size, size) Tensor
+        crops : (n, 3, size, size) array
             Normalised.
-        valid : (n,) bool Tensor
-        """
-
-    def classify(
-        self, batch: BatchT, candidates: Candidates, name: CropNetworkName
-    ) -> tuple[Candidates, Tensor, Tensor | None]:
-        """Cut the candidates out of their images and run a network on them; only for `Cascade` with ``fused``.
-
-        Parameters
-        ----------
-        batch : Batch
-        candidates : Candidates
-        name : {"rnet", "onet"}
-
-        Returns
-        -------
-        candidates : Candidates
-            With the network's scores and offsets.
-        valid : (n,) bool Tensor
-        points : (n, 10) float32 Tensor or None
-            O-Net's landmarks, in units of the box: five x, then five y.
+        valid : (n,) bool array
         """
 
     def filter(
         self,
         batch: BatchT,
         candidates: Candidates,
-        points: Tensor | None,
-        valid: Tensor,
+        points: DeviceArray | None,
+        valid: DeviceArray,
         threshold: float,
         capacity: int,
     ) -> Candidates:
@@ -258,9 +233,9 @@ class DeviceOps(Protocol[BatchT]):
         ----------
         batch : Batch
         candidates : Candidates
-        points : (n, 10) float32 Tensor or None
+        points : (n, 10) float32 array or None
             O-Net's landmarks in units of the box: five x, then five y.
-        valid : (n,) bool Tensor
+        valid : (n,) bool array
         threshold : float
             Least score, which does not count.
         capacity : int

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import torch
-
 from mtcnn_fast.errors import BackendError, MtcnnFastError
 
 _LOGGER = logging.getLogger("mtcnn_fast")
@@ -16,7 +14,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 #: Errors that a smaller batch may not have: memory that torch, cuDNN or cuBLAS did not get, and tensors with more
-#: elements than a library or a kernel can count. Torch has a class of its own for the first alone.
+#: elements than a library or a kernel can count. They are not all classes of their own.
 _SIZE_PROBLEMS = (
     "out of memory",
     "allocate memory",
@@ -32,7 +30,7 @@ _SIZE_PROBLEMS = (
 
 def is_about_size(error: BaseException) -> bool:
     """Return whether a smaller batch may work where this error came from."""
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+    if isinstance(error, MemoryError):
         return True
     return isinstance(error, (RuntimeError, ValueError)) and any(text in str(error) for text in _SIZE_PROBLEMS)
 

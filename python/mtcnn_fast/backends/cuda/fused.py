@@ -1,0 +1,99 @@
+"""The three networks as fused kernels: from the images to their outputs, in float32 and with one order of sums."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from mtcnn_fast.backends.cascade.observer import Observer
+from mtcnn_fast.backends.cascade.steps import Candidates, CropNetworkName, DeviceArray, Maps
+from mtcnn_fast.backends.cuda.arrays import Arrays
+from mtcnn_fast.config import Border
+from mtcnn_fast.weights import Weights
+from mtcnn_fast.weights.loader import Tensors
+
+
+class FusedNetworks:
+    """Runs the networks on a `mtcnn_fast.backends.cuda.kernels.CudaBatch`.
+
+    Parameters
+    ----------
+    module : module
+        ``mtcnn_fast._cuda``.
+    arrays : Arrays
+        What makes arrays on the device.
+    weights : Weights
+    border : {"zero", "clip"}
+    shared_memory : int
+        Bytes that a block may have, by which the kernels choose their tiles.
+    download_counts : bool
+        Whether to wait for the number of candidates, and to run R-Net and O-Net on lists of that length.
+    """
+
+    def __init__(
+        self,
+        module: ModuleType,
+        arrays: Arrays,
+        weights: Weights,
+        border: Border,
+        *,
+        shared_memory: int,
+        download_counts: bool = False,
+    ) -> None:
+        self._module, self._arrays = module, arrays
+        self._zero_border, self._download_counts = border == "zero", download_counts
+        self._pnet = self._upload(module.pnet_weights(dict(weights.pnet)))
+        self._crop_networks: dict[CropNetworkName, tuple[Any, DeviceArray]] = {}
+        tensors: list[tuple[CropNetworkName, Tensors]] = [("rnet", weights.rnet), ("onet", weights.onet)]
+        for name, own in tensors:
+            network = module.CropNetwork(name, dict(own), shared_memory=shared_memory)
+            self._crop_networks[name] = network, self._upload(network.weights)
+
+    def _upload(self, packed: bytes) -> DeviceArray:
+        placed = self._arrays.put([np.frombuffer(packed, np.uint8)])
+        self._arrays.share(placed)
+        return placed[0]
+
+    def scan(self, batch: Any, observer: Observer) -> list[Maps]:
+        """Run P-Net on all levels of a batch from the images, in one launch."""
+        cells, view = batch.level_plan.cells, self._arrays.view
+        with observer.time("pnet"):
+            scores, offsets = self._arrays.empty(cells), self._arrays.empty(4 * cells)
+            arrays = map(view, (batch.level_plan_table, self._pnet, scores, offsets))
+            self._module.pnet(batch.level_plan, *arrays, stream=self._arrays.stream())
+        return [(scores.reshape((1, 1, cells)), offsets.reshape((1, 4, 1, cells)))]
+
+    def classify(
+        self, name: CropNetworkName, batch: Any, candidates: Candidates, observer: Observer
+    ) -> tuple[Candidates, DeviceArray, DeviceArray | None]:
+        """Run R-Net or O-Net on the candidates from the images, in two launches for a list of usual length."""
+        network, weights = self._crop_networks[name]
+        empty, view = self._arrays.empty, self._arrays.view
+        if self._download_counts:
+            candidates = _first(candidates, int(self._arrays.download([candidates.count])[0][0]))
+        count = len(candidates.boxes)
+        with observer.time(name):
+            seen = dataclasses.replace(candidates, scores=empty(count), offsets=empty((count, 4)))
+            points = empty((count, 10)) if network.has_landmarks else None
+            valid = empty(count, "bool")
+            self._module.run_crop_network(
+                network,
+                *map(view, (weights, batch.image_table, seen.boxes, seen.images, seen.count)),
+                *map(view, (seen.scores, seen.offsets, points, valid)),
+                view(empty(max(network.workspace_size(count), 1), "uint8")),
+                zero_border=self._zero_border,
+                stream=self._arrays.stream(),
+            )
+        return seen, valid, points
+
+
+def _first(candidates: Candidates, count: int) -> Candidates:
+    """Shorten a list to as many candidates as are in use."""
+    rows = slice(count)
+    return Candidates(
+        candidates.boxes[rows], candidates.scores[rows], candidates.offsets[rows], candidates.images[rows],
+        candidates.count,
+    )  # fmt: skip
