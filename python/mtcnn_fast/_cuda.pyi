@@ -228,6 +228,9 @@ class PNetPlan:
     """
 
     def __init__(self, images: Sequence[Image], levels: Sequence[PNetLevel], *, shared_memory: int) -> None: ...
+    def table_for(self, images: Sequence[Image]) -> bytes:
+        """Return `table` for other images of the same sizes."""
+
     @property
     def table(self) -> bytes: ...
     @property

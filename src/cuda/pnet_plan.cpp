@@ -44,4 +44,20 @@ PNetPlan::PNetPlan(const std::vector<DeviceImage>& images, const std::vector<PNe
     levels_at_ = append_table(bytes_, levels);
 }
 
+std::vector<std::byte> PNetPlan::bytes_for(const std::vector<DeviceImage>& images) const {
+    check_images(images);
+    require(static_cast<int>(images.size()) == images_,
+            "images must be " + std::to_string(images_) + " as planned, got " + std::to_string(images.size()));
+    const auto* const planned = reinterpret_cast<const DeviceImage*>(bytes_.data());
+    for (size_t i = 0; i < images.size(); ++i) {
+        require(images[i].height == planned[i].height && images[i].width == planned[i].width,
+                "images[" + std::to_string(i) + "] must have " + std::to_string(planned[i].height) + " x " +
+                    std::to_string(planned[i].width) + " pixels as planned, got " + std::to_string(images[i].height) +
+                    " x " + std::to_string(images[i].width));
+    }
+    std::vector<std::byte> bytes = bytes_;
+    if (!images.empty()) std::memcpy(bytes.data(), images.data(), images.size() * sizeof(DeviceImage));
+    return bytes;
+}
+
 }  // namespace mtcnn_fast::cuda

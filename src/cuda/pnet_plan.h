@@ -50,6 +50,8 @@ class PNetPlan {
 
     // The tables, which the caller copies to the device: images, then levels.
     const std::vector<std::byte>& bytes() const { return bytes_; }
+    // The same for other images of the same sizes. Throws std::invalid_argument.
+    std::vector<std::byte> bytes_for(const std::vector<DeviceImage>& images) const;
     size_t levels_at() const { return levels_at_; }
     int images() const { return images_; }
     int levels() const { return levels_; }

@@ -44,6 +44,12 @@ void register_pnet(py::module_& m) {
     py::class_<PNetPlan>(m, "PNetPlan", py::module_local())
         .def(py::init(&make_plan), "images"_a, "levels"_a, py::kw_only(), "shared_memory"_a)
         .def_property_readonly("table", [](const PNetPlan& plan) { return bytes_of(plan.bytes()); })
+        .def(
+            "table_for",
+            [](const PNetPlan& plan, const std::vector<ImageView>& images) {
+                return bytes_of(plan.bytes_for(device_images(images)));
+            },
+            "images"_a)
         .def_property_readonly("proposal_table", [](const PNetPlan& plan) { return bytes_of(plan.proposal_levels()); })
         .def_property_readonly("chunks", &PNetPlan::chunks)
         .def_property_readonly("cells", &PNetPlan::cells)

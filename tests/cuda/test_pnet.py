@@ -176,6 +176,20 @@ def test_the_report_knows_the_tiles(device):
         assert report["THREADS"][name] == plan.tile[0] * plan.tile[1] // 2
 
 
+def test_a_plan_serves_other_images_of_its_sizes(device):
+    module = device.module
+    pictures = [upload_image(device, picture(40, 50, seed)) for seed in range(2)]
+    plans = [module.PNetPlan([p.entry], [module.PNetLevel(0, 20, 25, 0, 0.5)], shared_memory=WIDE) for p in pictures]
+    assert plans[0].table != plans[1].table
+    assert plans[0].table_for([pictures[1].entry]) == plans[1].table
+    assert plans[0].table_for([pictures[0].entry]) == plans[0].table
+    with pytest.raises(ValueError, match="images must be 1 as planned, got 2"):
+        plans[0].table_for([p.entry for p in pictures])
+    other = upload_image(device, picture(40, 51)).entry
+    with pytest.raises(ValueError, match=r"images\[0\] must have 40 x 50 pixels as planned, got 40 x 51"):
+        plans[0].table_for([other])
+
+
 def test_no_levels(device):
     assert run_pnet(device, WEIGHTS, [], []) == []
 

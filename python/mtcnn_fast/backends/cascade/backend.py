@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -17,7 +18,7 @@ from mtcnn_fast.backends.base import check_one_each
 from mtcnn_fast.backends.cascade.capacities import CapacityChooser, enlarged
 from mtcnn_fast.backends.cascade.halving import run_in_parts
 from mtcnn_fast.backends.cascade.observer import Observer
-from mtcnn_fast.backends.cascade.plan import Plan, make_plan
+from mtcnn_fast.backends.cascade.plan import KEPT_PLANS, Plan, make_plan
 from mtcnn_fast.backends.cascade.run import Cascade, boxes_as_candidates
 from mtcnn_fast.backends.cascade.steps import Capacities, DeviceOps, FacesTensor
 from mtcnn_fast.backends.numpy import steps as numpy_steps
@@ -55,6 +56,7 @@ class CascadeBackend:
     ) -> None:
         self._config, self._name, self._ops, self._cascade, self._bound = config, name, device_ops, cascade, bound
         self._capacities = CapacityChooser()
+        self._plan_of = functools.lru_cache(KEPT_PLANS)(functools.partial(make_plan, config=config))
 
     def _working(self) -> contextlib.AbstractContextManager[Any]:
         """Return a block in which this thread may use the device."""
@@ -116,7 +118,7 @@ class CascadeBackend:
         del self._cascade
 
     def _plan(self, images: Sequence[Image]) -> Plan:
-        return make_plan([(image.shape[0], image.shape[1]) for image in images], self._config)
+        return self._plan_of(tuple((image.shape[0], image.shape[1]) for image in images))
 
     def _with_capacities(self, plan: Plan, run: Callable[[Capacities], tuple[_Result, Sequence[int]]]) -> _Result:
         """Run with the usual capacities, and again where a list was too short.

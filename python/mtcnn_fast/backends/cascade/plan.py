@@ -33,7 +33,7 @@ class Group:
         return _cells(self.height), _cells(self.width)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
     """Levels in the order of ties (by image, then scale), and the groups that they are packed in.
 
@@ -44,11 +44,19 @@ class Plan:
     levels : list of Level
     groups : list of Group
         In the order in which the pyramid packs them.
+
+    Notes
+    -----
+    Backends keep the plans of the sizes that they met last, and what they derive from them, by identity.
     """
 
     sizes: list[tuple[int, int]]
     levels: list[Level]
     groups: list[Group]
+
+
+#: Plans that a backend keeps: one for each list of sizes. A plan of 64 images takes milliseconds.
+KEPT_PLANS = 16
 
 
 def make_plan(sizes: Sequence[tuple[int, int]], config: DetectorConfig) -> Plan:

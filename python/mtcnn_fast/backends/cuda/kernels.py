@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mtcnn_fast._types import AnyArray, Image, Overlap
-from mtcnn_fast.backends.cascade.plan import Plan
+from mtcnn_fast.backends.cascade.plan import KEPT_PLANS, Plan
 from mtcnn_fast.backends.cascade.steps import Candidates, Capacities, DeviceArray, FacesTensor, Maps
 from mtcnn_fast.backends.cuda.arrays import Arrays
 from mtcnn_fast.backends.cuda.staging import Stager
@@ -62,6 +64,8 @@ class CudaOps:
         self._rcnn, self._zero_border = coding == "rcnn", border == "zero"
         self._shared_memory = shared_memory
         self._view, self._empty = arrays.view, arrays.empty
+        self._pnet_plan = functools.lru_cache(KEPT_PLANS)(self._make_pnet_plan)
+        self._table_sizes = functools.lru_cache(KEPT_PLANS)(self._measure_tables)
 
     def put(self, arrays: Sequence[AnyArray]) -> list[DeviceArray]:
         """Copy arrays to the device."""
@@ -86,14 +90,12 @@ class CudaOps:
     def refill(self, batch: CudaBatch, images: Sequence[Image]) -> None:
         """Put other images of the same sizes in the place of those that `upload` brought."""
         content = [np.ascontiguousarray(image).reshape(-1) for image in images]
-        self._stager.fill(batch.memory, content, self._places(content)[:-1], in_use=True)
+        self._stager.fill(batch.memory, content, self._places([*map(len, content)])[:-1], in_use=True)
 
     def _lay_out(self, images: Sequence[Any], plan: Plan) -> CudaBatch:
         module = self._module
         content = [image.reshape(-1) for image in images if isinstance(image, np.ndarray)]
-        # Tables hold addresses, which are known only with the allocation; their sizes do not depend on them.
-        tables = self._tables(plan, self._entries(images, self._places(content), module.ALIGNMENT))[1]
-        *places, total = self._places([*content, *tables])
+        *places, total = self._places([*map(len, content), *self._table_sizes(plan)])
         memory = self._arrays.upload_target(total)
         level_plan, tables, chunks = self._tables(plan, self._entries(images, places, memory.data_ptr()))
         self._stager.fill(memory, [*content, *(np.frombuffer(table, np.uint8) for table in tables)], places)
@@ -102,6 +104,27 @@ class CudaOps:
         level_tables = list(zip(parts[2:], chunks, strict=True))
         wanted = self._arrays.zeros(module.LISTS, "int32")
         return CudaBatch(plan, memory, level_plan, parts[0], parts[1], level_tables, wanted)
+
+    def _measure_tables(self, plan: Plan) -> list[int]:
+        """Return the bytes of the tables. They hold addresses, which no size depends on."""
+        return [len(table) for table in self._tables(plan, self._stand_ins(plan))[1]]
+
+    def _stand_ins(self, plan: Plan) -> list[Any]:
+        """Return images of the plan's sizes at no address."""
+        return [
+            self._module.Image(self._module.ALIGNMENT, 3 * width, 3, 1, height, width) for height, width in plan.sizes
+        ]
+
+    def _make_pnet_plan(self, plan: Plan) -> tuple[Any, bytes]:
+        """Return the fused P-Net's plan for any images of these sizes, and its table for `propose`."""
+        levels = []
+        for segment, level in enumerate(plan.levels):
+            group = plan.groups[level.group]
+            scale = float(np.float32(level.scale))
+            levels.append(self._module.PNetLevel(level.image, group.height, group.width, segment, scale))
+        assert self._shared_memory is not None
+        made = self._module.PNetPlan(self._stand_ins(plan), levels, shared_memory=self._shared_memory)
+        return made, made.proposal_table
 
     def _tables(self, plan: Plan, images: Sequence[Any]) -> tuple[Any, list[bytes], list[int]]:
         """Return the plan of the levels, the tables (its own, that of images, those for `propose`) and their chunks."""
@@ -114,18 +137,13 @@ class CudaOps:
             levels = self._level_tables(plan)
             tables = [resize_plan.table, module.image_table(images), *(table for table, _ in levels)]
             return resize_plan, tables, [chunks for _, chunks in levels]
-        levels = []
-        for segment, level in enumerate(plan.levels):
-            group = plan.groups[level.group]
-            scale = float(np.float32(level.scale))
-            levels.append(module.PNetLevel(level.image, group.height, group.width, segment, scale))
-        pnet_plan = module.PNetPlan(images, levels, shared_memory=self._shared_memory)
-        return pnet_plan, [pnet_plan.table, module.image_table(images), pnet_plan.proposal_table], [pnet_plan.chunks]
+        pnet_plan, proposal_table = self._pnet_plan(plan)
+        return pnet_plan, [pnet_plan.table_for(images), module.image_table(images), proposal_table], [pnet_plan.chunks]
 
-    def _places(self, content: Sequence[Any]) -> list[int]:
+    def _places(self, lengths: Sequence[int]) -> list[int]:
         """Return where each array or table begins in one allocation, aligned, and the size of all."""
         alignment = self._module.ALIGNMENT
-        return [0, *np.cumsum([-(-len(part) // alignment) * alignment for part in content], dtype=np.int64).tolist()]
+        return [0, *itertools.accumulate(-(-length // alignment) * alignment for length in lengths)]
 
     def _entries(self, images: Sequence[Any], places: Sequence[int], base: int) -> list[Any]:
         entries: list[Any] = []

@@ -119,6 +119,10 @@ class DeviceMemory:
         del in_use
         return contextlib.nullcontext()
 
+    def mark(self) -> Any:
+        """Return what tells whether the work that this thread has queued is over: ``passed``."""
+        return self._module.Mark(self._here.stream)
+
     def keep(self, *objects: Any) -> None:
         """Hold objects until the work that this thread has queued is over."""
         while self._kept:
@@ -129,7 +133,7 @@ class DeviceMemory:
             if not oldest[0].passed:
                 self._kept.appendleft(oldest)
                 break
-        self._kept.append((self._module.Mark(self._here.stream), objects))
+        self._kept.append((self.mark(), objects))
 
     def trim(self) -> None:
         """Wait for the device, and give back all memory that is not in use."""

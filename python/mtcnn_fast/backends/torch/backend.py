@@ -15,7 +15,7 @@ from mtcnn_fast._types import Image
 from mtcnn_fast.backends.cascade.backend import CascadeBackend, HostFaces
 from mtcnn_fast.backends.cascade.networks import Networks
 from mtcnn_fast.backends.cascade.observer import Observer
-from mtcnn_fast.backends.cascade.plan import Plan, make_plan
+from mtcnn_fast.backends.cascade.plan import Plan
 from mtcnn_fast.backends.cascade.run import Cascade
 from mtcnn_fast.backends.cascade.steps import Capacities, FacesTensor
 from mtcnn_fast.backends.cuda.devices import usable_module
@@ -194,7 +194,7 @@ class TorchBackend(CascadeBackend):
             If a tensor has another type, shape or device.
         """
         pictures = [self._checked(image) for image in images]
-        plan = make_plan([(image.shape[0], image.shape[1]) for image in pictures], self._config)
+        plan = self._plan_of(tuple((image.shape[0], image.shape[1]) for image in pictures))
         capacities = self._capacities.choose(plan)
         with self._working():
             if isinstance(self._steps, CudaOps):
