@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -155,7 +156,9 @@ void runs_may_nest() {
     CHECK(runs == 64);
 }
 
-#ifndef _WIN32
+// Windows has no fork, and qemu 7.2 fails an assertion of its own where a program with threads forks.
+#if !defined(_WIN32) && !defined(MTCNN_FAST_EMULATED)
+#define MTCNN_FAST_FORKS
 void a_forked_child_gets_its_own_pool() {
     ThreadPool& parent = ThreadPool::shared();
     CHECK(&parent == &ThreadPool::shared());
@@ -197,7 +200,9 @@ int main() {
     RUN(a_waiting_caller_polls);
     RUN(many_callers_share_the_workers);
     RUN(runs_may_nest);
-#ifndef _WIN32
+#ifdef MTCNN_FAST_FORKS
     RUN(a_forked_child_gets_its_own_pool);
+#else
+    std::printf("a_forked_child_gets_its_own_pool: not run, there is no fork here or the emulator fails at it\n");
 #endif
 }
