@@ -34,6 +34,7 @@ class Promise:
 PROCESSORS = {
     lief.ELF.ARCH.X86_64: "x86_64",
     lief.ELF.ARCH.AARCH64: "aarch64",
+    lief.ELF.ARCH.RISCV: "riscv64",
     lief.MachO.Header.CPU_TYPE.X86_64: "x86_64",
     lief.MachO.Header.CPU_TYPE.ARM64: "arm64",
     lief.PE.Header.MACHINE_TYPES.AMD64: "AMD64",

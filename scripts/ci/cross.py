@@ -5,9 +5,9 @@
     python scripts/ci/cross.py aarch64-macos      these
 
 The compiler is Zig's, from PyPI (``pip install --group cross``): Clang with headers and libraries of every target.
-Programs for musl run with its loader, those for Windows under wine and those for AArch64 under qemu, where these are
-installed. Of every target, the programs' headers are read (scripts/ci/binaries.py), and flags and machine code are
-searched for fused operations (scripts/ci/unfused.py).
+Programs for musl run with its loader, those for Windows under wine, those for AArch64 and RISC-V under qemu, where
+these are installed. Of every target, the programs' headers are read (scripts/ci/binaries.py), and flags and machine
+code are searched for fused operations (scripts/ci/unfused.py).
 """
 
 from __future__ import annotations
@@ -48,21 +48,27 @@ class Target:
         What the programs must be.
     variables : dict
         CMake's.
+    flags : str
+        What the compiler gets beside the triple.
     runners : tuple of str
         Programs that can run the target's, the first that is installed is taken; empty where nothing on Linux can.
     options : tuple of str
         What a runner gets before the program.
     packages : tuple of str
         Debian's that bring a runner.
+    takes_turns : bool
+        Whether it is among those of which each commit gets one; the others are for `--all` and for who names them.
     """
 
     name: str
     triple: str
     promise: Promise
     variables: dict[str, str] = field(default_factory=dict)
+    flags: str = ""
     runners: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    takes_turns: bool = True
 
 
 def macos(processor: str, apples: str, other: str) -> Target:
@@ -95,6 +101,8 @@ TARGETS = [
         "x86_64-linux-musl",
         "x86_64-linux-musl",
         Promise("ELF", "x86_64", libraries=r"libc\.so"),
+        # A wheel for musl uses the system's, and Zig need not compile one of its own.
+        flags="-dynamic",
         runners=("/lib/ld-musl-x86_64.so.1",),
         packages=("musl",),
     ),
@@ -106,6 +114,17 @@ TARGETS = [
         runners=("qemu-aarch64",),
         options=("-L", "/usr/aarch64-linux-gnu"),
         packages=("qemu-user", "libc6-arm64-cross"),
+    ),
+    # No wheel: one of the processors that get the kernels without an instruction set, whose tests take minutes. Linked
+    # with its library, so that nothing of the system is needed to run it.
+    Target(
+        "riscv64-linux",
+        "riscv64-linux-musl",
+        Promise("ELF", "riscv64", libraries=""),
+        {"CMAKE_SYSTEM_NAME": "Linux", "CMAKE_SYSTEM_PROCESSOR": "riscv64"},
+        runners=("qemu-riscv64",),
+        packages=("qemu-user",),
+        takes_turns=False,
     ),
 ]
 
@@ -162,8 +181,7 @@ def run(command: Sequence[str | Path], variables: Mapping[str, str] = {}) -> str
 
 def build(target: Target, emulator: str | None, jobs: str) -> Path:
     folder = BUILD / target.name
-    # A wheel for musl uses the system's, and Zig need not compile one of its own.
-    tools = write_tools(folder / "tools", target.triple, "-dynamic" if "musl" in target.triple else "")
+    tools = write_tools(folder / "tools", target.triple, target.flags)
     variables = {
         "CMAKE_BUILD_TYPE": "Release",
         "CMAKE_CXX_COMPILER": tools / "c++",
@@ -239,7 +257,8 @@ def chosen(names: list[str], every: bool) -> list[Target]:
         if unknown:
             raise SystemExit(f"no target {unknown[0]}; there are: {', '.join(known)}")
         return [known[name] for name in names]
-    return [TARGETS[commit_turn() % len(TARGETS)]]
+    turns = [target for target in TARGETS if target.takes_turns]
+    return [turns[commit_turn() % len(turns)]]
 
 
 class Clock:

@@ -6,7 +6,8 @@ Each command of ``compile_commands.json`` must forbid it, and the machine code o
 kernels' files are left out of the second part: the networks fuse by intrinsics, and GCC converts unsigned numbers by a
 fused operation whose product is exact. For them the test `contraction` runs code compiled with the same flags.
 
-objdump reads ELF. Object files of macOS and Windows are read by lief and capstone (``pip install --group cross``).
+objdump reads ELF of x86-64 and AArch64. Object files of macOS, Windows and RISC-V are read by lief and capstone
+(``pip install --group cross``).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from pathlib import Path
 
 #: Disassemblers by the machine number of an ELF header.
 DISASSEMBLERS = {0x3E: ["objdump"], 0xB7: ["aarch64-linux-gnu-objdump", "objdump"]}
-#: Mnemonics of fused operations, x86-64 and AArch64.
-FUSED = re.compile(r"\s(vfn?m(?:add|sub)\w*|fn?m(?:add|sub)|fml[as]l?2?)\s")
+#: Mnemonics of fused operations, x86-64, AArch64 and RISC-V.
+FUSED = re.compile(r"\s(vfn?m(?:add|sub)\w*|fn?m(?:add|sub)(?:\.[sd])?|fml[as]l?2?)\s")
 #: Flags of GCC and Clang that loosen floating-point arithmetic.
 LOOSE = {"-Ofast", "-ffast-math", "-funsafe-math-optimizations", "-fassociative-math", "-freciprocal-math"}
 #: What may fuse: kernels of the networks, and the control of the test that looks for fusing.
@@ -72,29 +73,39 @@ def fused_functions(listing: str) -> dict[str, str]:
 
 
 def foreign_functions(path: Path) -> dict[str, str] | None:
-    """Do for Mach-O and COFF what objdump does for ELF; None for other formats and without the packages."""
+    """Do for Mach-O, COFF and RISC-V what objdump does for others; None for other files and without the packages."""
     try:
         import capstone
         import lief
     except ImportError:
         return None
+    arm, x86 = (capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM), (capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    # Of each symbol: the number of its section, its address and its name.
     if lief.is_macho(str(path)):
         read = lief.parse(path)
-        arm = read.header.cpu_type == lief.MachO.Header.CPU_TYPE.ARM64
+        processor = arm if read.header.cpu_type == lief.MachO.Header.CPU_TYPE.ARM64 else x86
         code = [each.name == "__text" for each in read.sections]
-        symbols = [(symbol.numberof_sections, symbol.value, symbol.name) for symbol in read.symbols]
+        symbols = [(symbol.numberof_sections - 1, symbol.value, symbol.name) for symbol in read.symbols]
     elif lief.is_coff(str(path)):
         read = lief.COFF.parse(path)
-        arm = read.header.machine == lief.PE.Header.MACHINE_TYPES.ARM64
+        processor = arm if read.header.machine == lief.PE.Header.MACHINE_TYPES.ARM64 else x86
         code = [each.has_characteristic(lief.PE.Section.CHARACTERISTICS.MEM_EXECUTE) for each in read.sections]
-        symbols = [(symbol.section_idx, symbol.value, symbol.name) for symbol in read.symbols]
+        symbols = [(symbol.section_idx - 1, symbol.value, symbol.name) for symbol in read.symbols]
+    elif lief.is_elf(str(path)):
+        read = lief.parse(path)
+        if read.header.machine_type != lief.ELF.ARCH.RISCV:
+            return None
+        processor = (capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC)
+        code = [each.has(lief.ELF.Section.FLAGS.EXECINSTR) for each in read.sections]
+        # Those without a type mark places in a function.
+        named = [symbol for symbol in read.symbols if symbol.type == lief.ELF.Symbol.TYPE.FUNC]
+        symbols = [(symbol.shndx, symbol.value, symbol.name) for symbol in named]
     else:
         return None
-    processor = (capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM) if arm else (capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     decoder = capstone.Cs(*processor)
     decoder.skipdata = True
     found: dict[str, str] = {}
-    for number, (section, executable) in enumerate(zip(read.sections, code, strict=True), start=1):
+    for number, (section, executable) in enumerate(zip(read.sections, code, strict=True)):
         if executable:
             names = sorted((value, name) for where, value, name in symbols if where == number)
             for address, _, operation, _ in decoder.disasm_lite(bytes(section.content), section.virtual_address):
