@@ -26,7 +26,6 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
 // Shorter than waking a thread takes: the next run often follows at once.
 constexpr auto kSpin = std::chrono::microseconds(40);
-constexpr int kMaxWorkers = 1023;
 constexpr std::size_t kUsualRuns = 64;
 
 std::atomic<ThreadPool*> shared_pool = nullptr;
@@ -116,7 +115,8 @@ void ThreadPool::run(std::int64_t count, int num_threads, const Task& task, cons
 void ThreadPool::start_workers(int wanted) {
     try {
         while (std::cmp_less(workers_.size(), std::min(wanted, kMaxWorkers))) {
-            workers_.emplace_back([this] { work(); });
+            const auto number = static_cast<int>(workers_.size()) + 1;
+            workers_.emplace_back([this, number] { work(number); });
         }
     } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
         // The system allows no more threads: those there are, and the caller, do it all.
@@ -195,7 +195,19 @@ ThreadPool::Job* ThreadPool::joinable_job() {
     return nullptr;
 }
 
-void ThreadPool::work() {
+// Gives a worker its usual number, or the lowest free one where a run has fewer threads or another has taken it.
+int ThreadPool::Job::join(int usual_number) {
+    ++joined;
+    int number = usual_number;
+    if (number >= max_threads || numbers.test(static_cast<std::size_t>(number))) {
+        number = 1;
+        while (numbers.test(static_cast<std::size_t>(number))) ++number;
+    }
+    numbers.set(static_cast<std::size_t>(number));
+    return number;
+}
+
+void ThreadPool::work(int usual_number) {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
         Job* const job = joinable_job();
@@ -209,7 +221,7 @@ void ThreadPool::work() {
             }
             continue;
         }
-        const int worker = job->joined++;
+        const int worker = job->join(usual_number);
         ++job->helpers;
         ++busy_;
         lock.unlock();

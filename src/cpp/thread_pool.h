@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <bitset>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -17,7 +19,8 @@ namespace mtcnn_fast {
 // needed.
 class ThreadPool {
   public:
-    // Called with the number of a task and that of the thread, from 0 (the caller) to one below `num_threads`.
+    // Called with the number of a task and that of the thread, from 0 (the caller) to one below `num_threads`. A worker
+    // has the same number in every run where that is free: memory kept by number stays in the cache of its thread.
     using Task = std::function<void(std::int64_t task, int worker)>;
     // Called by the caller of `run` about twenty times a second.
     using Poll = std::function<void()>;
@@ -39,6 +42,8 @@ class ThreadPool {
     void run(std::int64_t count, int num_threads, const Task& task, const Poll& poll = {});
 
   private:
+    static constexpr int kMaxWorkers = 1023;
+
     // One call of `run`. All but the atomic members are guarded by the pool's mutex.
     struct Job {
         const Task& task;
@@ -48,13 +53,15 @@ class ThreadPool {
         std::atomic<bool> cancelled = false;
         std::atomic<int> helpers = 0;  // workers on it now
         int joined = 1;
+        std::bitset<std::size_t{kMaxWorkers} + 1> numbers{1};  // taken by the threads that have joined
         std::exception_ptr error = nullptr;
 
         bool exhausted() const { return cancelled.load() || next.load() >= count; }
+        int join(int usual_number);
     };
 
     void start_workers(int wanted);
-    void work();
+    void work(int usual_number);
     Job* joinable_job();
     void help(Job& job, int worker, const Poll& poll);
     void call(const Poll& poll, Job& job);

@@ -7,8 +7,10 @@
 #include <unistd.h>
 #endif
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <numeric>
 #include <stdexcept>
@@ -118,6 +120,29 @@ void the_poll_can_cancel() {
     }
 }
 
+void a_worker_keeps_its_number() {
+    ThreadPool pool(4);
+    std::array<std::thread::id, 4> threads;
+    for (int round = 0; round < 100; ++round) {
+        std::atomic<int> here = 0;
+        // All four join each time, in any order.
+        pool.run(4, 4, [&](std::int64_t, int worker) {
+            const auto number = static_cast<std::size_t>(worker);
+            if (round == 0) threads[number] = std::this_thread::get_id();
+            CHECK(threads[number] == std::this_thread::get_id());
+            ++here;
+            while (here < 4) std::this_thread::yield();
+        });
+        // A run of two threads has no other number than 1 for its worker.
+        here = 0;
+        pool.run(2, 2, [&](std::int64_t, int worker) {
+            CHECK((worker == 0) == (std::this_thread::get_id() == threads[0]) && worker < 2);
+            ++here;
+            while (here < 2) std::this_thread::yield();
+        });
+    }
+}
+
 // The caller has nothing left to do, while a worker is still busy.
 void a_waiting_caller_polls() {
     ThreadPool pool(2);
@@ -195,6 +220,7 @@ int main() {
     RUN(tasks_begin_in_order);
     RUN(one_thread_is_the_callers_own);
     RUN(workers_do_join);
+    RUN(a_worker_keeps_its_number);
     RUN(an_exception_ends_the_run_and_spares_the_pool);
     RUN(the_poll_can_cancel);
     RUN(a_waiting_caller_polls);

@@ -88,8 +88,8 @@ class Detection {
     Detection& operator=(const Detection&) = delete;
 
     ~Detection() {
-        for (auto& worker : workers_) {
-            if (worker) cascade_.give_worker(std::move(worker));
+        for (std::size_t i = 0; i < workers_.size(); ++i) {
+            if (workers_[i]) cascade_.give_worker(i, std::move(workers_[i]));
         }
     }
 
@@ -125,9 +125,9 @@ class Detection {
     }
 
     Worker& worker(int i) {
-        auto& slot = workers_[static_cast<std::size_t>(i)];
-        if (!slot) slot = cascade_.take_worker();
-        return *slot;
+        const auto number = static_cast<std::size_t>(i);
+        if (!workers_[number]) workers_[number] = cascade_.take_worker(number);
+        return *workers_[number];
     }
 
     // Proposals of P-Net over all levels, regressed and square.
@@ -315,21 +315,25 @@ Cascade::Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algo
 Cascade::~Cascade() = default;
 
 // Threads do not wait for the mutex: if another thread held it when this process was forked, it stays locked.
-std::unique_ptr<Worker> Cascade::take_worker() {
+std::unique_ptr<Worker> Cascade::take_worker(std::size_t number) {
     {
         const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-        if (lock && !idle_.empty()) {
-            std::unique_ptr<Worker> worker = std::move(idle_.back());
-            idle_.pop_back();
-            return worker;
+        if (lock) {
+            const auto own =
+                std::find_if(idle_.begin(), idle_.end(), [&](const Idle& idle) { return idle.number == number; });
+            if (own != idle_.end()) {
+                std::unique_ptr<Worker> worker = std::move(own->worker);
+                idle_.erase(own);
+                return worker;
+            }
         }
     }
     return std::make_unique<Worker>(kernels_);
 }
 
-void Cascade::give_worker(std::unique_ptr<Worker> worker) {
+void Cascade::give_worker(std::size_t number, std::unique_ptr<Worker> worker) {
     const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-    if (lock) idle_.push_back(std::move(worker));
+    if (lock) idle_.push_back({number, std::move(worker)});
 }
 
 std::vector<Detections> Cascade::detect(std::span<const ImageView> images, const CascadeSettings& settings,

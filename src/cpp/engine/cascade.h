@@ -3,6 +3,7 @@
 // depend on the other images, nor on how many threads share the work.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -47,14 +48,20 @@ class Cascade {
 
   private:
     friend class Detection;
-    std::unique_ptr<Worker> take_worker();
-    void give_worker(std::unique_ptr<Worker> worker);
+    // The memory that the thread of this number had in an earlier call, which may still lie in its cache; else new.
+    std::unique_ptr<Worker> take_worker(std::size_t number);
+    void give_worker(std::size_t number, std::unique_ptr<Worker> worker);
+
+    struct Idle {
+        std::size_t number;
+        std::unique_ptr<Worker> worker;
+    };
 
     const NetworkWeights& weights_;
     const KernelTable& kernels_;
     const Algorithm algorithm_;
     std::mutex mutex_;
-    std::vector<std::unique_ptr<Worker>> idle_;
+    std::vector<Idle> idle_;
 };
 
 }  // namespace mtcnn_fast::engine
