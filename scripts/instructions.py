@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from mtcnn_fast import Detector, _cpu, ops
@@ -33,10 +34,16 @@ ALLOWED = 1.02
 MARK = "getppid"
 
 
+def images() -> dict[str, npt.NDArray[np.uint8]]:
+    """Return the photographs that are searched: a face that fills its image, and the whole picture."""
+    photo = np.asarray(Image.open(PHOTO).convert("RGB"))
+    return {"160x160": photo[40:200, 150:310].copy(), "512x512": photo}
+
+
 def pieces() -> dict[str, object]:
     """Name the pieces of work: functions without arguments, which have run once and do the same each time."""
-    photo = np.asarray(Image.open(PHOTO).convert("RGB"))
-    images = {"160x160": photo[40:200, 150:310].copy(), "512x512": photo}
+    searched = images()
+    photo = searched["512x512"]
     scales = [0.6 * 0.709**k for k in range(8)]
     random = np.random.default_rng(0)
     corners = random.integers(0, 400, (800, 2)).astype(np.float32)
@@ -46,7 +53,7 @@ def pieces() -> dict[str, object]:
     for isa in ISAS:
         os.environ["MTCNN_FAST_ISA"] = isa
         detector = Detector("cpu", num_threads=1)
-        for size, image in images.items():
+        for size, image in searched.items():
             found[f"detect {size}, {isa}"] = lambda detector=detector, image=image: detector.detect(image)
     found["ops.resize_pyramid"] = lambda: ops.resize_pyramid(photo, scales, num_threads=1)
     found["ops.crop_pad_resize"] = lambda: ops.crop_pad_resize(photo, boxes[:200], 24, num_threads=1)
