@@ -29,7 +29,7 @@ KERNEL_TESTS = [
     "test_refine.py",
     "test_pnet.py",
     "test_crop_network.py",
-    "test_memory.py",
+    "test_cuda_memory.py",
 ]
 
 

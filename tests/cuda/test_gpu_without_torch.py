@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mtcnn_fast.backends.cuda import backend as cuda_backend
 from mtcnn_fast.backends.cuda.backend import CudaBackend
 from mtcnn_fast.backends.cuda.devices import cuda_problem
 from mtcnn_fast.backends.numpy.backend import NumpyBackend
@@ -127,8 +128,10 @@ def test_arrays_of_cupy(backend, images, expected):
             np.testing.assert_array_equal(cupy.asnumpy(boxes)[0, : len(expected[0])], expected[0].boxes)
 
 
-def test_a_batch_that_does_not_fit_is_halved(device, images, caplog):
+def test_a_batch_that_does_not_fit_is_halved(device, images, caplog, monkeypatch):
     """Nearly all memory is taken; what is left holds a part of the batch."""
+    # Halves that go side by side may both fit.
+    monkeypatch.setattr(cuda_backend, "_LEAST_HALVED", 1 << 30)
     caplog.set_level("INFO", logger="mtcnn_fast")
     backend = CudaBackend(DetectorConfig(), load_weights(None))
     large = np.zeros((1080, 1920, 3), np.uint8)

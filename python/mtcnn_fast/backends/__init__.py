@@ -117,7 +117,7 @@ BACKENDS: dict[str, Entry] = {
         Entry("numpy", lambda index: None, _make_numpy, rank=2, batch_size=1),
         Entry("cpu", _cpu_problem, _make_cpu, rank=1),
         Entry("torch:cpu", _torch_problem, _make_torch, rank=None, precisions=PRECISIONS),
-        Entry("cuda", _cuda_problem, _make_cuda, rank=0, precisions=PRECISIONS, numbered=True),
+        Entry("cuda", _cuda_problem, _make_cuda, rank=0, precisions=PRECISIONS, numbered=True, batch_size=64),
     )
 }
 
