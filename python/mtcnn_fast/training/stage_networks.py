@@ -89,7 +89,7 @@ def initial_network(stage: str, init: str, coding: BoxCoding, *, landmarks: bool
     ----------
     stage : {"p", "r", "o"}
     init : str
-        ``random``, ``shipped`` for the weights that come with the package, or a path of weights.
+        ``random``, ``shipped`` for the default weights, or the name or path of others, as `load_weights` takes it.
     coding : {"corner", "rcnn"}
         That will be trained.
     landmarks : bool
