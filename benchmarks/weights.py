@@ -117,7 +117,7 @@ def fddb(detector: Detector, folder: Path, folds: Path) -> dict[str, Any]:
     result = score_fddb(present, found, sizes=sizes, of_images=len(everything))
     return {
         "label": result.label,
-        "rate": result.discrete.at(100),
+        "rate": float(result.discrete.at(100)),
         "false_positives": result.to_dict()["false_positives"],
     }
 
