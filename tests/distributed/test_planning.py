@@ -52,7 +52,7 @@ def test_named_weights_need_no_path_on_other_machines(name: str, tmp_path: Path)
     assert made.settings.weights_sha256 == load_weights(name).sha256
     assert (made.settings.hash == plan(photos, tmp_path / "usual", **SETTINGS).settings.hash) == (name == WEIGHTS[0])
     with made.settings.make_detector(1) as detector:
-        assert len(detector.detect(picture(0))) == len(expected(photos / "0000.jpg"))
+        assert len(detector.detect(photos / "0000.jpg")) == 1
 
 
 def test_results_within_the_inputs_are_none(tmp_path: Path) -> None:
