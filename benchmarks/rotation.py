@@ -36,9 +36,10 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--every", type=int, default=1, help="take one face in so many")
+    parser.add_argument("--weights", default=None, help="name or path of the networks")
     arguments = parser.parse_args()
     faces = read_landmarks(arguments.annotations)[:: arguments.every]
-    with Detector() as detector:
+    with Detector(weights=arguments.weights) as detector:
         for angle in ANGLES:
             found = 0
             for face in faces:

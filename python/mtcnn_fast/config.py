@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mtcnn_fast._native import THREADS, THREADS_VARIABLE
 from mtcnn_fast.checks import Choice, Count, Maybe, Number, Tuple, check_settings, setting
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 Border = Literal["zero", "clip"]
 BORDERS: tuple[Border, ...] = get_args(Border)
@@ -110,6 +113,15 @@ class DetectorConfig:
 
 #: The settings of a detector for which none are given.
 DEFAULTS = DetectorConfig()
+
+#: Names of the weights that come with the package; the first is the default.
+WEIGHTS: tuple[str, ...] = ("zhang2016",)
+
+
+def is_named(weights: object) -> TypeGuard[str]:
+    """Tell whether this is the name of weights that come with the package."""
+    return isinstance(weights, str) and weights in WEIGHTS
+
 
 #: Settings that take less time or find more faces than the default, on the frontier of speed and accuracy that
 #: ``benchmarks/frontier.py`` measures.

@@ -12,7 +12,7 @@ from mtcnn_fast.async_detection import AsyncDetection, Workers
 from mtcnn_fast.backends import create_backend, parse_device
 from mtcnn_fast.backends.shared import SharedBackend
 from mtcnn_fast.checks import Choice
-from mtcnn_fast.config import DEFAULTS, PRESETS, Border, DetectorConfig, Precision
+from mtcnn_fast.config import DEFAULTS, PRESETS, WEIGHTS, Border, DetectorConfig, Precision, is_named
 from mtcnn_fast.detection_options import SingleOptions
 from mtcnn_fast.errors import ConfigError, WeightsError
 from mtcnn_fast.migration import ARGUMENTS, DETECTOR, SETTINGS, missing_attribute, refuse_arguments
@@ -40,8 +40,9 @@ class Detector(AsyncDetection, MovingPictures):
 precision
         Settings of the detection, see `DetectorConfig`.
     weights : path-like, str, Weights or None
-        The networks: a folder with ``p.safetensors``, ``r.safetensors`` and ``o.safetensors``, or one safetensors file
-        with all three; ``None`` takes those that come with the package.
+        The networks: the name of weights that come with the package, see `mtcnn_fast.config.WEIGHTS`; a folder with
+        ``p.safetensors``, ``r.safetensors`` and ``o.safetensors``, or one safetensors file with all three. ``None``
+        takes ``"zhang2016"``.
 
     Raises
     ------
@@ -102,8 +103,7 @@ precision
             precision=precision,
         )
         parse_device(device)
-        # The package's own are not kept: a pickled detector finds them where it is restored.
-        self._setup(config, device, None if weights is None else _weights(weights))
+        self._setup(config, device, _kept(weights))
         # Made now, so that a device which cannot be used is told at once.
         with self._shared.lent():
             pass
@@ -159,7 +159,14 @@ precision
         with self._shared.lent() as backend:
             return backend.name
 
-    def _setup(self, config: DetectorConfig, device: str, weights: Weights | None) -> None:
+    @property
+    def weights_name(self) -> str:
+        """The name of the weights, such as ``"zhang2016"``; of others than the package's, their folder or file."""
+        if self._weights is None:
+            return WEIGHTS[0]
+        return self._weights if isinstance(self._weights, str) else self._weights.source
+
+    def _setup(self, config: DetectorConfig, device: str, weights: str | Weights | None) -> None:
         self._config = config
         self._device = device
         self._weights = weights
@@ -168,7 +175,7 @@ precision
 
     def _sharing(self, **changes: Any) -> SharedBackend:
         config, device, weights = dataclasses.replace(self._config, **changes), self._device, self._weights
-        return SharedBackend(lambda: create_backend(device, config, weights or _weights(None)))
+        return SharedBackend(lambda: create_backend(device, config, _weights(weights)))
 
     def detect(
         self,
@@ -296,10 +303,10 @@ precision
     ) -> None:
         self.close()
 
-    def __getstate__(self) -> tuple[DetectorConfig, str, Weights | None, bool]:
+    def __getstate__(self) -> tuple[DetectorConfig, str, str | Weights | None, bool]:
         return self._config, self._device, self._weights, self._shared.closed
 
-    def __setstate__(self, state: tuple[DetectorConfig, str, Weights | None, bool]) -> None:
+    def __setstate__(self, state: tuple[DetectorConfig, str, str | Weights | None, bool]) -> None:
         config, device, weights, closed = state
         self._setup(config, device, weights)
         if closed:
@@ -317,18 +324,29 @@ precision
             if value != getattr(DEFAULTS, field.name):
                 parts.append(f"{field.name}={value!r}")
         if self._weights is not None:
-            parts.append(f"weights={self._weights.source!r}")
+            parts.append(f"weights={self.weights_name!r}")
         state = "closed" if self._shared.closed else f"on {self._shared.name or 'no backend yet'}"
         return f"<Detector({', '.join(parts)}), {state}>"
 
 
+def _kept(given: str | os.PathLike[str] | Weights | None) -> str | Weights | None:
+    """Return what a detector keeps of its weights.
+
+    The package's own by name: a pickled detector finds them where it is restored.
+    """
+    if given is None or given == WEIGHTS[0]:
+        return None
+    return given if is_named(given) else _weights(given)
+
+
 def _weights(given: object) -> Weights:
-    """Return the weights that an argument stands for; None stands for the package's."""
+    """Return the weights that an argument stands for; None stands for the default."""
     # Imported when a detector is made, which is when files are read.
     from mtcnn_fast.weights import Weights, load_weights
 
     if isinstance(given, Weights):
         return given
     if given is not None and not isinstance(given, (str, os.PathLike)):
-        raise WeightsError(f"weights must be a path, Weights or None, got {given!r} ({type(given).__name__})")
+        accepted = f"one of {', '.join(WEIGHTS)}, a path, Weights or None"
+        raise WeightsError(f"weights must be {accepted}, got {given!r} ({type(given).__name__})")
     return load_weights(given)

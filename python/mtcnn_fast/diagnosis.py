@@ -19,6 +19,7 @@ from mtcnn_fast._native import find_native, native_isas, threads_from_environmen
 from mtcnn_fast._types import Image
 from mtcnn_fast._version import __version__
 from mtcnn_fast.backends import BACKENDS
+from mtcnn_fast.config import WEIGHTS
 from mtcnn_fast.errors import ConfigError, WeightsError
 
 State = Literal["ok", "note", "problem"]
@@ -211,11 +212,11 @@ def _weights() -> Iterator[Finding]:
     from mtcnn_fast.weights import load_weights
 
     try:
-        weights = load_weights()
+        weights = [load_weights(name) for name in WEIGHTS]
     except WeightsError as error:
         yield Finding("weights", "problem", str(error), "pip install --force-reinstall mtcnn-fast")
         return
-    yield Finding("weights", "ok", f"{len(weights.sha256)} files in {weights.source}")
+    yield Finding("weights", "ok", f"{', '.join(WEIGHTS)} in {weights[0].source}")
 
 
 def _detection() -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mtcnn_fast import Detector, DetectorConfig, Faces, available_backends
 from mtcnn_fast.checks import Choice, Maybe, settings_of
-from mtcnn_fast.config import PRESETS
+from mtcnn_fast.config import PRESETS, WEIGHTS
 from mtcnn_fast.weights.loader import SHIPPED
 from support.bad_values import bad_values
 from support.cli import detect, detect_json, run, usage_error
@@ -32,6 +32,7 @@ from support.portrait import QUICK, portrait
         (["--num-threads", "1"], {"num_threads": 1}),
         (["--precision", "float32"], {"precision": "float32"}),
         (["--weights", str(SHIPPED)], {"weights": SHIPPED}),
+        *((["--weights", name], {"weights": name}) for name in WEIGHTS),
     ],
 )
 def test_each_reaches_the_detector(options: list[str], settings: dict[str, Any], photo: str) -> None:
@@ -77,6 +78,7 @@ def test_every_bad_value_is_refused_by_option(option: str, values: list[str], ph
         (["--device", "gpu"], "--device", "device must be one of auto, numpy, cpu"),
         (["--device", "cuda:999"], "--device", "device 'cuda:999' is not available"),
         (["--weights", "nowhere"], "--weights", "no weights at 'nowhere'"),
+        (["--weights", "zhang"], "--weights", "no weights at 'zhang'"),
     ],
 )
 def test_wrong_values_are_named_by_option(options: list[str], option: str, reason: str, photo: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 import mtcnn_fast
 import mtcnn_fast.cli.info as info
 from mtcnn_fast.cli import COMMANDS, app
+from mtcnn_fast.config import WEIGHTS
 from mtcnn_fast.weights.loader import SHIPPED
 from support.cli import problem
 from support.cli import run as run_command
@@ -33,6 +34,15 @@ def test_info_as_json() -> None:
     assert found["weights"]["sha256"] == {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in SHIPPED.glob("*.safetensors")
     }
+
+
+def test_info_names_each_of_the_packages_weights() -> None:
+    found = json.loads(run("info", "--json"))
+    named = [found["weights"], *found["other_weights"]]
+    assert [weights["name"] for weights in named] == list(WEIGHTS)
+    assert all(weights["metadata"].keys() == weights["sha256"].keys() for weights in named)
+    text = run("info")
+    assert all(digest in text for weights in named for digest in weights["sha256"].values())
 
 
 def test_info_prints_the_same_for_people() -> None:

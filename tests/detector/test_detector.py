@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import copy
 import inspect
+import multiprocessing
 import pickle
 import shutil
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 
 from mtcnn_fast import BackendError, ConfigError, Detector, DetectorConfig, ImageError, WeightsError
-from mtcnn_fast.config import DEFAULTS
+from mtcnn_fast.config import DEFAULTS, WEIGHTS
 from mtcnn_fast.weights import load_weights
 from mtcnn_fast.weights.loader import SHIPPED
 from support.portrait import QUICK, portrait
@@ -126,8 +127,37 @@ def test_weights_of_ones_own(tmp_path: Path, photo: Pixels, detector: Detector) 
     assert Detector("numpy", **QUICK, weights=load_weights()).detect(photo) == detector.detect(photo)
     with pytest.raises(WeightsError, match="nowhere"):
         Detector("numpy", weights=str(tmp_path / "nowhere"))
-    with pytest.raises(WeightsError, match=r"^weights must be a path, Weights or None, got 7 \(int\)$"):
+    accepted = f"one of {', '.join(WEIGHTS)}, a path, Weights or None"
+    with pytest.raises(WeightsError, match=rf"^weights must be {accepted}, got 7 \(int\)$"):
         Detector("numpy", weights=7)  # type: ignore[arg-type]
+
+
+def test_the_default_weights_by_their_name(photo: Pixels, detector: Detector) -> None:
+    named = Detector("numpy", **QUICK, weights=WEIGHTS[0])
+    assert named.detect(photo) == detector.detect(photo)
+    assert (named.weights_name, detector.weights_name) == (WEIGHTS[0], WEIGHTS[0])
+    assert repr(named) == repr(detector)
+    assert Detector("numpy", weights=SHIPPED).weights_name == str(SHIPPED)
+
+
+@pytest.mark.parametrize("name", WEIGHTS[1:])
+def test_named_weights_are_pickled_as_a_name(name: str, photo: Pixels, detector: Detector) -> None:
+    named = Detector("numpy", **QUICK, weights=name)
+    found = named.detect(photo)
+    assert len(found) == len(detector.detect(photo))
+    assert found != detector.detect(photo)
+    assert f"weights={name!r}" in repr(named)
+    data = pickle.dumps(named)
+    assert len(data) < 2000
+    assert pickle.loads(data).weights_name == name
+    assert pickle.loads(data).detect(photo) == found
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_a_spawned_process_finds_named_weights(name: str, photo: Pixels) -> None:
+    detector = Detector("numpy", **QUICK, weights=name)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(detector.detect, [photo]) == [detector.detect(photo)]
 
 
 def test_repr_tells_device_changed_settings_and_state(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from mtcnn_fast import ConfigError, DataError
+from mtcnn_fast.config import WEIGHTS
 from mtcnn_fast.distributed import plan, read_plan, run, verify
 from mtcnn_fast.distributed.planning import read_planned
 from mtcnn_fast.distributed.stores import Store
+from mtcnn_fast.weights import load_weights
 from support.batches import SETTINGS, album, expected, make_tar, picture, result
 
 
@@ -40,6 +42,17 @@ def test_a_folder_is_searched_to_any_depth(tmp_path: Path) -> None:
     assert planned_paths(tmp_path / "out") == [str(photos / name) for name in names] + [
         str(photos / "inner" / "deep" / name) for name in names[:2]
     ]
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_named_weights_need_no_path_on_other_machines(name: str, tmp_path: Path) -> None:
+    photos = album(tmp_path / "photos", 2)
+    made = plan(photos, tmp_path / "out", **SETTINGS, weights=name)
+    assert made.settings.weights == name
+    assert made.settings.weights_sha256 == load_weights(name).sha256
+    assert (made.settings.hash == plan(photos, tmp_path / "usual", **SETTINGS).settings.hash) == (name == WEIGHTS[0])
+    with made.settings.make_detector(1) as detector:
+        assert len(detector.detect(photos / "0000.jpg")) == 1
 
 
 def test_results_within_the_inputs_are_none(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from mtcnn_fast.checks import settings_of
+from mtcnn_fast.config import WEIGHTS
 from mtcnn_fast.errors import ConfigError, DataError
 from support.bad_values import bad_values
 from support.data import ROOT
@@ -63,6 +64,8 @@ def test_paths_are_relative_to_the_file_or_to_the_folder_given(tmp_path):
     config = load(tmp_path, text)
     assert config.data.root == tmp_path / "../data"
     assert config.init == str(tmp_path / "w")
+    (tmp_path / "named.toml").write_text(text.replace("'w'", f"'{WEIGHTS[-1]}'"))
+    assert load_config(tmp_path / "named.toml").init == WEIGHTS[-1]
     assert load(tmp_path, text, data="/elsewhere").data.root.as_posix() == "/elsewhere"
 
 
@@ -82,7 +85,7 @@ def test_paths_are_relative_to_the_file_or_to_the_folder_given(tmp_path):
         ("seed = -1\n" + DRAWN, "seed must be a whole number of at least 0, got -1"),
         ("landmarks = 1\n" + DRAWN, "landmarks must be true or false, got 1"),
         ("workers = 0\n" + DRAWN, "workers must be a whole number of at least 1, got 0"),
-        ("init = 3\n" + DRAWN, "init must be random, shipped or a path of weights, got 3"),
+        ("init = 3\n" + DRAWN, "init must be random, shipped, the name or a path of weights, got 3"),
         ("[data]\nheld_out = 1\n" + DRAWN, "data.held_out must be a number of at least 0 and below 1, got 1"),
         ("[data]\nroot = 1\n" + DRAWN, "data.root must be a folder, got 1"),
         ("[[data.sets]]\nformat = 'voc'\n", "data.sets.format must be one of .*widerface.*, drawn, got 'voc'"),

@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from mtcnn_fast.backends import DEVICES
 from mtcnn_fast.checks import Check, Choice, Count, Maybe, Setting, Tuple, settings_of
 from mtcnn_fast.cli.commands import Decorator, F, option
-from mtcnn_fast.config import DEFAULTS, PRESETS, DetectorConfig
+from mtcnn_fast.config import DEFAULTS, PRESETS, WEIGHTS, DetectorConfig
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError, WeightsError
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ OPTIONS: dict[str, Decorator] = {
     "weights": option(
         "--weights",
         type=click.Path(),
-        metavar="PATH",
-        help="Networks of your own: a folder or a safetensors file.",
+        metavar="NAME|PATH",
+        help=f"Networks: {', '.join(WEIGHTS)}, or a folder or a safetensors file of your own. [default {WEIGHTS[0]}]",
         section=SECTION,
     ),
 }

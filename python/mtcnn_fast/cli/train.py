@@ -48,7 +48,7 @@ STAGES = ("p", "r", "o", "all")
     metavar="DIR",
     help="Folder that paths of data are relative to, if not as in FILE.",
 )
-@option("--init", metavar="random|shipped|PATH", help="Weights to begin with, if not as in FILE.")
+@option("--init", metavar="random|shipped|NAME|PATH", help="Weights to begin with, if not as in FILE.")
 @option("--device", metavar="cpu|cuda", help="Where to train, if not as in FILE.")
 @option("--quiet", is_flag=True, help="Show no progress.")
 @option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")

@@ -13,7 +13,7 @@ from typing import Any
 from mtcnn_fast._native import native_isas
 from mtcnn_fast._version import __version__
 from mtcnn_fast.backends import parse_device
-from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.config import DetectorConfig, is_named
 from mtcnn_fast.detector import Detector
 from mtcnn_fast.errors import DataError
 from mtcnn_fast.weights import load_weights
@@ -33,7 +33,7 @@ class BatchSettings:
     device : str
         As for `Detector`.
     weights : str or None
-        Where each machine reads the networks; None for the package's own.
+        Where each machine reads the networks, or the name of some of the package's; None for its default.
     weights_sha256 : mapping of str to str
         What these files must be.
     decoder : {"pillow", "simplejpeg"}
@@ -64,7 +64,7 @@ class BatchSettings:
         config = dataclasses.asdict(DetectorConfig(**given))
         for name in _OF_THE_MACHINE:
             del config[name]
-        path = None if weights is None else os.path.abspath(weights)  # noqa: PTH100
+        path = weights if weights is None or is_named(weights) else os.path.abspath(weights)  # noqa: PTH100
         return cls(_plain(config), device, path, dict(load_weights(path).sha256), decoder)
 
     @classmethod

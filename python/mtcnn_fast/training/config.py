@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from mtcnn_fast.checks import Choice, Count, Flag, Instance, Maybe, Number, check_settings, setting
+from mtcnn_fast.config import is_named
 from mtcnn_fast.errors import ConfigError, file_error
 from mtcnn_fast.training.comparison import ValidationSet
 from mtcnn_fast.training.data_sources import DataOptions, DataSource
@@ -74,7 +75,7 @@ class TrainingConfig:
     data: DataOptions
     stages: Mapping[str, StageConfig]
     seed: int = setting(0, Count(0))
-    init: str = setting("random", Instance(str, "random, shipped or a path of weights"))
+    init: str = setting("random", Instance(str, "random, shipped, the name or a path of weights"))
     box_coding: BoxCoding = setting("corner", Choice(BOX_CODINGS))
     landmarks: bool = setting(True, Flag())
     workers: int | None = setting(None, Maybe(Count()))
@@ -141,7 +142,7 @@ def parse_config(
     stages = {name: _stage(name, common, as_table(name, table.get(name, {}))) for name in NETWORKS}
     settings = {key: table[key] for key in top - {"data", "soft", "validation"} if key in table}
     init = settings.get("init", "random")
-    if isinstance(init, str) and init not in ("random", "shipped"):
+    if isinstance(init, str) and init not in ("random", "shipped") and not is_named(init):
         settings["init"] = str(folder / init)
     sources = _data(as_table("data", table.get("data", {})), folder, data)
     if settings.get("recipe") == "soft":

@@ -89,7 +89,7 @@ def initial_network(stage: str, init: str, coding: BoxCoding, *, landmarks: bool
     ----------
     stage : {"p", "r", "o"}
     init : str
-        ``random``, ``shipped`` for the weights that come with the package, or a path of weights.
+        ``random``, ``shipped`` for the default weights, or the name or path of others, as `load_weights` takes it.
     coding : {"corner", "rcnn"}
         That will be trained.
     landmarks : bool
@@ -130,19 +130,19 @@ def save_network(network: StageNetwork, path: str | os.PathLike[str], coding: Bo
     _save_tensors(tensors, path, network.stage, coding, {})
 
 
-def save_weights(weights: Weights, folder: Path, notes: Mapping[str, str] | None = None) -> None:
+def save_weights(weights: Weights, folder: Path, notes: Mapping[str, Mapping[str, str]] | None = None) -> None:
     """Write the weights of all networks as the detector reads them.
 
     Parameters
     ----------
     weights : Weights
     folder : Path
-    notes : mapping of str to str, optional
-        Further metadata, such as where the weights come from.
+    notes : mapping of str to mapping, optional
+        Further metadata of each network, such as where its weights come from, by its letter.
     """
     for stage in NETWORKS:
         tensors: dict[str, Floats] = dict(getattr(weights, f"{stage}net"))
-        _save_tensors(tensors, folder / f"{stage}.safetensors", stage, weights.box_coding, notes or {})
+        _save_tensors(tensors, folder / f"{stage}.safetensors", stage, weights.box_coding, (notes or {}).get(stage, {}))
 
 
 def _save_tensors(

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast._paths import exists, is_folder
+from mtcnn_fast.config import WEIGHTS, is_named
 from mtcnn_fast.errors import WeightsError, file_error, missing_file
 from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION, NETWORKS, SHAPES, BoxCoding
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 Tensors = Mapping[str, npt.NDArray[np.float32]]
 
-#: The folder with the weights that come with the package.
+#: The folder with the default weights; those of each other name of `WEIGHTS` lie in a folder of that name within.
 SHIPPED = Path(__file__).resolve().parent
 
 FILE_NAMES = ", ".join(f"{network}.safetensors" for network in NETWORKS)
@@ -41,6 +42,8 @@ class Weights:
         SHA-256 of each file that was read, by file name.
     source : str
         The folder or file they were read from.
+    metadata : mapping of str to mapping
+        What each file says of itself, by file name.
     """
 
     pnet: Tensors
@@ -49,11 +52,13 @@ class Weights:
     box_coding: BoxCoding
     sha256: Mapping[str, str]
     source: str
+    metadata: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle through plain dictionaries: read-only mappings cannot be pickled."""
-        fields = (dict(self.pnet), dict(self.rnet), dict(self.onet), self.box_coding, dict(self.sha256), self.source)
-        return _freeze, fields
+        tensors = dict(self.pnet), dict(self.rnet), dict(self.onet)
+        metadata = {name: dict(facts) for name, facts in self.metadata.items()}
+        return _freeze, (*tensors, self.box_coding, dict(self.sha256), self.source, metadata)
 
 
 def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
@@ -62,9 +67,10 @@ def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
     Parameters
     ----------
     path : str or path-like or None
-        A folder with ``p.safetensors``, ``r.safetensors`` and ``o.safetensors``; or one safetensors file with the
-        tensors of all three, their names prefixed with ``p.``, ``r.`` and ``o.``; or ``None`` for the weights that come
-        with the package.
+        A name of `mtcnn_fast.config.WEIGHTS`, of which ``None`` takes the first; or a folder with ``p.safetensors``,
+        ``r.safetensors`` and ``o.safetensors``; or one safetensors file with the tensors of all three, their names
+        prefixed with ``p.``, ``r.`` and ``o.``. A name comes before a folder or file that is called so, for which
+        there are ``"./NAME"`` and `pathlib.Path`.
 
     Returns
     -------
@@ -77,9 +83,12 @@ def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
         type than float32 or holds a value that is not finite, or if the metadata names an unknown format version, box
         coding or network. The message names the file and, where there is one, the tensor.
     """
-    root = SHIPPED if path is None else Path(path)
+    root = _root(path)
     if not exists(root):
-        message = f"no weights at {str(root)!r}: expected a folder with {FILE_NAMES} or one safetensors file"
+        message = (
+            f"no weights at {str(root)!r}: expected a folder with {FILE_NAMES}, one safetensors file, "
+            f"or the name of weights that come with the package: {', '.join(WEIGHTS)}"
+        )
         raise file_error(WeightsError, missing_file(root), message)
     if is_folder(root):
         files = {network: _File(root / f"{network}.safetensors") for network in NETWORKS}
@@ -94,7 +103,14 @@ def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
 
     _check_codings(root, files.values())
     sha256 = {file.path.name: file.sha256 for file in files.values()}
-    return _freeze(tensors["p"], tensors["r"], tensors["o"], files["p"].box_coding, sha256, str(root))
+    metadata = {file.path.name: file.metadata for file in files.values()}
+    return _freeze(tensors["p"], tensors["r"], tensors["o"], files["p"].box_coding, sha256, str(root), metadata)
+
+
+def _root(path: str | os.PathLike[str] | None) -> Path:
+    if path is None or path == WEIGHTS[0]:
+        return SHIPPED
+    return SHIPPED / path if is_named(path) else Path(path)
 
 
 def load_first_networks(path: str | os.PathLike[str] | None, networks: str) -> Weights:
@@ -116,8 +132,8 @@ def load_first_networks(path: str | os.PathLike[str] | None, networks: str) -> W
     WeightsError
         As `load_weights` raises it.
     """
-    root = None if path is None else Path(path)
-    if root is None or not is_folder(root):
+    root = _root(path)
+    if not is_folder(root):
         return load_weights(root)
     folders = {network: root if network in networks else SHIPPED for network in NETWORKS}
     files = {network: _File(folder / f"{network}.safetensors") for network, folder in folders.items()}
@@ -126,7 +142,9 @@ def load_first_networks(path: str | os.PathLike[str] | None, networks: str) -> W
     used = [files[network] for network in networks]
     _check_codings(root, used)
     pnet, rnet, onet = (file.take(network, prefix="") for network, file in files.items())
-    return _freeze(pnet, rnet, onet, used[0].box_coding, {file.path.name: file.sha256 for file in used}, str(root))
+    sha256 = {file.path.name: file.sha256 for file in used}
+    metadata = {file.path.name: file.metadata for file in used}
+    return _freeze(pnet, rnet, onet, used[0].box_coding, sha256, str(root), metadata)
 
 
 def _check_codings(root: Path, files: Iterable[_File]) -> None:
@@ -142,6 +160,7 @@ def _freeze(
     box_coding: BoxCoding,
     sha256: dict[str, str],
     source: str,
+    metadata: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Weights:
     for tensors in (pnet, rnet, onet):
         for tensor in tensors.values():
@@ -153,6 +172,7 @@ def _freeze(
         box_coding=box_coding,
         sha256=MappingProxyType(sha256),
         source=source,
+        metadata=MappingProxyType({name: MappingProxyType(dict(facts)) for name, facts in metadata.items()}),
     )
 
 
@@ -175,7 +195,7 @@ class _File:
         try:
             # Sorted, so that of several problems always the same one is reported.
             self._tensors = dict(sorted(parse(data), key=lambda item: item[0]))
-            self._metadata = _metadata(data)
+            self.metadata = _metadata(data)
         except (safetensors.SafetensorError, ValueError) as error:
             raise self._error(f"the file is damaged or not in the safetensors format: {error}") from error
         self.sha256 = hashlib.sha256(data).hexdigest()
@@ -185,13 +205,13 @@ class _File:
 
     @property
     def box_coding(self) -> BoxCoding:
-        return cast("BoxCoding", self._metadata["box_coding"])
+        return cast("BoxCoding", self.metadata["box_coding"])
 
     def check_metadata(self, network: str) -> None:
         """Compare format version, box coding and network with what is accepted; other entries are the author's own."""
         accepted = {"format_version": (FORMAT_VERSION,), "box_coding": BOX_CODINGS, "network": (network,)}
         for key, values in accepted.items():
-            given = self._metadata.get(key)
+            given = self.metadata.get(key)
             if given not in values:
                 found = "it has none" if given is None else f"it says {given!r}"
                 raise self._error(f"metadata {key!r} must be {' or '.join(map(repr, values))}, {found}")

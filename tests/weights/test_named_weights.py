@@ -1,0 +1,102 @@
+"""Weights that come with the package, by their names."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtcnn_fast import WeightsError
+from mtcnn_fast.config import WEIGHTS, is_named
+from mtcnn_fast.weights import NETWORKS, load_first_networks, load_weights
+from mtcnn_fast.weights.loader import SHIPPED, Weights, _freeze
+from support.data import ROOT
+
+OWN = WEIGHTS[1:]
+
+#: What else each file of a training of ours says of itself.
+PROVENANCE = {"calibration", "command", "data", "licence", "made_from", "name", "seed", "steps", "version"}
+
+
+@pytest.fixture
+def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A second name, whose weights are copies of the default ones."""
+    copies = tmp_path / "package"
+    for folder in (copies, copies / "other"):
+        folder.mkdir()
+        for network in NETWORKS:
+            shutil.copy(SHIPPED / f"{network}.safetensors", folder)
+    monkeypatch.setattr("mtcnn_fast.config.WEIGHTS", (WEIGHTS[0], "other"))
+    monkeypatch.setattr("mtcnn_fast.weights.loader.SHIPPED", copies)
+    return "other"
+
+
+def test_the_default_has_a_name() -> None:
+    assert load_weights(WEIGHTS[0]).source == load_weights(None).source == str(SHIPPED)
+
+
+def test_a_name_is_a_folder_of_the_package(other: str) -> None:
+    assert Path(load_weights(other).source).parts[-2:] == ("package", "other")
+    assert load_first_networks(other, "pr").source == load_weights(other).source
+
+
+def test_a_name_comes_before_a_folder_called_so(other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(other).mkdir()
+    assert load_weights(other).sha256 == load_weights(None).sha256
+    for meant in (f"./{other}", Path(other), str(tmp_path / other)):
+        with pytest.raises(WeightsError, match=r"p\.safetensors': the file is missing"):
+            load_weights(meant)
+
+
+def test_a_name_that_there_is_not_is_answered_with_those_there_are() -> None:
+    names = ", ".join(WEIGHTS)
+    with pytest.raises(WeightsError, match=f"no weights at 'zhang': .*, or the name of weights .*: {names}$"):
+        load_weights("zhang")
+
+
+@pytest.mark.parametrize("given", [None, Path(WEIGHTS[0]), f"./{WEIGHTS[0]}", 7, WEIGHTS])
+def test_nothing_else_is_a_name(given: object) -> None:
+    assert not is_named(given)
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_every_hash_is_on_record(name: str) -> None:
+    record = "".join(path.read_text() for path in (ROOT / "THIRD_PARTY.md", *(ROOT / "docs").glob("model-card*.md")))
+    assert [digest for digest in load_weights(name).sha256.values() if digest not in record] == []
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_metadata_is_what_the_files_say(name: str) -> None:
+    weights = load_weights(name)
+    assert list(weights.metadata) == [f"{network}.safetensors" for network in NETWORKS]
+    for network, facts in zip(NETWORKS, weights.metadata.values(), strict=True):
+        assert facts["network"] == network
+        assert facts["box_coding"] == weights.box_coding
+    assert pickle.loads(pickle.dumps(weights)).metadata == weights.metadata
+
+
+def test_weights_pickled_before_there_was_metadata_are_restored() -> None:
+    weights = load_weights(None)
+    before = _freeze(dict(weights.pnet), dict(weights.rnet), dict(weights.onet), "corner", dict(weights.sha256), "here")
+    assert isinstance(before, Weights)
+    assert before.metadata == {}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_weights_of_our_own_say_where_they_come_from(name: str) -> None:
+    for facts in load_weights(name).metadata.values():
+        assert facts.keys() >= PROVENANCE
+        assert facts["name"] == name
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_weights_of_our_own_are_half_as_large_in_a_wheel(name: str) -> None:
+    """Their values are those of float16, so every second byte or more is zero and the wheel compresses them."""
+    weights = load_weights(name)
+    for tensors in (weights.pnet, weights.rnet, weights.onet):
+        for tensor in tensors.values():
+            np.testing.assert_array_equal(tensor.astype(np.float16).astype(np.float32), tensor)
