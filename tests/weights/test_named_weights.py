@@ -6,7 +6,6 @@ import pickle
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mtcnn_fast import WeightsError
@@ -14,11 +13,6 @@ from mtcnn_fast.config import WEIGHTS, is_named
 from mtcnn_fast.weights import NETWORKS, load_first_networks, load_weights
 from mtcnn_fast.weights.loader import SHIPPED, Weights, _freeze
 from support.data import ROOT
-
-OWN = WEIGHTS[1:]
-
-#: What else each file of a training of ours says of itself.
-PROVENANCE = {"calibration", "command", "data", "licence", "made_from", "name", "seed", "steps", "version"}
 
 
 @pytest.fixture
@@ -84,19 +78,3 @@ def test_weights_pickled_before_there_was_metadata_are_restored() -> None:
     before = _freeze(dict(weights.pnet), dict(weights.rnet), dict(weights.onet), "corner", dict(weights.sha256), "here")
     assert isinstance(before, Weights)
     assert before.metadata == {}
-
-
-@pytest.mark.parametrize("name", OWN)
-def test_weights_of_our_own_say_where_they_come_from(name: str) -> None:
-    for facts in load_weights(name).metadata.values():
-        assert facts.keys() >= PROVENANCE
-        assert facts["name"] == name
-
-
-@pytest.mark.parametrize("name", OWN)
-def test_weights_of_our_own_are_half_as_large_in_a_wheel(name: str) -> None:
-    """Their values are those of float16, so every second byte or more is zero and the wheel compresses them."""
-    weights = load_weights(name)
-    for tensors in (weights.pnet, weights.rnet, weights.onet):
-        for tensor in tensors.values():
-            np.testing.assert_array_equal(tensor.astype(np.float16).astype(np.float32), tensor)
