@@ -240,7 +240,9 @@ def test_a_live_stream_from_a_server_that_breaks_off(detector: Detector, tmp_pat
         # After the third it stays away.
         with pytest.raises(VideoError, match="reading failed"):
             frames.extend(detector.detect_video(f"{address}/live", timeout=5, reconnect=0.6))
-    assert frames[0].index == 0
+    # Where detecting is slower than the server, a live stream passes frames over: the first ones too.
+    indices = [frame.index for frame in frames]
+    assert indices == sorted(set(indices))
     times = [frame.seconds for frame in frames]
     assert times == sorted(times)
     assert len(connections) >= 3

@@ -276,9 +276,11 @@ def test_detect_tensor(detector, device, faces):
 @covers(Detector, "config")
 @covers(Detector, "device")
 @covers(Detector, "backend")
+@covers(Detector, "weights_name")
 def test_ways_to_make_one(device, detector, faces):
     made = Detector.from_config(config=detector.config, device=device, weights=load_weights(None))
     assert made.detect(portrait()) == faces
+    assert (detector.weights_name, made.weights_name) == ("zhang2016", load_weights(None).source)
     fast = Detector.from_preset(name="fast", device=device, max_faces=1)
     assert fast.config.max_faces == 1
     assert len(fast.detect(portrait())) == 1
