@@ -22,4 +22,5 @@ cat "$venv/constraints.txt"
 "$venv/bin/mtcnn-fast" --help > /dev/null
 "$venv/bin/mtcnn-fast" detect --help > /dev/null
 "$venv/bin/mtcnn-fast" info
-"$venv/bin/python" -m pytest -m "not (slow or long or contract or golden or property or fuzz)" -n "$JOBS" --ignore=tests/cuda
+"$venv/bin/python" -m pytest -m "not (slow or long or contract or golden or property or fuzz)" -n "$JOBS" --ignore=tests/cuda \
+    --ignore=tests/backends/cuda

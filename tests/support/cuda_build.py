@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -78,7 +79,9 @@ def _link(objects: Sequence[Path], name: str, flags: Sequence[str]) -> Path:
 
 def _compile(file: Path, source: Path, flags: Sequence[str]) -> Path:
     """Compile one file, unless an object of the same content and flags is there."""
-    target = BUILD / "objects" / f"{file.stem}-{_digest(_with_headers(file, source), *COMMON, *flags)}.o"
+    # Another Python has another ABI.
+    words = [str(sys.implementation.cache_tag), *COMMON, *flags]
+    target = BUILD / "objects" / f"{file.stem}-{_digest(_with_headers(file, source), *words)}.o"
     with _locked(target):
         if not target.exists():
             paths = [f"-I{path}" for path in includes(source)]
