@@ -37,15 +37,7 @@ __device__ __forceinline__ void fill_by_pixel(const CropJob<T>& job, bool by_war
         if (row < T::kSide && column < T::kSide) {
             const Edge y = job.rows[row], x = job.columns[column];
             const Bin down{y.inside.begin, y.inside.end}, across{x.inside.begin, x.inside.end};
-            const float inverse = inverse_area(int64_t{y.size} * x.size);
-            if (by_warp) {
-                uint64_t sums[3];
-                sum_bin_by_warp(job.image, down, across, lane, sums);
-                for (int c = 0; c < 3; ++c) values[c] = normalise_sum(sums[c], inverse);
-            } else {
-                const ChannelSums sums = sum_bin(job.image, down, across);
-                for (int c = 0; c < 3; ++c) values[c] = normalise_sum(sums.c[c], inverse);
-            }
+            bin_pixel(job.image, down, across, inverse_area(int64_t{y.size} * x.size), by_warp, lane, values);
         }
         if (lane != 0) continue;
         for (int c = 0; c < 3; ++c) input[c * T::kInputPlane + i] = values[c];

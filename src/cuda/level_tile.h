@@ -57,17 +57,7 @@ __device__ __forceinline__ void fill_by_pixel(const TileJob& job, const TileBins
         const Bin rows{y.begin, y.end}, columns{x.begin, x.end};
         const int64_t area = rows.size() * columns.size();
         float values[3] = {0.0f, 0.0f, 0.0f};
-        if (area != 0) {
-            const float inverse = inverse_area(area);
-            if (by_warp) {
-                uint64_t sums[3];
-                sum_bin_by_warp(image, rows, columns, lane, sums);
-                for (int c = 0; c < 3; ++c) values[c] = normalise_sum(sums[c], inverse);
-            } else {
-                const ChannelSums sums = sum_bin(image, rows, columns);
-                for (int c = 0; c < 3; ++c) values[c] = normalise_sum(sums.c[c], inverse);
-            }
-        }
+        if (area != 0) bin_pixel(image, rows, columns, inverse_area(area), by_warp, lane, values);
         if (lane != 0) continue;
         for (int c = 0; c < 3; ++c) tile_pixel<T>(input, i)[c * T::kInputPlane] = values[c];
     }

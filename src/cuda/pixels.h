@@ -69,6 +69,19 @@ __device__ __forceinline__ void sum_bin_by_warp(const DeviceImage& image, Bin ro
     for (int c = 0; c < 3; ++c) total[c] = warp_sum(sums.c[c]);
 }
 
+// The channels of a bin that is not empty. With `by_warp` a whole warp must call it together.
+__device__ __forceinline__ void bin_pixel(const DeviceImage& image, Bin rows, Bin columns, float inverse, bool by_warp,
+                                          int lane, float (&values)[3]) {
+    if (by_warp) {
+        uint64_t sums[3];
+        sum_bin_by_warp(image, rows, columns, lane, sums);
+        for (int c = 0; c < 3; ++c) values[c] = normalise_sum(sums[c], inverse);
+    } else {
+        const ChannelSums sums = sum_bin(image, rows, columns);
+        for (int c = 0; c < 3; ++c) values[c] = normalise_sum(sums.c[c], inverse);
+    }
+}
+
 __device__ __forceinline__ void store(float* to, float value) { *to = value; }
 __device__ __forceinline__ void store(__half* to, float value) { *to = __float2half_rn(value); }
 
