@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mtcnn_fast.backends.cuda.devices import cuda_problem
+from mtcnn_fast.weights import Weights, load_weights
+from support.cascade_cases import ROOM, small_pictures
 from support.cuda_build import compiler
 from support.cuda_device import VARIANT, load_device
 from support.cuda_producers import BOXES, SCORES
 from support.cuda_real import RealDevice
+from support.emulated_backend import CONFIG, EmulatedBackend
 
 
 def load(variant: str) -> Any:
@@ -51,3 +56,22 @@ def device(loaded_device: Any) -> Iterator[Any]:
 def arrays(device: Any) -> tuple[Any, Any]:
     """Boxes and scores for `run_nms`, in the device's memory."""
     return device.array(BOXES), device.array(SCORES)
+
+
+@pytest.fixture(scope="session")
+def images() -> list[np.ndarray]:
+    """Pictures for the whole cascade on the emulated device."""
+    return small_pictures()
+
+
+@pytest.fixture
+def make(plain_device: Any) -> Iterator[Callable[..., EmulatedBackend]]:
+    """A function that makes the backend of the device ``cuda`` on the emulated device."""
+
+    def make(room: Any = ROOM, *, weights: Weights | None = None, index: int = 0, **settings: Any) -> EmulatedBackend:
+        config = dataclasses.replace(CONFIG, **settings)
+        usual = room if callable(room) else lambda plan: room
+        return EmulatedBackend(plain_device, config, weights or load_weights(None), index, usual=usual)
+
+    yield make
+    assert plain_device.reports() == []

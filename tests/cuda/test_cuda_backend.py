@@ -16,51 +16,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mtcnn_fast.backends.cascade.capacities import usual_capacities
 from mtcnn_fast.backends.cascade.steps import Capacities
 from mtcnn_fast.backends.numpy.backend import NumpyBackend
-from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.errors import BackendError, ImageError
 from mtcnn_fast.weights import load_weights
+from support.cascade_cases import assert_close
 from support.cuda_build import ROOT
 from support.cuda_device import VARIANT
 from support.cuda_producers import DLPack, Interface
-from support.data import PHOTO
-from support.emulated_backend import EmulatedBackend
+from support.emulated_backend import CONFIG
 
 pytestmark = pytest.mark.skipif(VARIANT == "gpu", reason="runs on the emulated device")
-
-ROOM = Capacities(proposals=1024, rnet=128, onet=32, faces=16)
-CONFIG = DetectorConfig(min_face_size=30)
-
-
-@pytest.fixture
-def make(plain_device):
-    def make(room=ROOM, *, weights=load_weights(None), index=0, **settings):  # noqa: B008
-        config = dataclasses.replace(CONFIG, **settings)
-        usual = room if callable(room) else lambda plan: room
-        return EmulatedBackend(plain_device, config, weights, index, usual=usual)
-
-    yield make
-    assert plain_device.reports() == []
-
-
-@pytest.fixture(scope="module")
-def images():
-    photo = Image.open(PHOTO).convert("RGB")
-    face = np.asarray(photo.crop((130, 20, 330, 220)).resize((100, 100)))
-    pair = np.full((100, 170, 3), 90, np.uint8)
-    pair[:, :85], pair[:, 85:] = face[:, :85], face[:, 15:]
-    return [face, pair, np.zeros((40, 50, 3), np.uint8), np.zeros((5, 5, 3), np.uint8)]
-
-
-def assert_close(ours, reference):
-    assert len(ours) == len(reference)
-    np.testing.assert_allclose(ours.scores, reference.scores, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(ours.boxes, reference.boxes, rtol=0, atol=0.01)
-    np.testing.assert_allclose(ours.landmarks, reference.landmarks, rtol=0, atol=0.01)
 
 
 @pytest.mark.parametrize("border", ["zero", "clip"])

@@ -10,27 +10,13 @@ from mtcnn_fast.backends.cascade import backend as cascade_backend
 from mtcnn_fast.backends.cascade.plan import KEPT_PLANS
 from mtcnn_fast.backends.cascade.steps import Capacities
 from mtcnn_fast.backends.cuda import backend as cuda_backend
-from mtcnn_fast.config import DetectorConfig
-from mtcnn_fast.weights import load_weights
 from support.cuda_device import VARIANT
 from support.cuda_producers import DLPack
 from support.data import PHOTO
-from support.emulated_backend import EmulatedBackend
 
 pytestmark = pytest.mark.skipif(VARIANT == "gpu", reason="runs on the emulated device")
 
-ROOM = Capacities(proposals=1024, rnet=128, onet=32, faces=16)
 SHORT = Capacities(proposals=4, rnet=4, onet=4, faces=4)
-
-
-@pytest.fixture
-def make(plain_device):
-    def make(room=ROOM):
-        config = DetectorConfig(min_face_size=30)
-        return EmulatedBackend(plain_device, config, load_weights(None), 0, usual=lambda plan: room)
-
-    yield make
-    assert plain_device.reports() == []
 
 
 @pytest.fixture(scope="module")

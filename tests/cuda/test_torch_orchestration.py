@@ -6,13 +6,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mtcnn_fast.backends.numpy.backend import NumpyBackend
 from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.weights import load_weights
-from support.data import PHOTO
+from support.cascade_cases import ROOM, assert_close
 
 torch = pytest.importorskip("torch", reason="the torch backend needs torch")
 
@@ -24,7 +23,6 @@ from support.emulated_torch import EmulatedTorchBackend, accepting_host_memory  
 
 pytestmark = pytest.mark.torch
 
-ROOM = Capacities(proposals=1024, rnet=128, onet=32, faces=16)
 SETTINGS = {"min_face_size": 30.0}
 
 
@@ -53,22 +51,6 @@ def make(plain_device):
 
     with accepting_host_memory(plain_device):
         yield make
-
-
-@pytest.fixture(scope="module")
-def images():
-    photo = Image.open(PHOTO).convert("RGB")
-    face = np.asarray(photo.crop((130, 20, 330, 220)).resize((100, 100)))
-    pair = np.full((100, 170, 3), 90, np.uint8)
-    pair[:, :85], pair[:, 85:] = face[:, :85], face[:, 15:]
-    return [face, pair, np.zeros((40, 50, 3), np.uint8), np.zeros((5, 5, 3), np.uint8)]
-
-
-def assert_close(ours, reference):
-    assert len(ours) == len(reference)
-    np.testing.assert_allclose(ours.scores, reference.scores, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(ours.boxes, reference.boxes, rtol=0, atol=0.01)
-    np.testing.assert_allclose(ours.landmarks, reference.landmarks, rtol=0, atol=0.01)
 
 
 @pytest.mark.parametrize("fused", [False, True])

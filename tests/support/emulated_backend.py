@@ -13,6 +13,9 @@ from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import Weights
 from support.cuda_device import ModuleDevice
 
+#: Of the tests that make one.
+CONFIG = DetectorConfig(min_face_size=30)
+
 
 class EmulatedBackend(CudaBackend):
     """Stands for `CudaBackend` on a CUDA device.
