@@ -42,11 +42,11 @@ def test_faces_are_those_of_numpy(make, images, border):
 def test_a_detection_waits_once(make, images, plain_device):
     backend = make()
     backend.detect(images)
-    before = plain_device.library.emulation_synchronisations()
-    backend.detect(images)
-    assert plain_device.library.emulation_synchronisations() - before == 1
-    backend.propose(images)
-    assert plain_device.library.emulation_synchronisations() - before == 2
+    with plain_device.counted_waits() as waits:
+        backend.detect(images)
+        assert waits() == 1
+        backend.propose(images)
+        assert waits() == 2
 
 
 def test_lists_that_are_too_short_are_made_longer_at_once(make, images, caplog):
@@ -108,9 +108,9 @@ def test_a_result_stays_on_the_device_and_nothing_waits(make, images, plain_devi
     backend = make()
     held = plain_device.array(images[0])
     backend.detect_tensor([held])
-    before = plain_device.library.emulation_synchronisations()
-    faces = backend.detect_tensor([held])
-    assert plain_device.library.emulation_synchronisations() == before + 1  # what the lists of the call before wanted
+    with plain_device.counted_waits() as waits:
+        faces = backend.detect_tensor([held])
+        assert waits() == 1  # for what the lists of the call before wanted
     assert faces.boxes.__dlpack_device__() == (2, 0)
     assert faces.boxes.__cuda_array_interface__["shape"] == (1, 16, 4)
     # The result outlives the backend.

@@ -293,10 +293,10 @@ def test_memory_that_others_use_is_free_after_a_wait_only(device, empty):
 def test_many_arrays_of_others_share_a_wait(device, empty):
     pool = device.module.Pool(0)
     stream = device.module.Stream(pool)
-    before = device.library.emulation_synchronisations()
-    for _ in range(640):
-        assert empty(stream, 1000, "uint8").__cuda_array_interface__["shape"] == (1000,)
-    assert device.library.emulation_synchronisations() - before <= 10
+    with device.counted_waits() as waits:
+        for _ in range(640):
+            assert empty(stream, 1000, "uint8").__cuda_array_interface__["shape"] == (1000,)
+        assert waits() <= 10
     assert pool.reserved <= 130 * 1024
 
 

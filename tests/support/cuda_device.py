@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import gc
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -103,6 +104,22 @@ class EmulatedDevice:
             yield
         finally:
             self.library.emulation_skip_kernels(0)
+
+    @contextlib.contextmanager
+    def counted_waits(self) -> Iterator[Callable[[], int]]:
+        """Give a function that returns how often the host has waited for the device since.
+
+        Freeing memory waits as well, so what earlier tests left behind is collected first, and nothing meanwhile.
+        """
+        gc.collect()
+        collects = gc.isenabled()
+        gc.disable()
+        before = self.library.emulation_synchronisations()
+        try:
+            yield lambda: self.library.emulation_synchronisations() - before
+        finally:
+            if collects:
+                gc.enable()
 
     def traffic(self, array: DeviceArray) -> tuple[int, int]:
         """Return the bytes that kernels read and wrote of an array since the last call; the race build counts them."""
