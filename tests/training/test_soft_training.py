@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,17 +13,21 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch")
 
 from mtcnn_fast.errors import ConfigError, TrainingError  # noqa: E402
+from mtcnn_fast.images import load_image  # noqa: E402
 from mtcnn_fast.nets.modules import ONet, PNet, RNet  # noqa: E402
+from mtcnn_fast.ops import crop_pad_resize  # noqa: E402
 from mtcnn_fast.training.losses import Outputs  # noqa: E402
 from mtcnn_fast.training.soft import loop  # noqa: E402
-from mtcnn_fast.training.soft.augmentation import WindowBatch  # noqa: E402
+from mtcnn_fast.training.soft.augmentation import UNCHANGED, WindowBatch  # noqa: E402
 from mtcnn_fast.training.soft.forward import features, heads, initialise  # noqa: E402
 from mtcnn_fast.training.soft.loop import REFRESH, train_windows  # noqa: E402
 from mtcnn_fast.training.soft.metrics import average_precision, evaluate_windows  # noqa: E402
 from mtcnn_fast.training.soft.objective import Losses, decoded, losses, paired_iou, soft_labels  # noqa: E402
 from mtcnn_fast.training.soft.options import BalanceOptions, ObjectiveOptions, SoftOptions  # noqa: E402
 from mtcnn_fast.training.soft.run import learning_rate  # noqa: E402
+from mtcnn_fast.training.soft.teacher import Teacher  # noqa: E402
 from mtcnn_fast.training.soft.window_set import Windows, WindowSet  # noqa: E402
+from support.data import PHOTO  # noqa: E402
 
 SIZES = {PNet: 20, RNet: 24, ONet: 48}
 
@@ -99,6 +104,7 @@ def batch(overlap: list[float], **changes: torch.Tensor) -> WindowBatch:
         "landmarks": torch.full((count, 10), math.nan),
         "overlap": torch.tensor(overlap),
         "widths": torch.full((count, 2), 50.0),
+        "taught": torch.zeros(count, dtype=torch.bool),
     }
     return WindowBatch(**{**values, **changes})
 
@@ -147,6 +153,56 @@ def test_landmarks_made_by_hand_weigh_more_than_pseudo_labels() -> None:
     far = losses(outputs(1), batch([0.3], landmarks=points), options).landmark
     assert pseudo.item() == pytest.approx(by_hand.item() / 4)
     assert far == 0
+
+
+def test_a_teachers_landmarks_have_a_weight_of_their_own() -> None:
+    points = torch.full((1, 10), 0.5)
+    options = ObjectiveOptions(point_weights=(1, 0.25), taught_weight=0.5)
+    by_hand = losses(outputs(1), batch([-1.0], landmarks=points), options).landmark
+    taught = losses(outputs(1), batch([0.8], landmarks=points, taught=torch.tensor([True])), options).landmark
+    assert taught.item() == pytest.approx(by_hand.item() / 2)
+
+
+def test_the_teacher_tells_landmarks_of_large_windows_that_show_a_face() -> None:
+    image = load_image(PHOTO)
+    corners = np.array([[170, 62, 279, 171]], np.float32)
+    crop, _ = crop_pad_resize(image, corners, 48)
+    face = torch.from_numpy(crop)
+    given = torch.full((5, 10), 0.3)
+    images = torch.cat([face, face, face, face, torch.zeros_like(face)])
+    side = torch.tensor([110.0, 110, 30, 110, 110])[:, None].repeat(1, 2)
+    shown = batch([0.8, -1.0, 0.8, 0.2, 0.8], images=images, landmarks=given, widths=side)
+    found = Teacher(ObjectiveOptions(taught_from=40)).taught(shown)
+    # By hand, small, beside the face, and a window in which the teacher sees none.
+    assert found.taught.tolist() == [True, False, False, False, False]
+    assert (found.landmarks[1:] == 0.3).all()
+    points = found.landmarks[0].reshape(2, 5).T.numpy() * 110 + corners[0, :2] - 1
+    np.testing.assert_allclose(points, [[205, 101], [247, 104], [225, 129], [202, 139], [245, 142]], atol=6)
+
+
+def test_a_network_learns_from_the_teacher() -> None:
+    known, learning = squares(40, size=48), {}
+    for teacher in ("none", "shipped"):
+        net = ONet()
+        initialise(net, 0)
+        before = net.dense6_3.weight.detach().clone()
+        # No label is a face's, so landmarks are the teacher's or none.
+        options = dataclasses.replace(OPTIONS, steps=REFRESH, teacher=teacher, warp=UNCHANGED)
+        with mock.patch.object(Teacher, "taught", _certain):
+            train_windows(net, known, None, options, None, shown=False)
+        learning[teacher] = float((net.dense6_3.weight - before).detach().abs().max())
+    assert learning["none"] < 1e-3 < learning["shipped"]
+
+
+def _certain(self: Teacher, batch: WindowBatch) -> WindowBatch:
+    shows = batch.overlap > 0.4
+    return batch._replace(landmarks=torch.full((len(shows), 10), 0.5), taught=shows)
+
+
+def test_only_networks_with_landmarks_have_a_teacher() -> None:
+    options = dataclasses.replace(OPTIONS, teacher="shipped")
+    with pytest.raises(ConfigError, match="teacher must be 'none' for networks without landmarks"):
+        train_windows(RNet(), squares(40), None, options, None, shown=False)
 
 
 def test_average_precision_of_known_orders() -> None:
@@ -251,6 +307,7 @@ def test_a_loss_that_is_no_number_is_an_error() -> None:
         ({"schedule": "step"}, "schedule"),
         ({"average": 1.0}, "average"),
         ({"amp": "float16"}, "amp"),
+        ({"teacher": "other"}, "teacher"),
         ({"objective": {}}, "objective"),
         ({"decay": 0.0}, "decay"),
     ],

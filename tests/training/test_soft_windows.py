@@ -145,6 +145,22 @@ def test_balance_draws_what_is_wrong_and_the_share_of_landmark_lists() -> None:
     assert balance.indices(3, 40).tolist() != balance.indices(4, 40).tolist()
 
 
+def test_balance_leaves_out_windows_of_lists_whose_eyes_are_too_near() -> None:
+    points = np.full((4, 5, 2), np.nan, np.float32)
+    # Eyes that are a tenth and three tenths of a window apart, and further ones that are unknown.
+    points[0, :2, 0], points[1, :2, 0] = (0, 10), (0, 30)
+    points[:2, :, 1] = 0
+    rows = windows(4, known=False).rows
+    corners = np.tile(np.array([0, 0, 100, 100], np.float32), (4, 1))
+    rows = rows._replace(points=points, corners=corners)
+    lists = WindowSet([np.zeros((4, 24, 24, 3), np.uint8)], rows)
+    balance = Balance(lists, BalanceOptions(eyes=(0.2, 0.5)), 0)
+    assert set(balance.indices(0, 100).tolist()) == {1, 2, 3}
+    near = lists.subset(np.array([0]))
+    with pytest.raises(ConfigError, match=r"eyes must leave a window to train on, got \(0.2, 0.5\)"):
+        Balance(near, BalanceOptions(eyes=(0.2, 0.5)), 0)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

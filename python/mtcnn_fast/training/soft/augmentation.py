@@ -39,6 +39,8 @@ class WindowBatch(NamedTuple):
         IoU of window and face; -1 where unknown.
     widths : Tensor of float32, shape (n, 2)
         Width and height of the window in pixels of its image.
+    taught : Tensor of bool, shape (n,)
+        Whether `landmarks` come from `mtcnn_fast.training.soft.teacher.Teacher`.
     """
 
     images: Tensor
@@ -46,6 +48,7 @@ class WindowBatch(NamedTuple):
     landmarks: Tensor
     overlap: Tensor
     widths: Tensor
+    taught: Tensor
 
 
 class _Draws(NamedTuple):
@@ -92,6 +95,7 @@ def window_batch(windows: Windows, options: WarpOptions, rng: np.random.Generato
         torch.from_numpy(marks.transpose(0, 2, 1).reshape(-1, 10).astype(np.float32)),
         torch.from_numpy(overlap.astype(np.float32)),
         torch.from_numpy(size.astype(np.float32)),
+        torch.zeros(len(size), dtype=torch.bool),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mtcnn_fast._types import Doubles, Indices
+from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.training.soft.labels import BACKGROUND_BELOW
 from mtcnn_fast.training.soft.options import BalanceOptions
 from mtcnn_fast.training.soft.window_set import WindowSet
@@ -41,7 +42,9 @@ class Balance:
         self.errors = np.full(len(windows), _FIRST_ERROR, np.float32)
         self._seed = seed
         known = windows.rows.overlap >= 0
-        self._known, self._marked = np.flatnonzero(known), np.flatnonzero(~known)
+        self._known, self._marked = np.flatnonzero(known), _usual(windows, np.flatnonzero(~known), options.eyes)
+        if not len(self._known) + len(self._marked):
+            raise ConfigError(f"eyes must leave a window to train on, got {options.eyes!r}")
         self._weights = _weights(windows, options)[self._known]
         self._limits: Doubles = np.empty(0)
 
@@ -61,6 +64,15 @@ class Balance:
             places = np.searchsorted(self._limits, rng.random(size - marked) * self._limits[-1])
             parts.insert(0, self._known[places.clip(max=len(self._known) - 1)])
         return np.concatenate(parts)
+
+
+def _usual(windows: WindowSet, indices: Indices, eyes: tuple[float, ...]) -> Indices:
+    """Return those of the windows in which the eyes are as far apart as is wanted, in widths of the window."""
+    points, corners = windows.rows.points[indices], windows.rows.corners[indices]
+    apart = np.linalg.norm(points[:, 0] - points[:, 1], axis=1) / (corners[:, 2] - corners[:, 0])
+    # Where they are unknown, a window stays.
+    outside = (apart <= eyes[0]) | (apart >= eyes[1])
+    return np.asarray(indices[~outside])
 
 
 def _weights(windows: WindowSet, options: BalanceOptions) -> Doubles:

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtcnn_fast._types import Indices
+from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.nets.modules import ONet
 from mtcnn_fast.training.soft.augmentation import WindowBatch, window_batch
 from mtcnn_fast.training.soft.balance import Balance
 from mtcnn_fast.training.soft.forward import Net, features, heads
@@ -20,6 +22,7 @@ from mtcnn_fast.training.soft.metrics import evaluate_windows
 from mtcnn_fast.training.soft.objective import losses
 from mtcnn_fast.training.soft.options import SoftOptions
 from mtcnn_fast.training.soft.run import SoftResult, SoftRun
+from mtcnn_fast.training.soft.teacher import Teacher
 from mtcnn_fast.training.soft.window_set import WindowSet
 
 #: Steps after which windows are drawn by new errors; checkpoints lie on multiples, so that a run goes on alike.
@@ -61,7 +64,7 @@ def train_windows(
     Raises
     ------
     ConfigError
-        If `out` holds a run with other settings.
+        If `out` holds a run with other settings, or `net` has no landmarks that a teacher could tell.
     TrainingError
         If the loss is no longer a finite number.
     """
@@ -90,6 +93,9 @@ class _WindowRun(SoftRun[_Step]):
         super().__init__(net, options, out, name)
         self.settings, self.windows, self.validation = options, windows, validation
         self.balance = Balance(windows, options.balance, options.seed)
+        if options.teacher != "none" and not isinstance(net, ONet):
+            raise ConfigError(f"teacher must be 'none' for networks without landmarks, got {options.teacher!r}")
+        self.teacher = None if options.teacher == "none" else Teacher(options.objective)
 
     def batches(self) -> Generator[_Step, None, None]:
         """Yield minibatches; a thread makes the next one meanwhile."""
@@ -116,7 +122,8 @@ class _WindowRun(SoftRun[_Step]):
         """Return the parts of the loss, and remember what is still wrong with each window."""
         torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
         x = functional.dropout(features(self.net, batch.batch.images), self.settings.dropout)
-        found = losses(heads(self.net, x), batch.batch, self.settings.objective)
+        wanted = batch.batch if self.teacher is None else self.teacher.taught(batch.batch)
+        found = losses(heads(self.net, x), wanted, self.settings.objective)
         self.balance.errors[batch.indices] = found.error.numpy()
         return found.total, found.detection, found.box, found.landmark
 

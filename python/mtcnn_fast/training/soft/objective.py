@@ -105,7 +105,8 @@ def _landmark_loss(landmarks: Tensor | None, batch: WindowBatch, options: Object
     if landmarks is None:
         return batch.overlap.new_zeros(())
     by_hand = batch.overlap < 0
-    weights = torch.where(by_hand, options.point_weights[0], options.point_weights[1])
+    others = torch.where(batch.taught, options.taught_weight, options.point_weights[1])
+    weights = torch.where(by_hand, options.point_weights[0], others)
     rows = torch.isfinite(batch.landmarks).all(dim=1) & (by_hand | (batch.overlap > options.points_from))
     if not bool(rows.any()):
         return batch.overlap.new_zeros(())

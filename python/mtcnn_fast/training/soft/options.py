@@ -13,6 +13,7 @@ from mtcnn_fast.training.train_options import SHARE
 LabelOf = Literal["window", "box"]
 SoftSchedule = Literal["cosine", "trapezoid"]
 SoftAmp = Literal["bfloat16", "off"]
+TeacherName = Literal["none", "shipped"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,6 +116,10 @@ class ObjectiveOptions:
         Of the losses of boxes and landmarks, beside detection's 1.
     point_weights : tuple of 2 float
         Of landmarks made by hand and of pseudo labels.
+    taught_weight : float
+        Of landmarks that a teacher tells, see `SoftOptions`.
+    taught_from : float
+        Smallest width in pixels of windows whose landmarks it tells.
     smooth : float
         Weight of smooth L1 beside ``1 - IoU`` in the loss of boxes.
     box_beta, point_beta : float
@@ -132,6 +137,8 @@ class ObjectiveOptions:
     ramp: tuple[float, ...] = setting((0.4, 0.55), Tuple(Number(0, 1), 2))
     weights: tuple[float, ...] = setting((1.0, 3.0), Tuple(Number(0), 2))
     point_weights: tuple[float, ...] = setting((1.0, 0.5), Tuple(Number(0), 2))
+    taught_weight: float = setting(1.0, Number(0))
+    taught_from: float = setting(40.0, Number(0))
     smooth: float = setting(0.5, Number(0))
     box_beta: float = setting(0.05, Number(0, open_low=True))
     point_beta: float = setting(0.02, Number(0, open_low=True))
@@ -157,6 +164,9 @@ class BalanceOptions:
         Added to a window's last error, by which it is drawn: 0 draws by the error alone, a large number evenly.
     landmark_share : float
         Share of each minibatch that comes from landmark lists, if there are any.
+    eyes : tuple of 2 float
+        Distances of the eyes in widths of the window between which a window of a landmark list is drawn at all: those
+        unlike the cascade's own windows can be left out.
 
     Raises
     ------
@@ -169,9 +179,11 @@ class BalanceOptions:
     face: float = setting(0.0, Number(0))
     least_error: float = setting(0.1, Number(0))
     landmark_share: float = setting(0.15, Number(0, 1, open_high=True))
+    eyes: tuple[float, ...] = setting((0.0, 10.0), Tuple(Number(0), 2))
 
     def __post_init__(self) -> None:
         check_settings(self)
+        check_rising("eyes", self.eyes, strictly=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -201,6 +213,8 @@ class SoftOptions:
     seed : int
     amp : {"bfloat16", "off"}
         The type of convolutions and products.
+    teacher : {"none", "shipped"}
+        Whose landmarks O-Net learns on large windows in place of pseudo labels.
     validate_every, log_every : int
         In steps; checkpoints are written with each validation.
     objective : ObjectiveOptions
@@ -225,6 +239,7 @@ class SoftOptions:
     clip: float = setting(5.0, Number(0, open_low=True))
     seed: int = setting(0, Count(0))
     amp: SoftAmp = setting("bfloat16", Choice(get_args(SoftAmp)))
+    teacher: TeacherName = setting("none", Choice(get_args(TeacherName)))
     validate_every: int = setting(1000, Count())
     log_every: int = setting(100, Count())
     objective: ObjectiveOptions = setting(ObjectiveOptions, Instance(ObjectiveOptions))
