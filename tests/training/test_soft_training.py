@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -18,12 +17,12 @@ from mtcnn_fast.nets.modules import ONet, PNet, RNet  # noqa: E402
 from mtcnn_fast.ops import crop_pad_resize  # noqa: E402
 from mtcnn_fast.training.losses import Outputs  # noqa: E402
 from mtcnn_fast.training.soft import loop  # noqa: E402
-from mtcnn_fast.training.soft.augmentation import UNCHANGED, WindowBatch  # noqa: E402
+from mtcnn_fast.training.soft.augmentation import UNCHANGED, WindowBatch, window_batch  # noqa: E402
 from mtcnn_fast.training.soft.forward import features, heads, initialise  # noqa: E402
 from mtcnn_fast.training.soft.loop import REFRESH, train_windows  # noqa: E402
 from mtcnn_fast.training.soft.metrics import average_precision, evaluate_windows  # noqa: E402
 from mtcnn_fast.training.soft.objective import Losses, decoded, losses, paired_iou, soft_labels  # noqa: E402
-from mtcnn_fast.training.soft.options import BalanceOptions, ObjectiveOptions, SoftOptions  # noqa: E402
+from mtcnn_fast.training.soft.options import BalanceOptions, ObjectiveOptions, SoftOptions, TeacherOptions  # noqa: E402
 from mtcnn_fast.training.soft.run import learning_rate  # noqa: E402
 from mtcnn_fast.training.soft.teacher import Teacher  # noqa: E402
 from mtcnn_fast.training.soft.window_set import Windows, WindowSet  # noqa: E402
@@ -163,45 +162,91 @@ def test_a_teachers_landmarks_have_a_weight_of_their_own() -> None:
     assert taught.item() == pytest.approx(by_hand.item() / 2)
 
 
+ASTRONAUT = np.array([170, 62, 279, 171], np.float32)
+POINTS = np.array([[205, 101], [247, 104], [225, 129], [202, 139], [245, 142]], np.float32)
+
+
+def portraits(count: int, shift: float) -> WindowSet:
+    """The astronaut's face in so many windows, half of a list of landmarks, with labels so far down."""
+    crops, _ = crop_pad_resize(load_image(PHOTO), ASTRONAUT[None], 48)
+    image = (crops[0].transpose(1, 2, 0) * 128 + 127.5).round().astype(np.uint8)
+    columns = (
+        np.tile(ASTRONAUT, (count, 1)),
+        np.tile(np.array([181, 62, 268, 172], np.float32), (count, 1)),
+        np.tile(POINTS + np.array([0, shift], np.float32), (count, 1, 1)),
+        np.where(np.arange(count) % 2 == 0, 0.8, -1).astype(np.float32),
+        np.zeros(count, np.float32),
+        np.arange(count, dtype=np.int64),
+        np.zeros(count, np.int64),
+    )
+    images = np.tile(image, (count, 1, 1, 1))
+    return WindowSet([images], Windows(images[:0], *columns))
+
+
+def places(landmarks: torch.Tensor) -> np.ndarray:
+    """Return landmarks of the astronaut's windows in pixels of the image."""
+    return np.asarray(landmarks.reshape(-1, 2, 5).transpose(1, 2).numpy() * 110 + ASTRONAUT[:2] - 1)
+
+
 def test_the_teacher_tells_landmarks_of_large_windows_that_show_a_face() -> None:
-    image = load_image(PHOTO)
-    corners = np.array([[170, 62, 279, 171]], np.float32)
-    crop, _ = crop_pad_resize(image, corners, 48)
-    face = torch.from_numpy(crop)
-    given = torch.full((5, 10), 0.3)
-    images = torch.cat([face, face, face, face, torch.zeros_like(face)])
+    known = portraits(2, shift=0)
+    teacher = Teacher(known, TeacherOptions(weights="shipped", share=1), torch.float32)
+    (face, _) = window_batch(known.take(np.arange(2)), UNCHANGED, np.random.default_rng(0), torch.float32).images
+    images = torch.stack([face, face, face, face, torch.zeros_like(face)])
     side = torch.tensor([110.0, 110, 30, 110, 110])[:, None].repeat(1, 2)
-    shown = batch([0.8, -1.0, 0.8, 0.2, 0.8], images=images, landmarks=given, widths=side)
-    found = Teacher(ObjectiveOptions(taught_from=40)).taught(shown)
-    # By hand, small, beside the face, and a window in which the teacher sees none.
+    # By hand, small, beside the face, and a window in which the teacher sees none: their landmarks are unknown.
+    found = teacher.taught(batch([0.8, -1.0, 0.8, 0.2, 0.8], images=images, widths=side))
     assert found.taught.tolist() == [True, False, False, False, False]
-    assert (found.landmarks[1:] == 0.3).all()
-    points = found.landmarks[0].reshape(2, 5).T.numpy() * 110 + corners[0, :2] - 1
-    np.testing.assert_allclose(points, [[205, 101], [247, 104], [225, 129], [202, 139], [245, 142]], atol=6)
+    assert found.landmarks[1:].isnan().all()
+    np.testing.assert_allclose(places(found.landmarks)[0], POINTS, atol=6)
+
+
+@pytest.mark.parametrize("shift", [0.0, 4.0])
+def test_labels_are_moved_to_where_the_teacher_puts_the_points(shift: float) -> None:
+    """Wherever annotators put them: what is left is how one label differs from the others."""
+    known = portraits(8, shift)
+    known.rows.points[[2, 3], 0] += 3
+    teacher = Teacher(known, TeacherOptions(weights="shipped", share=0.5), torch.float32)
+    shown = window_batch(known.take(np.arange(8)), UNCHANGED, np.random.default_rng(0), torch.float32)
+    plain = Teacher(known, TeacherOptions(weights="shipped", share=1), torch.float32).taught(shown)
+    found = teacher.taught(shown)
+    assert found.taught.tolist() == [True, False] * 4
+    told, mixed = places(plain.landmarks), places(found.landmarks)
+    np.testing.assert_allclose(mixed[[0, 1]], told[[0, 0]], atol=1)
+    np.testing.assert_allclose(mixed[2] - mixed[0], [[1.5, 1.5], *[[0, 0]] * 4], atol=0.3)
+    np.testing.assert_allclose(mixed[3] - mixed[1], [[3, 3], *[[0, 0]] * 4], atol=0.5)
+
+
+def test_pseudo_labels_that_do_not_agree_with_the_teacher_are_passed_over() -> None:
+    known = portraits(8, shift=0)
+    known.rows.points[2] += 40
+    teacher = Teacher(known, TeacherOptions(weights="shipped"), torch.float32)
+    shown = window_batch(known.take(np.arange(8)), UNCHANGED, np.random.default_rng(0), torch.float32)
+    told = places(teacher.taught(shown).landmarks)
+    np.testing.assert_allclose(told[2], told[0], atol=0.05)
 
 
 def test_a_network_learns_from_the_teacher() -> None:
-    known, learning = squares(40, size=48), {}
-    for teacher in ("none", "shipped"):
+    known, learned = portraits(40, shift=0), {}
+    known.rows.points[::2] = np.nan
+    for weights in ("none", "shipped"):
         net = ONet()
         initialise(net, 0)
-        before = net.dense6_3.weight.detach().clone()
-        # No label is a face's, so landmarks are the teacher's or none.
-        options = dataclasses.replace(OPTIONS, steps=REFRESH, teacher=teacher, warp=UNCHANGED)
-        with mock.patch.object(Teacher, "taught", _certain):
-            train_windows(net, known, None, options, None, shown=False)
-        learning[teacher] = float((net.dense6_3.weight - before).detach().abs().max())
-    assert learning["none"] < 1e-3 < learning["shipped"]
-
-
-def _certain(self: Teacher, batch: WindowBatch) -> WindowBatch:
-    shows = batch.overlap > 0.4
-    return batch._replace(landmarks=torch.full((len(shows), 10), 0.5), taught=shows)
+        teacher = TeacherOptions(weights=weights)  # type: ignore[arg-type]
+        balance = BalanceOptions(size=0, image=0, landmark_share=0)
+        options = dataclasses.replace(OPTIONS, steps=2 * REFRESH, teacher=teacher, warp=UNCHANGED, balance=balance)
+        train_windows(net, known, None, options, None, shown=False)
+        shown = window_batch(known.take(np.arange(1)), UNCHANGED, np.random.default_rng(0), torch.float32)
+        with torch.inference_mode():
+            found = heads(net, features(net, shown.images)).landmarks
+        assert found is not None
+        learned[weights] = np.abs(places(found)[0] - POINTS).max()
+    assert learned["shipped"] < 8 < learned["none"]
 
 
 def test_only_networks_with_landmarks_have_a_teacher() -> None:
-    options = dataclasses.replace(OPTIONS, teacher="shipped")
-    with pytest.raises(ConfigError, match="teacher must be 'none' for networks without landmarks"):
+    options = dataclasses.replace(OPTIONS, teacher=TeacherOptions(weights="shipped"))
+    with pytest.raises(ConfigError, match=r"teacher\.weights must be 'none' for networks without landmarks"):
         train_windows(RNet(), squares(40), None, options, None, shown=False)
 
 
@@ -307,7 +352,7 @@ def test_a_loss_that_is_no_number_is_an_error() -> None:
         ({"schedule": "step"}, "schedule"),
         ({"average": 1.0}, "average"),
         ({"amp": "float16"}, "amp"),
-        ({"teacher": "other"}, "teacher"),
+        ({"teacher": "shipped"}, "teacher"),
         ({"objective": {}}, "objective"),
         ({"decay": 0.0}, "decay"),
     ],

@@ -95,7 +95,7 @@ def window_batch(windows: Windows, options: WarpOptions, rng: np.random.Generato
         torch.from_numpy(marks.transpose(0, 2, 1).reshape(-1, 10).astype(np.float32)),
         torch.from_numpy(overlap.astype(np.float32)),
         torch.from_numpy(size.astype(np.float32)),
-        torch.zeros(len(size), dtype=torch.bool),
+        torch.from_numpy(np.zeros(len(size), np.bool_)),
     )
 
 

@@ -17,7 +17,6 @@ from mtcnn_fast.training.soft.options import (
     SoftOptions,
     TileOptions,
 )
-from mtcnn_fast.training.soft.warp_options import WarpOptions
 
 #: Whose proposals a round learns from: those of the weights that come with the package, or of what is trained so far.
 PROPOSERS = ("shipped", "own")
@@ -91,7 +90,7 @@ def parse_soft(table: Mapping[str, Any], seed: int) -> SoftConfig:
 
 
 def _network(usual: Any, name: str, table: Any, seed: int) -> Any:
-    nested = {"objective": ObjectiveOptions, "balance": BalanceOptions, "warp": WarpOptions}
+    nested = ("objective", "balance", "warp", "teacher")
     changes: dict[str, Any] = {}
     for key, value in _table(name, table).items():
         part = getattr(usual, key, None)

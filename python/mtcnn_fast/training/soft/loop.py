@@ -93,9 +93,12 @@ class _WindowRun(SoftRun[_Step]):
         super().__init__(net, options, out, name)
         self.settings, self.windows, self.validation = options, windows, validation
         self.balance = Balance(windows, options.balance, options.seed)
-        if options.teacher != "none" and not isinstance(net, ONet):
-            raise ConfigError(f"teacher must be 'none' for networks without landmarks, got {options.teacher!r}")
-        self.teacher = None if options.teacher == "none" else Teacher(options.objective)
+        self.teacher: Teacher | None = None
+        if options.teacher.weights != "none":
+            if not isinstance(net, ONet):
+                wrong = options.teacher.weights
+                raise ConfigError(f"teacher.weights must be 'none' for networks without landmarks, got {wrong!r}")
+            self.teacher = Teacher(windows, options.teacher, self.dtype)
 
     def batches(self) -> Generator[_Step, None, None]:
         """Yield minibatches; a thread makes the next one meanwhile."""

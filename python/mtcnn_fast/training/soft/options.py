@@ -13,7 +13,7 @@ from mtcnn_fast.training.train_options import SHARE
 LabelOf = Literal["window", "box"]
 SoftSchedule = Literal["cosine", "trapezoid"]
 SoftAmp = Literal["bfloat16", "off"]
-TeacherName = Literal["none", "shipped"]
+Teachers = Literal["none", "shipped"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,9 +117,7 @@ class ObjectiveOptions:
     point_weights : tuple of 2 float
         Of landmarks made by hand and of pseudo labels.
     taught_weight : float
-        Of landmarks that a teacher tells, see `SoftOptions`.
-    taught_from : float
-        Smallest width in pixels of windows whose landmarks it tells.
+        Of landmarks that a teacher tells.
     smooth : float
         Weight of smooth L1 beside ``1 - IoU`` in the loss of boxes.
     box_beta, point_beta : float
@@ -138,7 +136,6 @@ class ObjectiveOptions:
     weights: tuple[float, ...] = setting((1.0, 3.0), Tuple(Number(0), 2))
     point_weights: tuple[float, ...] = setting((1.0, 0.5), Tuple(Number(0), 2))
     taught_weight: float = setting(1.0, Number(0))
-    taught_from: float = setting(40.0, Number(0))
     smooth: float = setting(0.5, Number(0))
     box_beta: float = setting(0.05, Number(0, open_low=True))
     point_beta: float = setting(0.02, Number(0, open_low=True))
@@ -187,6 +184,37 @@ class BalanceOptions:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class TeacherOptions:
+    """Settings of `mtcnn_fast.training.soft.teacher.Teacher`, validated on construction and immutable afterwards.
+
+    Attributes
+    ----------
+    weights : {"none", "shipped"}
+        Whose O-Net it is.
+    smallest, overlap : float
+        Least width in pixels, and least overlap with a face, of windows whose landmarks it tells.
+    agree : float
+        Greatest distance of a pseudo label, in distances of the eyes, at which the two are averaged.
+    share : float
+        Of the teacher in that mean.
+
+    Raises
+    ------
+    ConfigError
+        If a value is of the wrong type or out of range; it names the setting, the value and what is accepted.
+    """
+
+    weights: Teachers = setting("none", Choice(get_args(Teachers)))
+    smallest: float = setting(40.0, Number(0))
+    overlap: float = setting(0.4, Number(0, 1))
+    agree: float = setting(0.15, Number(0))
+    share: float = setting(0.5, Number(0, 1))
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SoftOptions:
     """Settings of `mtcnn_fast.training.soft.loop.train_windows`, validated on construction, immutable afterwards.
 
@@ -213,13 +241,13 @@ class SoftOptions:
     seed : int
     amp : {"bfloat16", "off"}
         The type of convolutions and products.
-    teacher : {"none", "shipped"}
-        Whose landmarks O-Net learns on large windows in place of pseudo labels.
     validate_every, log_every : int
         In steps; checkpoints are written with each validation.
     objective : ObjectiveOptions
     balance : BalanceOptions
     warp : WarpOptions
+    teacher : TeacherOptions
+        Of O-Net alone.
 
     Raises
     ------
@@ -239,12 +267,12 @@ class SoftOptions:
     clip: float = setting(5.0, Number(0, open_low=True))
     seed: int = setting(0, Count(0))
     amp: SoftAmp = setting("bfloat16", Choice(get_args(SoftAmp)))
-    teacher: TeacherName = setting("none", Choice(get_args(TeacherName)))
     validate_every: int = setting(1000, Count())
     log_every: int = setting(100, Count())
     objective: ObjectiveOptions = setting(ObjectiveOptions, Instance(ObjectiveOptions))
     balance: BalanceOptions = setting(BalanceOptions, Instance(BalanceOptions))
     warp: WarpOptions = setting(WarpOptions, Instance(WarpOptions))
+    teacher: TeacherOptions = setting(TeacherOptions, Instance(TeacherOptions))
 
     def __post_init__(self) -> None:
         check_settings(self)

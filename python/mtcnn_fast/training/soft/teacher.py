@@ -2,40 +2,98 @@
 
 from __future__ import annotations
 
-import torch
+import dataclasses
 
-from mtcnn_fast.training.soft.augmentation import WindowBatch
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtcnn_fast._types import Bools
+from mtcnn_fast.training.losses import Outputs
+from mtcnn_fast.training.soft.augmentation import UNCHANGED, WindowBatch, window_batch
 from mtcnn_fast.training.soft.forward import features, heads
-from mtcnn_fast.training.soft.options import ObjectiveOptions
+from mtcnn_fast.training.soft.options import TeacherOptions
+from mtcnn_fast.training.soft.window_set import WindowSet
 from mtcnn_fast.training.stage_networks import StageNetwork
 from mtcnn_fast.weights import load_weights
+
+#: Windows of each kind of labels on which their offset is measured, and how many at a time.
+_MEASURED, _BATCH = 4000, 500
+#: As in training, half of them mirrored: what the teacher puts too far to the right, it does in these as well.
+_MIRRORED = dataclasses.replace(UNCHANGED, flip=0.5)
 
 
 class Teacher:
     """Tells landmarks of windows as they are after augmentation (distillation, Hinton et al. 2015).
 
+    Annotators put a point in one place, the teacher in another. Labels are moved by the median difference, so that they
+    and the teacher mean the same place.
+
     Parameters
     ----------
-    options : ObjectiveOptions
+    windows : WindowSet
+        Of O-Net, whose labels are to be moved.
+    options : TeacherOptions
+    dtype : torch.dtype
+        Of convolutions and products.
+
+    Attributes
+    ----------
+    by_hand, pseudo : Tensor of shape (10,)
+        What is added to labels, in distances of the eyes.
     """
 
-    def __init__(self, options: ObjectiveOptions) -> None:
+    def __init__(self, windows: WindowSet, options: TeacherOptions, dtype: torch.dtype) -> None:
         network = StageNetwork("o", landmarks=False)
         network.load(load_weights(None))
         self._net = network.net.eval()
         self._options = options
+        rows = windows.rows
+        large = rows.corners[:, 2] - rows.corners[:, 0] + 1 >= options.smallest
+        self.by_hand = self._offset(windows, rows.overlap < 0, dtype)
+        self.pseudo = self._offset(windows, (rows.overlap > options.overlap) & large, dtype)
 
     def taught(self, batch: WindowBatch) -> WindowBatch:
-        """Return the batch with the teacher's landmarks in place of pseudo labels.
-
-        Windows have them that show a face, are large enough (`taught_from`), and that the teacher itself takes for a
-        face; hand-made landmarks stay.
-        """
-        with torch.inference_mode():
-            found = heads(self._net, features(self._net, batch.images))
+        """Return the batch with the teacher's landmarks in place of pseudo labels, where it can tell them."""
+        options, eyes = self._options, _eyes(batch.landmarks)
+        found = self._look(batch.images)
         assert found.landmarks is not None
-        options = self._options
-        taught = (batch.overlap > options.points_from) & (batch.widths[:, 0] >= options.taught_from)
-        taught &= found.logits[:, 1] > found.logits[:, 0]
-        landmarks = torch.where(taught[:, None], found.landmarks, batch.landmarks)
-        return batch._replace(landmarks=landmarks.clone(), taught=taught.clone())
+        by_hand = batch.overlap < 0
+        labels = batch.landmarks + eyes * torch.where(by_hand[:, None], self.by_hand, self.pseudo)
+        taught = (batch.overlap > options.overlap) & (batch.widths[:, 0] >= options.smallest) & _is_face(found)
+        # Where the pseudo label agrees, the mean of the two errs less than either.
+        agrees = _distance(found.landmarks, labels) < options.agree * eyes[:, 0]
+        share = torch.where(agrees, options.share, 1.0)[:, None]
+        told = found.landmarks * share + torch.where(agrees[:, None], labels, 0.0) * (1 - share)
+        return batch._replace(landmarks=torch.where(taught[:, None], told, labels), taught=taught)
+
+    def _look(self, images: Tensor) -> Outputs:
+        with torch.no_grad():
+            return heads(self._net, features(self._net, images))
+
+    def _offset(self, windows: WindowSet, chosen: Bools, dtype: torch.dtype) -> Tensor:
+        rows, rng = windows.rows, np.random.default_rng(0)
+        places = np.flatnonzero(chosen & np.isfinite(rows.points).all(axis=(1, 2)))
+        places = np.sort(rng.permutation(places)[:_MEASURED])
+        apart = [torch.empty(0, 10, dtype=torch.float32, device="cpu")]
+        for start in range(0, len(places), _BATCH):
+            batch = window_batch(windows.take(places[start : start + _BATCH]), _MIRRORED, rng, dtype)
+            found = self._look(batch.images)
+            assert found.landmarks is not None
+            apart.append(((found.landmarks - batch.landmarks) / _eyes(batch.landmarks))[_is_face(found)])
+        differences = torch.cat(apart)
+        return differences.median(dim=0).values if len(differences) else torch.zeros(10, dtype=torch.float32, device="cpu")
+
+
+def _is_face(found: Outputs) -> Tensor:
+    return found.logits[:, 1] > found.logits[:, 0]
+
+
+def _eyes(landmarks: Tensor) -> Tensor:
+    """Return the distance of the eyes ``(n, 1)`` in units of the window."""
+    return torch.hypot(landmarks[:, 0] - landmarks[:, 1], landmarks[:, 5] - landmarks[:, 6])[:, None]
+
+
+def _distance(one: Tensor, other: Tensor) -> Tensor:
+    """Return the mean distance ``(n,)`` of landmarks."""
+    return torch.hypot(one[:, :5] - other[:, :5], one[:, 5:] - other[:, 5:]).mean(dim=1)
