@@ -82,7 +82,9 @@ class Teacher:
             assert found.landmarks is not None
             apart.append(((found.landmarks - batch.landmarks) / _eyes(batch.landmarks))[_is_face(found)])
         differences = torch.cat(apart)
-        return differences.median(dim=0).values if len(differences) else torch.zeros(10, dtype=torch.float32, device="cpu")
+        if not len(differences):
+            return torch.zeros(10, dtype=torch.float32, device="cpu")
+        return differences.median(dim=0).values
 
 
 def _is_face(found: Outputs) -> Tensor:
