@@ -43,6 +43,8 @@ ACCEPTED = [
     ("num_threads", np.uint8(3), 3),
     ("num_threads", 1024, 1024),
     *(("precision", name, name) for name in ("float32", "tf32", "float16", "bfloat16")),
+    ("filter", None, None),
+    ("filter", "int8", "int8"),
 ]
 
 REFUSED = [(name, value) for name, each in settings_of(DetectorConfig).items() for value in bad_values(each.check)]
@@ -60,6 +62,7 @@ def test_defaults() -> None:
         "max_pixels": 200_000_000,
         "num_threads": None,
         "precision": "float32",
+        "filter": None,
     }
     assert DetectorConfig() == DEFAULTS
 

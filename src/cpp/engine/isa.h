@@ -14,6 +14,20 @@ struct Isa {
     bool (*supported)();
 };
 
+// A kernel of R-Net in bytes, and the instruction set beside whose kernels it is used.
+struct ByteForm {
+    const char* name;
+    const char* isa;
+    const ByteKernel* kernel;
+    bool (*supported)();
+};
+
+// Those that run here, of each instruction set the best first.
+std::vector<ByteForm> available_byte_forms();
+
+// The best one for these kernels.
+const ByteKernel& byte_kernel(const Isa& isa);
+
 // The instruction sets that run here, best first; never empty.
 std::vector<Isa> available_isas();
 
