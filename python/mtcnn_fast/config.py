@@ -120,6 +120,16 @@ class DetectorConfig:
         check_settings(self)
         Maybe(Number(self.min_face_size))("max_face_size", max_face_size)
 
+    # Hidden from the type checker, for which it would make any name an attribute.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Return the default of a setting that a pickle of an earlier version lacks."""
+            field = self.__dataclass_fields__.get(name)
+            if field is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return field.default
+
 
 #: The settings of a detector for which none are given.
 DEFAULTS = DetectorConfig()

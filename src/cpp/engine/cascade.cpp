@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -22,6 +20,7 @@
 #include "cpp/engine/detections.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/engine/layers.h"
+#include "cpp/engine/probability.h"
 #include "cpp/engine/pyramid_level.h"
 #include "cpp/engine/worker.h"
 #include "cpp/image_view.h"
@@ -60,14 +59,6 @@ std::int32_t part_size(std::int32_t n, std::int32_t most) {
     return ((n + parts - 1) / parts + 3) / 4 * 4;
 }
 
-// A logit difference below which the float32 softmax is surely under the threshold. The margins cover the rounding of
-// the softmax and of the difference, which the kernels sum in another order.
-float logit_floor(float threshold) {
-    const double p = std::min(double{threshold}, 1.0) - 2.4e-7;
-    if (p <= 0.0) return -std::numeric_limits<float>::max();
-    return static_cast<float>(std::log(p / (1.0 - p)) - 1e-3);
-}
-
 }  // namespace
 
 // One call of Cascade.
@@ -102,7 +93,7 @@ class Detection {
 
     std::vector<FilterDifferences> filter_differences() {
         propose();
-        run_on_crops(kRNetStage, cascade_.kernels_.rnet, cascade_.weights_.rnet(), {kRNetCrop, kRNet}, true);
+        run_on_crops(rnet(), {kRNetCrop, kRNet}, true);
         std::vector<FilterDifferences> found(images_.size());
         for (std::size_t i = 0; i < images_.size(); ++i) {
             const float* const outputs = outputs_of(images_[i]);
@@ -128,14 +119,22 @@ class Detection {
     }
 
   private:
+    CropNetwork rnet() const {
+        return {kRNetStage, cascade_.kernels_.rnet, cascade_.weights_.rnet(), cascade_.algorithm_};
+    }
+
+    CropNetwork onet() const {
+        return {kONetStage, cascade_.kernels_.onet, cascade_.weights_.onet(), cascade_.algorithm_};
+    }
+
     // R-Net and O-Net on the candidates.
     std::vector<Detections> refine(bool may_filter) {
-        run_on_crops(kRNetStage, cascade_.kernels_.rnet, cascade_.weights_.rnet(), {kRNetCrop, kRNet}, may_filter);
+        run_on_crops(rnet(), {kRNetCrop, kRNet}, may_filter && cascade_.filter_.weights != nullptr);
         for_images(kRefinement, [&](ImageState& image, Detections& result, Worker& worker) {
             const std::uint8_t* const dropped = dropped_.empty() ? nullptr : dropped_.data() + image.first;
             image.candidates.refine(outputs_of(image), dropped, result, worker);
         });
-        run_on_crops(kONetStage, cascade_.kernels_.onet, cascade_.weights_.onet(), {kONetCrop, kONet}, false);
+        run_on_crops(onet(), {kONetCrop, kONet}, false);
         for_images(kOutput, [&](ImageState& image, Detections& result, Worker& worker) {
             image.candidates.finish(outputs_of(image), result, worker);
         });
@@ -226,10 +225,13 @@ class Detection {
         }
     }
 
+    static const TaskTime& of(const TileTask& task) { return task.time; }
+    static const TaskTime& of(const TaskTime& time) { return time; }
+
     template <class Tasks>
     static double total(const Tasks& tasks) {
         double sum = 1e-12;
-        for (const auto& task : tasks) sum += task.time.first + task.time.second;
+        for (const auto& task : tasks) sum += of(task).first + of(task).second;
         return sum;
     }
 
@@ -270,65 +272,71 @@ class Detection {
     };
 
     // A crop network on the candidates of all images, in chunks that keep every worker busy.
-    void run_on_crops(const CropStage& stage, const CropKernel& kernel, const CropNetWeights& weights,
-                      CropTimes timed_as, bool may_filter) {
+    void run_on_crops(const CropNetwork& network, CropTimes timed_as, bool filtered) {
         const double started = now();
-        std::vector<std::int32_t> owners;
+        owners_.clear();
         for (std::size_t i = 0; i < images_.size(); ++i) {
-            images_[i].first = owners.size();
-            owners.insert(owners.end(), images_[i].candidates.size(), static_cast<std::int32_t>(i));
+            images_[i].first = owners_.size();
+            owners_.insert(owners_.end(), images_[i].candidates.size(), static_cast<std::int32_t>(i));
         }
-        outputs_.resize(owners.size() * kCropOutputs);
-        const bool filtered = may_filter && cascade_.filter_.weights != nullptr;
+        outputs_.resize(owners_.size() * kCropOutputs);
         if (filtered) {
-            differences_.resize(owners.size());
-            dropped_.resize(owners.size());
+            differences_.resize(owners_.size());
+            dropped_.resize(owners_.size());
         }
-        const float floor = logit_floor(settings_.thresholds[1]) - cascade_.filter_.margin;
         const FilteredCrops crops{outputs_.data(), differences_.data(), dropped_.data(), trace_};
-        const CropNetwork network{stage, kernel, weights, cascade_.algorithm_};
-        const std::size_t share = (owners.size() + 2 * workers_.size() - 1) / (2 * workers_.size());
+        const float floor = logit_floor(settings_.thresholds[1]) - cascade_.filter_.margin;
+        const std::size_t share = (owners_.size() + 2 * workers_.size() - 1) / (2 * workers_.size());
         const std::size_t chunk = std::clamp<std::size_t>(share, 1, filtered ? kFilteredChunk : kCropBlock);
-        const std::size_t chunks = (owners.size() + chunk - 1) / chunk;
-        std::vector<TaskTime> times(chunks);
-        runner_(static_cast<std::int64_t>(chunks), [&](std::int64_t t, int w) {
+        std::vector<TaskTime> times((owners_.size() + chunk - 1) / chunk);
+        runner_(static_cast<std::int64_t>(times.size()), [&](std::int64_t t, int w) {
             const std::size_t begin = static_cast<std::size_t>(t) * chunk;
-            const std::size_t end = std::min(begin + chunk, owners.size());
+            const std::size_t end = std::min(begin + chunk, owners_.size());
             Worker& memory = worker(w);
-            double cropping = 0.0;
+            TaskTime& time = times[static_cast<std::size_t>(t)];
+            const double begun = profile_ ? now() : 0.0;
             const auto crop = [&](std::size_t first, std::size_t count, float* out) {
                 const double t0 = profile_ ? now() : 0.0;
-                for (std::size_t i = first; i < first + count; ++i, out += network.crop_floats()) {
-                    const ImageState& image = images_[static_cast<std::size_t>(owners[i])];
-                    const ImageView& view = image.candidates.view();
-                    const CropWindow window = image.candidates.window(i - image.first);
-                    memory.columns.assign(window.x, stage.size);
-                    cascade_.kernels_.resample_to_pixels({view, window, memory.columns.bins(), stage.size},
-                                                         memory.sums(view.width), out);
-                }
-                if (profile_) cropping += now() - t0;
+                crop_candidates(network, first, count, memory, out);
+                if (profile_) time.first += now() - t0;
             };
-            const double t0 = profile_ ? now() : 0.0;
             if (filtered) {
                 run_filtered(network, cascade_.filter_, floor, begin, end, crop, memory, crops);
             } else {
                 crop(begin, end - begin, memory.crops.data());
-                kernel.run(weights, cascade_.algorithm_, memory.crops.data(), static_cast<int>(end - begin),
-                           memory.scratch.data(), outputs_.data() + begin * kCropOutputs);
+                network.kernel.run(network.weights, network.algorithm, memory.crops.data(),
+                                   static_cast<int>(end - begin), memory.scratch.data(),
+                                   outputs_.data() + begin * kCropOutputs);
             }
-            if (profile_) times[static_cast<std::size_t>(t)] = {cropping, now() - t0 - cropping};
+            if (profile_) time.second = now() - begun - time.first;
         });
-        if (!profile_ || chunks == 0) return;
-        double sum = 1e-12;
-        for (const TaskTime& time : times) sum += time.first + time.second;
-        const double scale = (now() - started) / sum;
-        for (std::size_t i = 0; i < owners.size(); ++i) {
+        if (profile_ && !times.empty()) share_out(times, now() - started, chunk, timed_as);
+    }
+
+    // The pixels of `count` candidates from `first` on.
+    void crop_candidates(const CropNetwork& network, std::size_t first, std::size_t count, Worker& memory,
+                         float* out) const {
+        const int size = network.stage.size;
+        for (std::size_t i = first; i < first + count; ++i, out += network.crop_floats()) {
+            const ImageState& image = images_[static_cast<std::size_t>(owners_[i])];
+            const ImageView& view = image.candidates.view();
+            const CropWindow window = image.candidates.window(i - image.first);
+            memory.columns.assign(window.x, size);
+            cascade_.kernels_.resample_to_pixels({view, window, memory.columns.bins(), size}, memory.sums(view.width),
+                                                 out);
+        }
+    }
+
+    // Shares `seconds` out over the images, in proportion to the time of their chunks.
+    void share_out(const std::vector<TaskTime>& times, double seconds, std::size_t chunk, CropTimes timed_as) {
+        const double scale = seconds / total(times);
+        for (std::size_t i = 0; i < owners_.size(); ++i) {
             const TaskTime& time = times[i / chunk];
             const std::size_t begin = i / chunk * chunk;
-            const double part = scale / static_cast<double>(std::min(begin + chunk, owners.size()) - begin);
-            auto& seconds = results_[static_cast<std::size_t>(owners[i])].seconds;
-            seconds[timed_as.crop] += time.first * part;
-            seconds[timed_as.network] += time.second * part;
+            const double part = scale / static_cast<double>(std::min(begin + chunk, owners_.size()) - begin);
+            auto& of_image = results_[static_cast<std::size_t>(owners_[i])].seconds;
+            of_image[timed_as.crop] += time.first * part;
+            of_image[timed_as.network] += time.second * part;
         }
     }
 
@@ -341,6 +349,7 @@ class Detection {
     std::vector<ImageState> images_;
     std::vector<Detections> results_;
     std::vector<TileTask> tiles_;
+    std::vector<std::int32_t> owners_;  // the image of each candidate of the batch
     std::vector<float> outputs_;
     std::vector<float> differences_;     // of the logits by the filter
     std::vector<std::uint8_t> dropped_;  // by the filter; empty where there is none
