@@ -200,10 +200,10 @@ void the_cascade_keeps_what_the_margin_keeps() {
     const NetworkWeights weights = networks.pack();
     const RandomBytes bytes(2, Size::kRandom);
     const ByteNetwork filter(bytes.tensors);
-    const RandomImage image(70, 61, 93), other(47, 41, 1);
+    const RandomImage image(47, 41, 1), other(24, 30, 2);
     CascadeSettings settings;
     settings.min_face_size = 12;
-    settings.thresholds = {0.1f, 0.01f, 0.0f};
+    settings.thresholds = {0.3f, 0.2f, 0.0f};
     const std::vector<ImageView> views{image.view(), other.view(), image.view()};
     for (const Isa& isa : available_isas()) {
         const auto detect = [&](const CropFilter& of, int threads, bool trace) {

@@ -8,15 +8,16 @@
 namespace mtcnn_fast::engine {
 inline namespace MF_ISA {
 
-// sums[p][v] += the products of the pixels' inputs, `SEGMENTS` runs at `offsets` of `STEPS` steps, and the weights.
-template <int P, int NV, int SEGMENTS, int STEPS>
-MF_INLINE void multiply_bytes(const std::uint8_t* const (&pixels)[P], const int (&offsets)[SEGMENTS],
-                              const std::int8_t* w, int lanes, I (&sums)[P][NV]) {
+// sums[p][v] += the products of the pixels' inputs, SEGMENTS runs of STEPS steps that are PITCH bytes apart, and the
+// weights.
+template <int P, int NV, int SEGMENTS, int STEPS, int PITCH>
+MF_INLINE void multiply_bytes(const std::uint8_t* const (&pixels)[P], const std::int8_t* w, int lanes,
+                              I (&sums)[P][NV]) {
     MF_UNROLL(1)
     for (int s = 0; s < SEGMENTS; ++s) {
         const std::uint8_t* base[P];
         MF_UNROLL(12)
-        for (int p = 0; p < P; ++p) base[p] = pixels[p] + offsets[s];
+        for (int p = 0; p < P; ++p) base[p] = pixels[p] + s * PITCH;
         MF_UNROLL(1)
         for (int k = 0; k < STEPS * kByteStep; k += kByteStep, w += kByteStep * lanes) {
             Quads weights[NV][3];
@@ -70,8 +71,6 @@ struct ByteLayout {
         after(kHidden, (kCropBlock + 16) * kRNetStage.hidden * static_cast<int>(sizeof(float)));
 };
 
-namespace {  // tables must be local to the file, as kernels must be
-
 // Where the input of each pixel starts, on COUNT maps of ROWS x COLUMNS pixels, and of as many as a tile has too many;
 // PITCH and STEP bytes lie between rows and pixels, MAP between maps.
 template <int COUNT, int ROWS, int COLUMNS, int PITCH, int STEP, int MAP>
@@ -87,10 +86,9 @@ struct PixelTable {
     }
 };
 
+// Static, because what kernels define must be local to their file.
 template <int COUNT, int ROWS, int COLUMNS, int PITCH, int STEP, int MAP>
-constexpr PixelTable<COUNT, ROWS, COLUMNS, PITCH, STEP, MAP> kPixelTable;
-
-}  // namespace
+static constexpr PixelTable<COUNT, ROWS, COLUMNS, PITCH, STEP, MAP> kPixelTable;
 
 class ByteNet {
   public:
@@ -131,8 +129,6 @@ class ByteNet {
         constexpr int kLanesOf = kShape.lanes();
         constexpr bool kLast = kLayer + 1 == kByteLayers;
         const ByteLayer& layer = net_.layer[kLayer];
-        int offsets[kShape.segments];
-        for (int s = 0; s < kShape.segments; ++s) offsets[s] = s * PITCH;
         const int* const table = kPixelTable<COUNT, ROWS, COLUMNS, PITCH, STEP, MAP>.at;
         const int total = maps * ROWS * COLUMNS;
         for_lanes<kLanesOf>([&]<int NV>(int c) __attribute__((always_inline)) {
@@ -143,10 +139,10 @@ class ByteNet {
                 for (int p = 0; p < kByteTile; ++p) pixels[p] = scratch_ + in + table[first + p];
                 I sums[kByteTile][NV];
                 MF_UNROLL(12)
-                for (int p = 0; p < kByteTile; ++p)
-                    for (int v = 0; v < NV; ++v) sums[p][v] = I{};
-                multiply_bytes<kByteTile, NV, kShape.segments, kShape.steps()>(pixels, offsets, layer.weights + 4 * c,
-                                                                               kLanesOf, sums);
+                for (auto& pixel : sums)
+                    for (I& sum : pixel) sum = I{};
+                multiply_bytes<kByteTile, NV, kShape.segments, kShape.steps(), PITCH>(pixels, layer.weights + 4 * c,
+                                                                                      kLanesOf, sums);
                 MF_UNROLL(2)
                 for (int v = 0; v < NV; ++v) {
                     const int channel = c + v * kLanes;

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "cpp/engine/aligned.h"
 #include "cpp/engine/byte_network.h"
+#include "cpp/engine/crop_stage.h"
 
 namespace mtcnn_fast::engine {
 namespace {
@@ -45,7 +45,8 @@ ByteNetwork::ByteNetwork(const ByteTensors& tensors) {
             for (int s = 0; s < shape.segments; ++s, run += shape.bytes) {
                 check_steps(run, shape.bytes, i);
                 for (int k = 0; k < shape.bytes; ++k) {
-                    const auto quad = static_cast<std::size_t>(s * shape.steps() * (kByteStep / kQuad) + k / kQuad);
+                    const int of_run = s * shape.steps() * (kByteStep / kQuad);
+                    const auto quad = static_cast<std::size_t>(of_run) + static_cast<std::size_t>(k) / kQuad;
                     weights[(quad * lanes + o) * kQuad + static_cast<std::size_t>(k % kQuad)] = run[k];
                 }
             }

@@ -19,7 +19,6 @@
 #include "cpp/engine/crop_stage.h"
 #include "cpp/engine/detections.h"
 #include "cpp/engine/kernel_table.h"
-#include "cpp/engine/layers.h"
 #include "cpp/engine/probability.h"
 #include "cpp/engine/pyramid_level.h"
 #include "cpp/engine/worker.h"
@@ -225,8 +224,8 @@ class Detection {
         }
     }
 
-    static const TaskTime& of(const TileTask& task) { return task.time; }
-    static const TaskTime& of(const TaskTime& time) { return time; }
+    static TaskTime of(const TileTask& task) { return task.time; }
+    static TaskTime of(const TaskTime& time) { return time; }
 
     template <class Tasks>
     static double total(const Tasks& tasks) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cpp/engine/byte_network.h"
 #include "cpp/engine/kernel_table.h"
 
 namespace mtcnn_fast::engine {

@@ -1,4 +1,6 @@
 // The kernel of networks of bytes for processors that also have the dot product of VNNI.
+#include <cstdint>
+
 #include "cpp/engine/byte_network.h"
 #define MF_ISA isa_avx512vnni
 #define MF_SIMD "cpp/engine/simd/avx512.h"
