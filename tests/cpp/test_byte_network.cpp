@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "check.h"
+#include "common/boxes.h"
 #include "cpp/engine/aligned.h"
 #include "cpp/engine/byte_network.h"
 #include "cpp/engine/byte_network_pack.h"
@@ -23,6 +24,7 @@
 #include "cpp/engine/isa.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/engine/network_weights.h"
+#include "cpp/image_view.h"
 #include "cpp/thread_pool.h"
 #include "engine_fixture.h"
 
@@ -126,8 +128,10 @@ Map pooled(const Map& in) {
             for (int c = 0; c < in.channels; ++c) {
                 std::uint8_t best = 0;
                 for (int i = 2 * y; i < std::min(2 * y + 3, in.side); ++i)
-                    for (int j = 2 * x; j < std::min(2 * x + 3, in.side); ++j)
-                        best = std::max(best, in.at[static_cast<std::size_t>((i * in.side + j) * in.channels + c)]);
+                    for (int j = 2 * x; j < std::min(2 * x + 3, in.side); ++j) {
+                        const int at = (i * in.side + j) * in.channels + c;
+                        best = std::max(best, in.at[static_cast<std::size_t>(at)]);
+                    }
                 out.at.push_back(best);
             }
     return out;
@@ -157,6 +161,7 @@ void every_form_has_the_bits_of_plain_loops() {
         // With large weights, bright pixels: sums of 16 bits are then as large as they can be.
         for (float& pixel : crops) pixel = random.uniform(size == Size::kFull ? 0.99f : -1.0f, 1.0f);
         std::vector<float> expected;
+        expected.reserve(kCropBlock);
         for (int i = 0; i < kCropBlock; ++i)
             expected.push_back(reference(bytes.tensors, crops.data() + static_cast<std::size_t>(i) * kCrop));
         CHECK(std::all_of(expected.begin(), expected.end(), [](float x) { return std::isfinite(x); }));

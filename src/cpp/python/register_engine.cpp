@@ -16,10 +16,12 @@
 #include "common/crop_window.h"
 #include "common/released_gil.h"
 #include "cpp/cpu_count.h"
+#include "cpp/engine/byte_network.h"
 #include "cpp/engine/byte_network_pack.h"
 #include "cpp/engine/cascade.h"
 #include "cpp/engine/cascade_settings.h"
 #include "cpp/engine/crop_filter.h"
+#include "cpp/engine/crop_stage.h"
 #include "cpp/engine/detections.h"
 #include "cpp/engine/isa.h"
 #include "cpp/engine/kernel_table.h"
@@ -62,7 +64,7 @@ struct FilterArguments {
 };
 
 template <class T>
-const T* elements(const py::array& array, std::vector<py::ssize_t> shape, const char* what) {
+const T* elements(const py::array& array, const std::vector<py::ssize_t>& shape, const char* what) {
     if (!py::isinstance<py::array_t<T, py::array::c_style>>(array) ||
         std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()) != shape) {
         throw py::value_error(std::string(what) + " of the filter must be a C-contiguous array of the expected shape " +
