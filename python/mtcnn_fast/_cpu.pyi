@@ -4,6 +4,7 @@ Every name here exists in the module and has a test that compares it with an imp
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,7 @@ class Engine:
         max_faces: int | None,
         isa: str,
         direct: bool,
+        filter: tuple[list[tuple[Any, ...]], npt.NDArray[np.float32], float, float] | None,
     ) -> None: ...
     @property
     def isa(self) -> str: ...
@@ -82,6 +84,9 @@ class Engine:
             | None,
         ]
     ]: ...
+    def filter_differences(
+        self, images: list[npt.NDArray[np.uint8]], num_threads: int
+    ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]: ...
     def propose(
         self, images: list[npt.NDArray[np.uint8]], num_threads: int
     ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]: ...

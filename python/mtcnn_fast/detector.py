@@ -12,7 +12,7 @@ from mtcnn_fast.async_detection import AsyncDetection, Workers
 from mtcnn_fast.backends import create_backend, parse_device
 from mtcnn_fast.backends.shared import SharedBackend
 from mtcnn_fast.checks import Choice
-from mtcnn_fast.config import DEFAULTS, PRESETS, WEIGHTS, Border, DetectorConfig, Precision, is_named
+from mtcnn_fast.config import DEFAULTS, PRESETS, WEIGHTS, Border, DetectorConfig, Filter, Precision, is_named
 from mtcnn_fast.detection_options import SingleOptions
 from mtcnn_fast.errors import ConfigError, WeightsError
 from mtcnn_fast.migration import ARGUMENTS, DETECTOR, SETTINGS, missing_attribute, refuse_arguments
@@ -37,7 +37,7 @@ class Detector(AsyncDetection, MovingPictures):
     device : str
         ``auto`` (cuda, else cpu, else numpy), ``numpy``, ``cpu``, ``torch:cpu``, ``cuda`` or ``cuda:N``.
     min_face_size, max_face_size, thresholds, factor, nms_thresholds, border, max_faces, max_pixels, num_threads, \
-precision
+precision, filter
         Settings of the detection, see `DetectorConfig`.
     weights : path-like, str, Weights or None
         The networks: the name of weights that come with the package, see `mtcnn_fast.config.WEIGHTS`; a folder with
@@ -47,7 +47,8 @@ precision
     Raises
     ------
     ConfigError
-        If a setting or the device string is not accepted, or the device cannot compute in `precision`.
+        If a setting or the device string is not accepted, or the device cannot compute in `precision` or has no
+        `filter`, or no margin of the filter is known for the weights.
     MisuseError
         If there is no setting of a name; the message says what takes its place.
     BackendUnavailableError
@@ -84,6 +85,7 @@ precision
         max_pixels: int = DEFAULTS.max_pixels,
         num_threads: int | None = DEFAULTS.num_threads,
         precision: Precision = DEFAULTS.precision,
+        filter: Filter | None = DEFAULTS.filter,
         weights: str | os.PathLike[str] | Weights | None = None,
         **unknown: NoReturn,
     ) -> None:
@@ -101,6 +103,7 @@ precision
             max_pixels=max_pixels,
             num_threads=num_threads,
             precision=precision,
+            filter=filter,
         )
         parse_device(device)
         self._setup(config, device, _kept(weights))

@@ -43,6 +43,17 @@ def test_each_reaches_the_detector(options: list[str], settings: dict[str, Any],
     assert json.loads(result.stdout)[0]["faces"] == expected.to_dict()["faces"]
 
 
+def test_a_filter_is_an_option(photo: str) -> None:
+    if available_backends()["cpu"] is not None:
+        pytest.skip(f"device cpu is not available: {available_backends()['cpu']}")
+    plain, filtered = (
+        json.loads(detect(photo, "--json", "--device", "cpu", *given).stdout)[0]["faces"]
+        for given in ([], ["--filter", "int8"])
+    )
+    assert plain
+    assert filtered == plain
+
+
 def test_max_pixels(photo: str) -> None:
     (record,) = detect_json(photo, "--max-pixels", "12543", ending=1)
     assert "max_pixels=12543" in record["error"]
@@ -74,6 +85,8 @@ def test_every_bad_value_is_refused_by_option(option: str, values: list[str], ph
         (["--num-threads", "1025"], "--num-threads", "num_threads must be a whole number from 1 to 1024, got 1025"),
         (["--precision", "int8"], "--precision", "precision must be one of float32, tf32"),
         (["--precision", "float16"], "--precision", "precision must be 'float32' on the backend"),
+        (["--filter", "int4"], "--filter", "filter must be one of int8, got 'int4'"),
+        (["--filter", "int8"], "--filter", "filter must be None on the backend 'numpy', got 'int8'; the device cpu"),
         (["--preset", "slow"], "--preset", "preset must be one of default, fast, accurate, got 'slow'"),
         (["--device", "gpu"], "--device", "device must be one of auto, numpy, cpu"),
         (["--device", "cuda:999"], "--device", "device 'cuda:999' is not available"),

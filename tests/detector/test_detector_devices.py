@@ -122,6 +122,11 @@ def test_devices_with_one_precision_refuse_others(device: str, precision: Any) -
     assert Detector(device, precision="float32").config.precision == "float32"
 
 
+def test_devices_without_a_filter_refuse_it() -> None:
+    with pytest.raises(ConfigError, match=r"^filter must be None on the backend 'numpy', got 'int8'; the device"):
+        Detector("numpy", filter="int8")
+
+
 def test_tensors_need_torch() -> None:
     with pytest.raises(BackendUnavailableError, match=r"^detect_tensor needs a detector on torch:cpu or cuda"):
         Detector("numpy").detect_tensor([])

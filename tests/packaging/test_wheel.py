@@ -28,6 +28,7 @@ ALWAYS = {
     "mtcnn_fast/weights/p.safetensors",
     "mtcnn_fast/weights/r.safetensors",
     "mtcnn_fast/weights/o.safetensors",
+    "mtcnn_fast/weights/int8.json",
 }
 
 

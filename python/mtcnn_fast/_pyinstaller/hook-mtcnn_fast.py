@@ -9,7 +9,7 @@ def is_needed(name: str) -> bool:
     return not {"training", "evaluation", "torch", "nets", "cli", "_pyinstaller"} & set(parts[1:])
 
 
-datas = collect_data_files("mtcnn_fast", includes=["**/*.safetensors"])  # codespell:ignore datas
+datas = collect_data_files("mtcnn_fast", includes=["**/*.safetensors", "weights/int8.json"])  # codespell:ignore datas
 hiddenimports = [
     "safetensors",
     *collect_submodules("mtcnn_fast", filter=is_needed, on_error="ignore"),

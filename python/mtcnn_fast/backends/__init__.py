@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mtcnn_fast._native import HOW_TO_GET, find_native, warn_slow
-from mtcnn_fast.config import PRECISIONS, Precision
+from mtcnn_fast.config import FILTERS, PRECISIONS, Filter, Precision
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Entry:
         Place in the order in which ``auto`` tries the backends, from 0 on; None where it must be asked for by name.
     precisions : tuple of str
         What the networks can compute in.
+    filters : tuple of str
+        What can drop windows before R-Net.
     batch_size : int
         Images that are worth giving to it at once. More keep it busy; fewer bring each result sooner.
     numbered : bool
@@ -46,6 +48,7 @@ class Entry:
     make: Callable[[DetectorConfig, Weights, int], Backend]
     rank: int | None
     precisions: tuple[Precision, ...] = ("float32",)
+    filters: tuple[Filter, ...] = ()
     batch_size: int = 8
     numbered: bool = False
 
@@ -115,7 +118,7 @@ BACKENDS: dict[str, Entry] = {
     entry.name: entry
     for entry in (
         Entry("numpy", lambda index: None, _make_numpy, rank=2, batch_size=1),
-        Entry("cpu", _cpu_problem, _make_cpu, rank=1),
+        Entry("cpu", _cpu_problem, _make_cpu, rank=1, filters=FILTERS),
         Entry("torch:cpu", _torch_problem, _make_torch, rank=None, precisions=PRECISIONS),
         Entry("cuda", _cuda_problem, _make_cuda, rank=0, precisions=PRECISIONS, numbered=True, batch_size=64),
     )
@@ -195,7 +198,7 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
     Raises
     ------
     ConfigError
-        If the string is not a device, or the backend does not have the configuration's `precision`.
+        If the string is not a device, or the backend does not have the configuration's `precision` or `filter`.
     BackendUnavailableError
         If the device cannot be used here; the message says why and how to get it.
     """
@@ -212,6 +215,12 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
         raise ConfigError(
             f"precision must be {accepted} on the backend {kind!r}, got {config.precision!r}; the devices "
             f"{' and '.join(others)} have others"
+        )
+    if config.filter is not None and config.filter not in entry.filters:
+        others = [name for name, other in BACKENDS.items() if config.filter in other.filters]
+        raise ConfigError(
+            f"filter must be None on the backend {kind!r}, got {config.filter!r}; the device {' and '.join(others)} "
+            f"has it"
         )
     return entry.make(config, weights, index)
 

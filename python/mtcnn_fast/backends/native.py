@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mtcnn_fast._cpu import Engine
     from mtcnn_fast.config import DetectorConfig
     from mtcnn_fast.weights import Weights
+
+    #: Layers of the filter before R-Net, its head and that one's bias, and the margin.
+    Filter = tuple[list[tuple[Any, ...]], Floats, float, float]
 
 
 class NativeBackend:
@@ -37,8 +40,8 @@ class NativeBackend:
     BackendUnavailableError
         If the native module is missing.
     ConfigError
-        If ``MTCNN_FAST_ISA`` names an instruction set that is not there, or ``MTCNN_FAST_NUM_THREADS`` is no number of
-        threads.
+        If ``MTCNN_FAST_ISA`` names an instruction set that is not there, ``MTCNN_FAST_NUM_THREADS`` is no number of
+        threads, or no margin of the filter is known for the weights.
     """
 
     name = "cpu"
@@ -119,6 +122,30 @@ def make_engine(config: DetectorConfig, weights: Weights, *, isa: str = "", dire
     direct : bool
         Compute every convolution directly: slower, and the reference for the algorithms that are used otherwise.
     """
+    return engine_with(config, weights, _filter(config, weights), isa=isa, direct=direct)
+
+
+def _filter(config: DetectorConfig, weights: Weights) -> Filter | None:
+    if config.filter is None:
+        return None
+    from mtcnn_fast.weights import int8
+
+    measured = int8.calibration(weights)
+    return filter_of(weights, measured.ranges, measured.margin)
+
+
+def filter_of(weights: Weights, ranges: Mapping[str, Floats], margin: float) -> Filter:
+    """Return what the engine needs of the filter: layers, head and its bias, margin."""
+    from mtcnn_fast.weights import int8
+
+    layers = [layer.arrays() for layer in int8.quantise(weights.rnet, ranges)]
+    return layers, *int8.head(weights.rnet), margin
+
+
+def engine_with(
+    config: DetectorConfig, weights: Weights, filter_: Filter | None, *, isa: str = "", direct: bool = False
+) -> Engine:
+    """Make the engine with a filter of the caller's, whatever the configuration says of it; see `make_engine`."""
     module, problem = find_native()
     if module is None:
         raise BackendUnavailableError(problem)
@@ -139,5 +166,6 @@ def make_engine(config: DetectorConfig, weights: Weights, *, isa: str = "", dire
         max_faces=config.max_faces,
         isa=isa,
         direct=direct,
+        filter=filter_,
     )
     return engine

@@ -70,7 +70,7 @@ def declared(name: str, setting: Setting, default: Any, section: str = SECTION) 
         facts.insert(0, check.accepted)
     attributes: dict[str, Any] = {
         "default": default,
-        "help": f"{setting.help} [{'; '.join(facts)}]",
+        "help": f"{setting.help} [{'; '.join(facts)}]" if facts else setting.help,
         "section": section,
     }
     flag = _flag(name)

@@ -82,8 +82,8 @@ void ImageCandidates::take_squares_of(const std::vector<Box>& boxes) {
     }
 }
 
-void ImageCandidates::refine(const float* outputs, Detections& result, Worker& worker) {
-    accept(outputs, settings_.thresholds[1]);
+void ImageCandidates::refine(const float* outputs, const std::uint8_t* dropped, Detections& result, Worker& worker) {
+    accept(outputs, dropped, settings_.thresholds[1]);
     record(result, kAfterRNet);
     keep(survivors(settings_.nms_thresholds[2], Overlap::kIou, worker));
     regress_and_square(1.0f);
@@ -91,7 +91,7 @@ void ImageCandidates::refine(const float* outputs, Detections& result, Worker& w
 }
 
 void ImageCandidates::finish(const float* outputs, Detections& result, Worker& worker) {
-    const Indices accepted = accept(outputs, settings_.thresholds[2]);
+    const Indices accepted = accept(outputs, nullptr, settings_.thresholds[2]);
     record(result, kAfterONet);
     const std::vector<Landmarks> landmarks = place_landmarks(outputs, accepted);
     for (std::size_t i = 0; i < boxes_.size(); ++i) {
@@ -118,15 +118,15 @@ void ImageCandidates::keep(const Indices& order) {
     offsets_ = gather(offsets_, order);
 }
 
-// Keeps the candidates whose probability exceeds the threshold; returns which they were.
-ImageCandidates::Indices ImageCandidates::accept(const float* outputs, float threshold) {
+// Keeps the candidates whose probability exceeds the threshold and that no filter has dropped; returns which they were.
+ImageCandidates::Indices ImageCandidates::accept(const float* outputs, const std::uint8_t* dropped, float threshold) {
     Indices accepted;
     offsets_.resize(boxes_.size());
     for (std::size_t i = 0; i < boxes_.size(); ++i) {
         const float* const out = outputs + i * kCropOutputs;
         scores_[i] = face_probability(out[0], out[1]);
         offsets_[i] = {out[2], out[3], out[4], out[5]};
-        if (scores_[i] > threshold) {
+        if (scores_[i] > threshold && (dropped == nullptr || dropped[i] == 0)) {
             accepted.push_back(static_cast<std::int32_t>(i));
         } else {
             drop(i, Reason::kThreshold);

@@ -40,8 +40,9 @@ class ImageCandidates {
     // Makes candidates of the given boxes, enlarged to squares; those that no network can crop are left out.
     void take_squares_of(const std::vector<Box>& boxes);
 
-    // Keeps what R-Net takes for faces, of the same candidates in the same order, kCropOutputs floats each.
-    void refine(const float* outputs, Detections& result, Worker& worker);
+    // Keeps what R-Net takes for faces, of the same candidates in the same order, kCropOutputs floats each. `dropped`
+    // says of each whether a filter has dropped it; null where there was none.
+    void refine(const float* outputs, const std::uint8_t* dropped, Detections& result, Worker& worker);
 
     // Writes what O-Net takes for faces to the result.
     void finish(const float* outputs, Detections& result, Worker& worker);
@@ -50,7 +51,7 @@ class ImageCandidates {
     using Indices = std::vector<std::int32_t>;
 
     void keep(const Indices& order);
-    Indices accept(const float* outputs, float threshold);
+    Indices accept(const float* outputs, const std::uint8_t* dropped, float threshold);
     Indices& survivors(float threshold, Overlap mode, Worker& worker);
     void regress_and_square(float extra);
     std::vector<Landmarks> place_landmarks(const float* outputs, const Indices& accepted) const;

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -17,10 +15,11 @@
 #include "common/crop_window.h"
 #include "cpp/engine/candidates.h"
 #include "cpp/engine/cascade_settings.h"
+#include "cpp/engine/crop_filter.h"
 #include "cpp/engine/crop_stage.h"
 #include "cpp/engine/detections.h"
 #include "cpp/engine/kernel_table.h"
-#include "cpp/engine/layers.h"
+#include "cpp/engine/probability.h"
 #include "cpp/engine/pyramid_level.h"
 #include "cpp/engine/worker.h"
 #include "cpp/image_view.h"
@@ -59,14 +58,6 @@ std::int32_t part_size(std::int32_t n, std::int32_t most) {
     return ((n + parts - 1) / parts + 3) / 4 * 4;
 }
 
-// A logit difference below which the float32 softmax is surely under the threshold. The margins cover the rounding of
-// the softmax and of the difference, which the kernels sum in another order.
-float logit_floor(float threshold) {
-    const double p = std::min(double{threshold}, 1.0) - 2.4e-7;
-    if (p <= 0.0) return -std::numeric_limits<float>::max();
-    return static_cast<float>(std::log(p / (1.0 - p)) - 1e-3);
-}
-
 }  // namespace
 
 // One call of Cascade.
@@ -79,6 +70,7 @@ class Detection {
           runner_(runner),
           workers_(static_cast<std::size_t>(workers)),
           profile_(profile),
+          trace_(trace),
           results_(images.size()) {
         images_.reserve(images.size());
         for (const ImageView& view : images) images_.push_back({ImageCandidates(view, settings, trace), {}, 0});
@@ -95,7 +87,21 @@ class Detection {
 
     std::vector<Detections> detect() {
         propose();
-        return refine();
+        return refine(true);
+    }
+
+    std::vector<FilterDifferences> filter_differences() {
+        propose();
+        run_on_crops(rnet(), {kRNetCrop, kRNet}, true);
+        std::vector<FilterDifferences> found(images_.size());
+        for (std::size_t i = 0; i < images_.size(); ++i) {
+            const float* const outputs = outputs_of(images_[i]);
+            for (std::size_t k = 0; k < images_[i].candidates.size(); ++k) {
+                found[i].exact.push_back(outputs[k * kCropOutputs + 1] - outputs[k * kCropOutputs]);
+                found[i].filter.push_back(differences_[images_[i].first + k]);
+            }
+        }
+        return found;
     }
 
     std::vector<Detections> proposals() {
@@ -107,17 +113,27 @@ class Detection {
 
     std::vector<Detections> faces_in(std::span<const std::vector<Box>> boxes) {
         for (std::size_t i = 0; i < images_.size(); ++i) images_[i].candidates.take_squares_of(boxes[i]);
-        return refine();
+        // The filter's margin is measured on P-Net's proposals: boxes of the caller's go by it.
+        return refine(false);
     }
 
   private:
+    CropNetwork rnet() const {
+        return {kRNetStage, cascade_.kernels_.rnet, cascade_.weights_.rnet(), cascade_.algorithm_};
+    }
+
+    CropNetwork onet() const {
+        return {kONetStage, cascade_.kernels_.onet, cascade_.weights_.onet(), cascade_.algorithm_};
+    }
+
     // R-Net and O-Net on the candidates.
-    std::vector<Detections> refine() {
-        run_on_crops(kRNetStage, cascade_.kernels_.rnet, cascade_.weights_.rnet(), {kRNetCrop, kRNet});
+    std::vector<Detections> refine(bool may_filter) {
+        run_on_crops(rnet(), {kRNetCrop, kRNet}, may_filter && cascade_.filter_.weights != nullptr);
         for_images(kRefinement, [&](ImageState& image, Detections& result, Worker& worker) {
-            image.candidates.refine(outputs_of(image), result, worker);
+            const std::uint8_t* const dropped = dropped_.empty() ? nullptr : dropped_.data() + image.first;
+            image.candidates.refine(outputs_of(image), dropped, result, worker);
         });
-        run_on_crops(kONetStage, cascade_.kernels_.onet, cascade_.weights_.onet(), {kONetCrop, kONet});
+        run_on_crops(onet(), {kONetCrop, kONet}, false);
         for_images(kOutput, [&](ImageState& image, Detections& result, Worker& worker) {
             image.candidates.finish(outputs_of(image), result, worker);
         });
@@ -208,10 +224,13 @@ class Detection {
         }
     }
 
+    static TaskTime of(const TileTask& task) { return task.time; }
+    static TaskTime of(const TaskTime& time) { return time; }
+
     template <class Tasks>
     static double total(const Tasks& tasks) {
         double sum = 1e-12;
-        for (const auto& task : tasks) sum += task.time.first + task.time.second;
+        for (const auto& task : tasks) sum += of(task).first + of(task).second;
         return sum;
     }
 
@@ -252,49 +271,71 @@ class Detection {
     };
 
     // A crop network on the candidates of all images, in chunks that keep every worker busy.
-    void run_on_crops(const CropStage& stage, const CropKernel& network, const CropNetWeights& weights,
-                      CropTimes timed_as) {
+    void run_on_crops(const CropNetwork& network, CropTimes timed_as, bool filtered) {
         const double started = now();
-        std::vector<std::int32_t> owners;
+        owners_.clear();
         for (std::size_t i = 0; i < images_.size(); ++i) {
-            images_[i].first = owners.size();
-            owners.insert(owners.end(), images_[i].candidates.size(), static_cast<std::int32_t>(i));
+            images_[i].first = owners_.size();
+            owners_.insert(owners_.end(), images_[i].candidates.size(), static_cast<std::int32_t>(i));
         }
-        outputs_.resize(owners.size() * kCropOutputs);
-        const std::size_t share = (owners.size() + 2 * workers_.size() - 1) / (2 * workers_.size());
-        const std::size_t chunk = std::clamp<std::size_t>(share, 1, kCropBlock);
-        const std::size_t chunks = (owners.size() + chunk - 1) / chunk;
-        std::vector<TaskTime> times(chunks);
-        runner_(static_cast<std::int64_t>(chunks), [&](std::int64_t t, int w) {
+        outputs_.resize(owners_.size() * kCropOutputs);
+        if (filtered) {
+            differences_.resize(owners_.size());
+            dropped_.resize(owners_.size());
+        }
+        const FilteredCrops crops{outputs_.data(), differences_.data(), dropped_.data(), trace_};
+        const float floor = logit_floor(settings_.thresholds[1]) - cascade_.filter_.margin;
+        const std::size_t share = (owners_.size() + 2 * workers_.size() - 1) / (2 * workers_.size());
+        const std::size_t chunk = std::clamp<std::size_t>(share, 1, filtered ? kFilteredChunk : kCropBlock);
+        std::vector<TaskTime> times((owners_.size() + chunk - 1) / chunk);
+        runner_(static_cast<std::int64_t>(times.size()), [&](std::int64_t t, int w) {
             const std::size_t begin = static_cast<std::size_t>(t) * chunk;
-            const std::size_t end = std::min(begin + chunk, owners.size());
+            const std::size_t end = std::min(begin + chunk, owners_.size());
             Worker& memory = worker(w);
-            const double t0 = profile_ ? now() : 0.0;
-            float* crop = memory.crops.data();
-            for (std::size_t i = begin; i < end; ++i, crop += 3 * stage.size * stage.size) {
-                const ImageState& image = images_[static_cast<std::size_t>(owners[i])];
-                const ImageView& view = image.candidates.view();
-                const CropWindow window = image.candidates.window(i - image.first);
-                memory.columns.assign(window.x, stage.size);
-                cascade_.kernels_.resample_to_pixels({view, window, memory.columns.bins(), stage.size},
-                                                     memory.sums(view.width), crop);
+            TaskTime& time = times[static_cast<std::size_t>(t)];
+            const double begun = profile_ ? now() : 0.0;
+            const auto crop = [&](std::size_t first, std::size_t count, float* out) {
+                const double t0 = profile_ ? now() : 0.0;
+                crop_candidates(network, first, count, memory, out);
+                if (profile_) time.first += now() - t0;
+            };
+            if (filtered) {
+                run_filtered(network, cascade_.filter_, floor, begin, end, crop, memory, crops);
+            } else {
+                crop(begin, end - begin, memory.crops.data());
+                network.kernel.run(network.weights, network.algorithm, memory.crops.data(),
+                                   static_cast<int>(end - begin), memory.scratch.data(),
+                                   outputs_.data() + begin * kCropOutputs);
             }
-            const double t1 = profile_ ? now() : 0.0;
-            network.run(weights, cascade_.algorithm_, memory.crops.data(), static_cast<int>(end - begin),
-                        memory.scratch.data(), outputs_.data() + begin * kCropOutputs);
-            if (profile_) times[static_cast<std::size_t>(t)] = {t1 - t0, now() - t1};
+            if (profile_) time.second = now() - begun - time.first;
         });
-        if (!profile_ || chunks == 0) return;
-        double sum = 1e-12;
-        for (const TaskTime& time : times) sum += time.first + time.second;
-        const double scale = (now() - started) / sum;
-        for (std::size_t i = 0; i < owners.size(); ++i) {
+        if (profile_ && !times.empty()) share_out(times, now() - started, chunk, timed_as);
+    }
+
+    // The pixels of `count` candidates from `first` on.
+    void crop_candidates(const CropNetwork& network, std::size_t first, std::size_t count, Worker& memory,
+                         float* out) const {
+        const int size = network.stage.size;
+        for (std::size_t i = first; i < first + count; ++i, out += network.crop_floats()) {
+            const ImageState& image = images_[static_cast<std::size_t>(owners_[i])];
+            const ImageView& view = image.candidates.view();
+            const CropWindow window = image.candidates.window(i - image.first);
+            memory.columns.assign(window.x, size);
+            cascade_.kernels_.resample_to_pixels({view, window, memory.columns.bins(), size}, memory.sums(view.width),
+                                                 out);
+        }
+    }
+
+    // Shares `seconds` out over the images, in proportion to the time of their chunks.
+    void share_out(const std::vector<TaskTime>& times, double seconds, std::size_t chunk, CropTimes timed_as) {
+        const double scale = seconds / total(times);
+        for (std::size_t i = 0; i < owners_.size(); ++i) {
             const TaskTime& time = times[i / chunk];
             const std::size_t begin = i / chunk * chunk;
-            const double part = scale / static_cast<double>(std::min(begin + chunk, owners.size()) - begin);
-            auto& seconds = results_[static_cast<std::size_t>(owners[i])].seconds;
-            seconds[timed_as.crop] += time.first * part;
-            seconds[timed_as.network] += time.second * part;
+            const double part = scale / static_cast<double>(std::min(begin + chunk, owners_.size()) - begin);
+            auto& of_image = results_[static_cast<std::size_t>(owners_[i])].seconds;
+            of_image[timed_as.crop] += time.first * part;
+            of_image[timed_as.network] += time.second * part;
         }
     }
 
@@ -303,14 +344,19 @@ class Detection {
     const Runner& runner_;
     std::vector<std::unique_ptr<Worker>> workers_;
     const bool profile_;
+    const bool trace_;
     std::vector<ImageState> images_;
     std::vector<Detections> results_;
     std::vector<TileTask> tiles_;
+    std::vector<std::int32_t> owners_;  // the image of each candidate of the batch
     std::vector<float> outputs_;
+    std::vector<float> differences_;     // of the logits by the filter
+    std::vector<std::uint8_t> dropped_;  // by the filter; empty where there is none
 };
 
-Cascade::Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm)
-    : weights_(weights), kernels_(kernels), algorithm_(algorithm) {}
+Cascade::Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm,
+                 const CropFilter& filter)
+    : weights_(weights), kernels_(kernels), algorithm_(algorithm), filter_(filter) {}
 
 Cascade::~Cascade() = default;
 
@@ -328,7 +374,7 @@ std::unique_ptr<Worker> Cascade::take_worker(std::size_t number) {
             }
         }
     }
-    return std::make_unique<Worker>(kernels_);
+    return std::make_unique<Worker>(kernels_, filter_.kernel != nullptr ? filter_.kernel->scratch : 0);
 }
 
 void Cascade::give_worker(std::size_t number, std::unique_ptr<Worker> worker) {
@@ -339,6 +385,13 @@ void Cascade::give_worker(std::size_t number, std::unique_ptr<Worker> worker) {
 std::vector<Detections> Cascade::detect(std::span<const ImageView> images, const CascadeSettings& settings,
                                         const Runner& runner, int workers, bool profile, bool trace) {
     return Detection(*this, images, settings, runner, workers, profile, trace).detect();
+}
+
+std::vector<FilterDifferences> Cascade::filter_differences(std::span<const ImageView> images,
+                                                           const CascadeSettings& settings, const Runner& runner,
+                                                           int workers) {
+    // As for a trace, the network runs on all.
+    return Detection(*this, images, settings, runner, workers, false, true).filter_differences();
 }
 
 std::vector<Detections> Cascade::propose(std::span<const ImageView> images, const CascadeSettings& settings,

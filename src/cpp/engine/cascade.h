@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cpp/engine/cascade_settings.h"
+#include "cpp/engine/crop_filter.h"
 #include "cpp/engine/detections.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/engine/network_weights.h"
@@ -25,10 +26,16 @@ using Runner = std::function<void(std::int64_t, const Task&)>;
 
 class Worker;
 
+struct FilterDifferences {
+    std::vector<float> exact;
+    std::vector<float> filter;
+};
+
 class Cascade {
   public:
-    // `weights` must outlive the cascade.
-    Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm);
+    // `weights`, and those of the filter before R-Net, must outlive the cascade.
+    Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm,
+            const CropFilter& filter = {});
     ~Cascade();
     Cascade(const Cascade&) = delete;
     Cascade& operator=(const Cascade&) = delete;
@@ -36,6 +43,12 @@ class Cascade {
     // Safe from many threads at once. `workers` is an upper bound of the runner's worker numbers.
     std::vector<Detections> detect(std::span<const ImageView> images, const CascadeSettings& settings,
                                    const Runner& runner, int workers, bool profile, bool trace);
+
+    // The differences of R-Net's two logits for what P-Net proposes in each image, computed exactly and by the filter,
+    // of which there must be one.
+    std::vector<FilterDifferences> filter_differences(std::span<const ImageView> images,
+                                                      const CascadeSettings& settings, const Runner& runner,
+                                                      int workers);
 
     // What P-Net proposes in each image, regressed and square: boxes and scores (sections 1 and 2).
     std::vector<Detections> propose(std::span<const ImageView> images, const CascadeSettings& settings,
@@ -60,6 +73,7 @@ class Cascade {
     const NetworkWeights& weights_;
     const KernelTable& kernels_;
     const Algorithm algorithm_;
+    const CropFilter filter_;
     std::mutex mutex_;
     std::vector<Idle> idle_;
 };

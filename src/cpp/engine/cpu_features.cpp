@@ -12,10 +12,11 @@ namespace mtcnn_fast::engine {
 #if defined(__x86_64__)
 namespace {
 
-// Intel's manual, volume 2A, CPUID: leaf 1 in ECX, leaf 7 in EBX.
+// Intel's manual, volume 2A, CPUID: leaf 1 in ECX, leaf 7 in EBX and ECX, its subleaf 1 in EAX.
 constexpr std::uint32_t kFma = 1U << 12, kOsSavesMore = 1U << 27, kAvx = 1U << 28;
 constexpr std::uint32_t kAvx2 = 1U << 5;
 constexpr std::uint32_t kAvx512 = 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31;  // F, DQ, BW, VL
+constexpr std::uint32_t kAvx512Vnni = 1U << 11, kAvxVnni = 1U << 4;
 
 // Volume 1, XCR0: which registers the operating system saves.
 constexpr std::uint32_t kSavesAvx = 0x06;
@@ -43,7 +44,11 @@ CpuFeatures cpu_features() {
     if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return {};
     const std::uint32_t saved = saved_registers();
     const bool avx2 = has(ebx, kAvx2) && has(saved, kSavesAvx);
-    return {.avx2 = avx2, .avx512 = avx2 && has(ebx, kAvx512) && has(saved, kSavesAvx512)};
+    const bool avx512 = avx2 && has(ebx, kAvx512) && has(saved, kSavesAvx512);
+    const bool avx512vnni = avx512 && has(ecx, kAvx512Vnni);
+    // In subleaf 0, EAX is the number of the last one.
+    const bool more = eax >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0;
+    return {.avx2 = avx2, .avx512 = avx512, .avxvnni = avx2 && more && has(eax, kAvxVnni), .avx512vnni = avx512vnni};
 }
 #else
 CpuFeatures cpu_features() { return {}; }

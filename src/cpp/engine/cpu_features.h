@@ -8,6 +8,9 @@ namespace mtcnn_fast::engine {
 struct CpuFeatures {
     bool avx2 = false;
     bool avx512 = false;
+    // The dot product of bytes, for 256 and for 512 bits.
+    bool avxvnni = false;
+    bool avx512vnni = false;
 };
 
 // Nothing on other processors than x86-64.

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cpp/engine/byte_network.h"
 #include "cpp/engine/cpu_features.h"
 #include "cpp/engine/kernel_table.h"
 
@@ -15,6 +16,8 @@ extern const KernelTable* const kKernels_avx2;
 extern const KernelTable* const kKernels_avx512;
 extern const KernelTable* const kKernels_neon;
 extern const KernelTable* const kKernels_scalar;
+extern const ByteKernel* const kKernels_avx512vnni;
+extern const ByteKernel* const kKernels_avxvnni;
 
 namespace {
 
@@ -39,7 +42,38 @@ const Isa kIsas[] = {
 #endif
 };
 
+// Those that are not in the table of an instruction set, because not all its processors run them.
+const std::vector<ByteForm>& more_byte_forms() {
+    static const std::vector<ByteForm> forms = {
+#ifdef MTCNN_FAST_HAVE_avx512vnni
+        {"avx512vnni", "avx512", kKernels_avx512vnni, [] { return cpu_features().avx512vnni; }},
+#endif
+#ifdef MTCNN_FAST_HAVE_avxvnni
+        {"avxvnni", "avx2", kKernels_avxvnni, [] { return cpu_features().avxvnni; }},
+#endif
+    };
+    return forms;
+}
+
 }  // namespace
+
+std::vector<ByteForm> available_byte_forms() {
+    std::vector<ByteForm> forms;
+    for (const Isa& isa : available_isas()) {
+        for (const ByteForm& form : more_byte_forms()) {
+            if (form.isa == std::string(isa.name) && form.supported()) forms.push_back(form);
+        }
+        forms.push_back({isa.name, isa.name, &isa.kernels->rnet_bytes, isa.supported});
+    }
+    return forms;
+}
+
+const ByteKernel& byte_kernel(const Isa& isa) {
+    for (const ByteForm& form : more_byte_forms()) {
+        if (form.isa == std::string(isa.name) && form.supported()) return *form.kernel;
+    }
+    return isa.kernels->rnet_bytes;
+}
 
 std::vector<Isa> available_isas() {
     std::vector<Isa> isas;

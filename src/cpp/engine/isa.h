@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cpp/engine/byte_network.h"
 #include "cpp/engine/kernel_table.h"
 
 namespace mtcnn_fast::engine {
@@ -13,6 +14,20 @@ struct Isa {
     const KernelTable* kernels;
     bool (*supported)();
 };
+
+// A kernel of R-Net in bytes, and the instruction set beside whose kernels it is used.
+struct ByteForm {
+    const char* name;
+    const char* isa;
+    const ByteKernel* kernel;
+    bool (*supported)();
+};
+
+// Those that run here, of each instruction set the best first.
+std::vector<ByteForm> available_byte_forms();
+
+// The best one for these kernels.
+const ByteKernel& byte_kernel(const Isa& isa);
 
 // The instruction sets that run here, best first; never empty.
 std::vector<Isa> available_isas();

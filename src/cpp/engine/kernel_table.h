@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "common/crop_window.h"
+#include "cpp/engine/byte_network.h"
 #include "cpp/engine/layers.h"
 #include "cpp/image_view.h"
 
@@ -84,6 +85,7 @@ struct KernelTable {
                                const PlanesView& out);
     CropKernel rnet;  // kRNetStage
     CropKernel onet;  // kONetStage
+    ByteKernel rnet_bytes;
 };
 
 }  // namespace mtcnn_fast::engine

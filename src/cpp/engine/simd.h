@@ -14,6 +14,16 @@
 //   U16                 2 * kLanes numbers of 16 bits
 //   load_bytes(p)       2 * kLanes bytes as U16
 //   normalise_to_planes<kStep>(sums, more, inverse, r, g, b)     planes_by_pixel of simd_common.h on sums of 16 bits
+//
+// and, for networks of bytes:
+//
+//   I                   kLanes integers of 32 bits
+//   kByteTile           pixels of a register tile of kByteTile x 2 vectors
+//   Quads               four bytes a lane
+//   load_quads(p), spread_quad(p)     4 * kLanes bytes; the same four in every lane
+//   dot(x, w, sum)      sum + the twelve products a lane of three Quads of unsigned and three of signed bytes. Only a
+//                       pair of bytes is added at once, so that the three pairs must fit 16 bits
+//   store_bytes(p, v)   kLanes numbers of at least -2^31, clamped to [0, 255.5] and truncated
 #pragma once
 
 #ifndef MF_SIMD

@@ -14,9 +14,11 @@ namespace mtcnn_fast::engine {
 
 class alignas(64) Worker {
   public:
-    explicit Worker(const KernelTable& kernels)
+    // `byte_scratch`: bytes of memory for the filter's kernel, 0 where there is none.
+    Worker(const KernelTable& kernels, std::size_t byte_scratch)
         : scratch(std::max({kernels.pnet_scratch, kernels.rnet.scratch, kernels.onet.scratch})),
           crops(crop_floats(kRNetStage, kONetStage) + kLine),
+          bytes(byte_scratch),
           cells(std::size_t{kTileRows} * kTileColumns) {}
 
     // Memory for a row of sums over `width` pixels.
@@ -28,6 +30,7 @@ class alignas(64) Worker {
     // Every kernel writes it before it reads it; its content is always finite.
     AlignedFloats scratch;
     AlignedFloats crops;
+    AlignedBytes bytes;
     std::vector<Cell> cells;
     AreaColumns columns;  // of the crop at hand
     NmsScratch nms;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -15,8 +16,12 @@
 #include "common/crop_window.h"
 #include "common/released_gil.h"
 #include "cpp/cpu_count.h"
+#include "cpp/engine/byte_network.h"
+#include "cpp/engine/byte_network_pack.h"
 #include "cpp/engine/cascade.h"
 #include "cpp/engine/cascade_settings.h"
+#include "cpp/engine/crop_filter.h"
+#include "cpp/engine/crop_stage.h"
 #include "cpp/engine/detections.h"
 #include "cpp/engine/isa.h"
 #include "cpp/engine/kernel_table.h"
@@ -50,6 +55,43 @@ engine::TensorMap tensor_map(const py::dict& tensors) {
     return map;
 }
 
+// Weights of the filter before R-Net: for each layer weights, scale, bias, slope and zero point; the head; the margin.
+struct FilterArguments {
+    std::vector<py::tuple> layers;
+    py::array difference;
+    float difference_bias;
+    float margin;
+};
+
+template <class T>
+const T* elements(const py::array& array, const std::vector<py::ssize_t>& shape, const char* what) {
+    if (!py::isinstance<py::array_t<T, py::array::c_style>>(array) ||
+        std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()) != shape) {
+        throw py::value_error(std::string(what) + " of the filter must be a C-contiguous array of the expected shape " +
+                              "and type, got " + describe(array));
+    }
+    return static_cast<const T*>(array.data());
+}
+
+engine::ByteTensors byte_tensors(const FilterArguments& filter) {
+    if (filter.layers.size() != engine::kByteLayers) throw py::value_error("the filter must have four layers");
+    engine::ByteTensors tensors{};
+    for (std::size_t i = 0; i < engine::kByteLayers; ++i) {
+        const engine::ByteShape& shape = engine::kRNetBytes[i];
+        const py::tuple& layer = filter.layers[i];
+        if (layer.size() != 5) throw py::value_error("a layer of the filter must have five arrays");
+        const auto vector = [&](std::size_t k, const char* what) {
+            return elements<float>(py::cast<py::array>(layer[k]), {shape.outputs}, what);
+        };
+        tensors.layer[i] = {elements<std::int8_t>(py::cast<py::array>(layer[0]),
+                                                  {shape.outputs, shape.segments, shape.bytes}, "weights"),
+                            vector(1, "scale"), vector(2, "bias"), vector(3, "slope"), vector(4, "zero point")};
+    }
+    tensors.difference = elements<float>(filter.difference, {engine::kRNetStage.hidden}, "head");
+    tensors.difference_bias = filter.difference_bias;
+    return tensors;
+}
+
 template <class T>
 py::array_t<float> to_array(const std::vector<T>& values, std::vector<py::ssize_t> shape) {
     py::array_t<float> array(std::move(shape));
@@ -69,11 +111,14 @@ py::array_t<float> scores_array(const std::vector<float>& scores) {
 class Engine {
   public:
     Engine(const py::dict& pnet, const py::dict& rnet, const py::dict& onet, const CascadeSettings& settings,
-           const std::string& isa, bool direct)
+           const std::string& isa, bool direct, const std::optional<FilterArguments>& filter)
         : settings_(settings),
           weights_(tensor_map(pnet), tensor_map(rnet), tensor_map(onet)),
           isa_(engine::select_isa(isa)),
-          cascade_(weights_, *isa_.kernels, direct ? engine::Algorithm::kDirect : engine::Algorithm::kFast) {}
+          filter_(filter ? std::make_unique<engine::ByteNetwork>(byte_tensors(*filter)) : nullptr),
+          cascade_(weights_, *isa_.kernels, direct ? engine::Algorithm::kDirect : engine::Algorithm::kFast,
+                   filter ? engine::CropFilter{&filter_->weights(), &engine::byte_kernel(isa_), filter->margin}
+                          : engine::CropFilter{}) {}
 
     std::string isa() const { return isa_.name; }
 
@@ -86,6 +131,19 @@ class Engine {
             });
         py::list results;
         for (const Detections& found : detections) results.append(convert(found, profile, trace));
+        return results;
+    }
+
+    py::list filter_differences(const py::list& images, py::ssize_t num_threads) {
+        if (!filter_) throw py::value_error("the engine was made without a filter");
+        const std::vector<ImageView> views = image_views(images);
+        const auto found = without_gil(num_threads, [&](const engine::Runner& runner, int threads) {
+            return cascade_.filter_differences(views, settings_, runner, threads);
+        });
+        py::list results;
+        for (const engine::FilterDifferences& of : found) {
+            results.append(py::make_tuple(scores_array(of.exact), scores_array(of.filter)));
+        }
         return results;
     }
 
@@ -146,7 +204,8 @@ class Engine {
 
     // Calls work(runner, threads) with the GIL released, and returns what it returns.
     template <class Work>
-    static std::vector<Detections> without_gil(py::ssize_t num_threads, const Work& work) {
+    static auto without_gil(py::ssize_t num_threads, const Work& work)
+        -> decltype(work(std::declval<const engine::Runner&>(), 1)) {
         require(num_threads >= 0 && num_threads <= kMaxThreads, "num_threads must be from 0 to 1024", num_threads);
         ReleasedGil released;
         const int threads = num_threads > 0 ? static_cast<int>(num_threads) : available_threads();
@@ -180,6 +239,7 @@ class Engine {
     const CascadeSettings settings_;
     const engine::NetworkWeights weights_;
     const engine::Isa isa_;
+    const std::unique_ptr<const engine::ByteNetwork> filter_;
     Cascade cascade_;
 };
 
@@ -187,7 +247,7 @@ std::unique_ptr<Engine> make_engine(const py::dict& pnet, const py::dict& rnet, 
                                     double min_face_size, std::optional<double> max_face_size, double factor,
                                     const std::array<float, 3>& thresholds, const std::array<float, 4>& nms_thresholds,
                                     bool zero_border, bool rcnn_coding, std::optional<std::int64_t> max_faces,
-                                    const std::string& isa, bool direct) {
+                                    const std::string& isa, bool direct, const py::object& filter) {
     CascadeSettings settings;
     settings.min_face_size = min_face_size;
     if (max_face_size) settings.max_face_size = *max_face_size;
@@ -197,7 +257,13 @@ std::unique_ptr<Engine> make_engine(const py::dict& pnet, const py::dict& rnet, 
     settings.border = zero_border ? Border::kZero : Border::kClip;
     settings.coding = rcnn_coding ? BoxCoding::kRcnn : BoxCoding::kCorner;
     if (max_faces) settings.max_faces = *max_faces;
-    return std::make_unique<Engine>(pnet, rnet, onet, settings, isa, direct);
+    std::optional<FilterArguments> arguments;
+    if (!filter.is_none()) {
+        const auto [layers, head, head_bias, margin] =
+            py::cast<std::tuple<std::vector<py::tuple>, py::array, float, float>>(filter);
+        arguments = {layers, head, head_bias, margin};
+    }
+    return std::make_unique<Engine>(pnet, rnet, onet, settings, isa, direct, arguments);
 }
 
 template <std::size_t N>
@@ -218,9 +284,10 @@ void register_engine(py::module_& m) {
         .def(py::init(&make_engine), py::arg("pnet"), py::arg("rnet"), py::arg("onet"), py::kw_only(),
              py::arg("min_face_size"), py::arg("max_face_size"), py::arg("factor"), py::arg("thresholds"),
              py::arg("nms_thresholds"), py::arg("zero_border"), py::arg("rcnn_coding"), py::arg("max_faces"),
-             py::arg("isa"), py::arg("direct"))
+             py::arg("isa"), py::arg("direct"), py::arg("filter"))
         .def_property_readonly("isa", &Engine::isa)
         .def("detect", &Engine::detect, py::arg("images"), py::arg("num_threads"), py::arg("profile"), py::arg("trace"))
+        .def("filter_differences", &Engine::filter_differences, py::arg("images"), py::arg("num_threads"))
         .def("propose", &Engine::propose, py::arg("images"), py::arg("num_threads"))
         .def("refine", &Engine::refine, py::arg("images"), py::arg("boxes"), py::arg("num_threads"));
 }

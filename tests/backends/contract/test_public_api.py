@@ -298,16 +298,17 @@ def test_every_setting_is_obeyed(device, detector, name):
     same = {
         "min_face_size": 42, "max_face_size": 300.0, "thresholds": (0.6, 0.7, 0.7), "factor": 0.6,
         "nms_thresholds": (0.5, 0.7, 0.7, 0.7), "border": "zero", "max_faces": 1, "max_pixels": 112 * 112,
-        "num_threads": 1, "precision": "float32",
+        "num_threads": 1, "precision": "float32", "filter": None,
     }  # fmt: skip
     other = {
         "min_face_size": 110, "max_face_size": 41.0, "thresholds": (0.6, 0.7, 1.0), "factor": 0.05,
         "nms_thresholds": (0.5, 0.7, 0.7, 1.0), "border": "clip", "max_faces": 2, "max_pixels": 112 * 112 - 1,
-        "num_threads": 0, "precision": "float16",
+        "num_threads": 0, "precision": "float16", "filter": "int8",
     }  # fmt: skip
     assert len(Detector(device, **{**QUICK, name: same[name]}).detect(portrait())) == 1
     changed = {**QUICK, name: other[name]}
-    if name in ("num_threads", "precision") and not (name == "precision" and "float16" in BACKENDS[device].precisions):
+    accepted = {"precision": BACKENDS[device].precisions, "filter": BACKENDS[device].filters, "num_threads": ()}
+    if name in accepted and other[name] not in accepted[name]:
         with pytest.raises(ConfigError, match=name):
             Detector(device, **changed)
         return
@@ -317,6 +318,8 @@ def test_every_setting_is_obeyed(device, detector, name):
             altered.detect(portrait())
     elif name == "max_faces":
         assert len(altered.detect(double)) == 2
+    elif name == "filter":
+        assert fingerprint(altered.detect(image, trace=True)) == usual
     else:
         assert fingerprint(altered.detect(image, trace=True)) != usual
 

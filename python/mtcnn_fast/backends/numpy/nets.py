@@ -130,10 +130,15 @@ class RNet:
 
     def __call__(self, crops: Floats) -> tuple[Floats, Floats]:
         """Return scores ``(N,)`` and regressions ``(N, 4)`` of normalised ``(N, 3, 24, 24)``."""
-        x = max_pool(self._conv1.convolve(_images_last(crops)), 3)
-        x = max_pool(self._conv2.convolve(x), 3)
-        x = self._dense4.dense(_flatten(self._conv3.convolve(x)))
+        *_, x = self.maps(crops)
+        x = self._dense4.dense(_flatten(x))
         return face_probability(self._score.dense(x)), self._offsets.dense(x).T
+
+    def maps(self, crops: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return what the three convolutions make of crops, ``(channels, rows, columns, N)`` after the maximum."""
+        first = max_pool(self._conv1.convolve(_images_last(crops)), 3)
+        second = max_pool(self._conv2.convolve(first), 3)
+        return first, second, self._conv3.convolve(second)
 
 
 class ONet:

@@ -64,5 +64,32 @@ MF_INLINE void normalise_to_planes(const U16x8* sums, unsigned more, const float
     _mm_storeu_ps(b, _mm256_castps256_ps128(bx));
 }
 
+typedef std::int32_t I __attribute__((vector_size(32)));
+using Quads = __m256i;
+MF_INLINE Quads load_quads(const std::int8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+MF_INLINE Quads spread_quad(const std::uint8_t* p) { return _mm256_set1_epi32(load_as<std::int32_t>(p)); }
+#if defined(__AVXVNNI__)
+inline constexpr int kByteTile = 6;
+MF_INLINE I dot(const Quads (&x)[3], const Quads (&w)[3], I sum) {
+    MF_UNROLL(3)
+    for (int q = 0; q < 3; ++q) sum = (I)_mm256_dpbusd_avx_epi32((__m256i)sum, x[q], w[q]);
+    return sum;
+}
+#else
+inline constexpr int kByteTile = 3;  // 3 x 2 accumulators beside six vectors of weights
+MF_INLINE I dot(const Quads (&x)[3], const Quads (&w)[3], I sum) {
+    const __m256i pairs =
+        _mm256_add_epi16(_mm256_add_epi16(_mm256_maddubs_epi16(x[0], w[0]), _mm256_maddubs_epi16(x[1], w[1])),
+                         _mm256_maddubs_epi16(x[2], w[2]));
+    return sum + (I)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+#endif
+MF_INLINE void store_bytes(std::uint8_t* p, V v) {
+    // What is negative, also below -2^31, packs to 0.
+    const __m256i n = _mm256_cvttps_epi32(_mm256_min_ps(v, _mm256_set1_ps(255.5f)));
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(n), _mm256_extracti128_si256(n, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+}
+
 }  // namespace MF_ISA
 }  // namespace mtcnn_fast::engine

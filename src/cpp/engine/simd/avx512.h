@@ -68,5 +68,30 @@ MF_INLINE void normalise_to_planes(const U16x8* sums, unsigned more, const float
     _mm_storeu_ps(b, _mm512_extractf32x4_ps(planes, 2));
 }
 
+typedef std::int32_t I __attribute__((vector_size(64)));
+using Quads = __m512i;
+MF_INLINE Quads load_quads(const std::int8_t* p) { return _mm512_loadu_si512(p); }
+MF_INLINE Quads spread_quad(const std::uint8_t* p) { return _mm512_set1_epi32(load_as<std::int32_t>(p)); }
+#if defined(__AVX512VNNI__)
+inline constexpr int kByteTile = 12;
+MF_INLINE I dot(const Quads (&x)[3], const Quads (&w)[3], I sum) {
+    MF_UNROLL(3)
+    for (int q = 0; q < 3; ++q) sum = (I)_mm512_dpbusd_epi32((__m512i)sum, x[q], w[q]);
+    return sum;
+}
+#else
+inline constexpr int kByteTile = 9;
+MF_INLINE I dot(const Quads (&x)[3], const Quads (&w)[3], I sum) {
+    const __m512i pairs =
+        _mm512_add_epi16(_mm512_add_epi16(_mm512_maddubs_epi16(x[0], w[0]), _mm512_maddubs_epi16(x[1], w[1])),
+                         _mm512_maddubs_epi16(x[2], w[2]));
+    return sum + (I)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+}
+#endif
+MF_INLINE void store_bytes(std::uint8_t* p, V v) {
+    const V clamped = _mm512_min_ps(_mm512_max_ps(v, _mm512_setzero_ps()), _mm512_set1_ps(255.5f));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(clamped)));
+}
+
 }  // namespace MF_ISA
 }  // namespace mtcnn_fast::engine

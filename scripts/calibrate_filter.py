@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Measure what the filter before R-Net needs to know of weights: ranges of activations, and the margin.
+
+    python scripts/calibrate_filter.py FOLDER ...             images in these folders; prints what it finds
+    python scripts/calibrate_filter.py --write FOLDER ...     and puts it into python/mtcnn_fast/weights/int8.json
+
+The ranges are those of each channel over P-Net's proposals. Then the difference of R-Net's two logits is computed
+exactly and by the filter, for the proposals of the settings below; the margin is a multiple of the most that the exact
+one is above the filter's. Every instruction set has the same bits, so that one run serves all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mtcnn_fast import ops
+from mtcnn_fast.backends.native import engine_with, filter_of
+from mtcnn_fast.backends.numpy.nets import RNet
+from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.images import load_image
+from mtcnn_fast.listing import SUFFIXES
+from mtcnn_fast.weights import Weights, load_weights
+from mtcnn_fast.weights.int8 import STORED, TABLE, digest
+
+#: The margin is this many times the greatest difference seen.
+SAFETY = 2.0
+#: Windows of an image that the ranges are taken of.
+WINDOWS = 64
+#: Settings whose proposals are compared: those of users, and P-Net's threshold much lower, for windows less like faces.
+SETTINGS = (
+    DetectorConfig(),
+    DetectorConfig(border="clip"),
+    DetectorConfig(min_face_size=10, thresholds=(0.5, 0.5, 0.3)),
+    DetectorConfig(min_face_size=30, thresholds=(0.2, 0.5, 0.5)),
+)
+
+
+def images(folders: list[Path]) -> Iterator[npt.NDArray[np.uint8]]:
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix.lower() in SUFFIXES:
+                yield load_image(path)
+
+
+def measure_ranges(weights: Weights, folders: list[Path]) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the least, the greatest and the mean value of each channel that a layer stores."""
+    config = DetectorConfig()
+    engine = engine_with(config, weights, None)
+    network = RNet(weights.rnet)
+    random = np.random.default_rng(0)
+    found: dict[str, list[npt.NDArray[np.float32]]] = {}
+    weighed: dict[str, list[int]] = {}
+    for image in images(folders):
+        ((boxes, _),) = engine.propose([image], 1)
+        boxes = boxes[random.permutation(len(boxes))[:WINDOWS]]
+        if not len(boxes):
+            continue
+        crops, _ = ops.crop_pad_resize(image, boxes, RNet.size, config.border)
+        for name, values in zip(STORED, network.maps(crops), strict=True):
+            axes = (1, 2, 3)
+            found.setdefault(name, []).append(np.stack([values.min(axes), values.max(axes), values.mean(axes)]))
+            weighed.setdefault(name, []).append(len(boxes))
+    return {
+        name: np.stack([parts[:, 0].min(0), parts[:, 1].max(0), np.average(parts[:, 2], 0, weighed[name])])
+        for name, parts in ((name, np.stack(parts)) for name, parts in found.items())
+    }
+
+
+def compare(
+    weights: Weights, ranges: dict[str, npt.NDArray[np.float32]], folders: list[Path]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the differences of the logits of all windows, exact and by the filter."""
+    pairs = []
+    for config in SETTINGS:
+        engine = engine_with(config, weights, filter_of(weights, ranges, 0.0))
+        for image in images(folders):
+            pairs += engine.filter_differences([image], 1)
+    exact, rough = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    return exact, rough
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("--weights", help="those of the package unless given")
+    parser.add_argument("--write", action="store_true", help="renew the committed table")
+    options = parser.parse_args()
+    weights = load_weights(options.weights)
+    ranges = measure_ranges(weights, options.folders)
+    exact, rough = compare(weights, ranges, options.folders)
+    above = exact - rough
+    greatest = float(above.max())
+    margin = SAFETY * greatest
+    print(f"{len(exact)} windows, {np.isfinite(above).all()=}")
+    print(f"exact - filter: least {above.min():.4f}, greatest {greatest:.4f}, standard deviation {above.std():.4f}")
+    print(f"greatest where the exact score is above 0.3: {above[exact > np.log(0.3 / 0.7)].max():.4f}")
+    for threshold in (0.5, 0.7):
+        logit = np.log(threshold / (1 - threshold))
+        print(f"at {threshold}: {(exact > logit).mean():.2%} pass, {(rough < logit - margin).mean():.2%} dropped")
+    if options.write:
+        table = json.loads(TABLE.read_text()) if TABLE.exists() else {}
+        table[digest(weights)] = {
+            "weights": str(options.weights or "zhang2016"),
+            "windows": len(exact),
+            "greatest": round(greatest, 6),
+            "margin": round(margin, 6),
+            "ranges": {name: [[round(float(x), 5) for x in row] for row in ranges[name]] for name in STORED},
+        }
+        TABLE.write_text(json.dumps(table) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""The filter before R-Net: its numbers on every instruction set, and the faces that it leaves as they are."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pickle
+from pathlib import Path
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+from safetensors.numpy import save_file
+
+from mtcnn_fast import ConfigError, Detector, ops
+from mtcnn_fast.backends.native import engine_with, filter_of
+from mtcnn_fast.backends.numpy.nets import RNet
+from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.faces.trace import STEPS
+from mtcnn_fast.weights import NETWORKS, int8, load_weights
+from support.data import shared
+from support.golden import read_image
+from support.int8_network import difference
+from support.native_names import compares
+from support.portrait import portrait
+from support.variants import THREADS, engine
+
+WEIGHTS = load_weights(None)
+MEASURED = int8.calibration(WEIGHTS)
+
+
+def with_margin(config: DetectorConfig, isa: str, margin: float):
+    return engine_with(config, WEIGHTS, filter_of(WEIGHTS, MEASURED.ranges, margin), isa=isa)
+
+
+@functools.cache
+def backend(isa: str, **settings):
+    return engine(isa, DetectorConfig(**settings))
+
+
+def same_trace(faces, expected) -> bool:
+    """Tell whether faces, and the candidates at every step, are equal to the bit."""
+    return faces == expected and all(
+        np.array_equal(getattr(mine, name), getattr(theirs, name), equal_nan=True)
+        for ours, other in zip(faces.trace, expected.trace, strict=True)
+        for mine, theirs in ((ours, other), (ours.dropped, other.dropped))
+        for name in ("boxes", "scores")
+    )
+
+
+@compares("_cpu.Engine.filter_differences")
+def test_every_instruction_set_has_the_bits_of_numpy(isa, photo, mixed):
+    """In both borders, and also where proposals are less like faces than any threshold of a user's."""
+    layers, head = int8.quantise(WEIGHTS.rnet, MEASURED.ranges), int8.head(WEIGHTS.rnet)
+    for config in (DetectorConfig(thresholds=(0.1, 0.7, 0.7)), DetectorConfig(border="clip", min_face_size=12)):
+        made = with_margin(config, isa, 0.0)
+        images = [photo, *mixed[:4]]
+        found = made.filter_differences(images, 2)
+        assert sum(len(rough) for _, rough in found) > 300
+        for image, (boxes, _), (exact, rough) in zip(images, made.propose(images, 1), found, strict=True):
+            crops, valid = ops.crop_pad_resize(image, boxes, RNet.size, config.border)
+            assert valid.all()
+            assert len(exact) == len(rough) == len(crops)
+            if not len(crops):
+                continue
+            np.testing.assert_array_equal(rough, difference(layers, head, crops))
+            scores, _ = RNet(WEIGHTS.rnet)(crops)
+            np.testing.assert_allclose(1 / (1 + np.exp(-exact.astype(np.float64))), scores, atol=1e-5)
+            assert (exact - rough).max() <= MEASURED.greatest
+
+
+def test_no_differences_without_a_filter(isa, photo):
+    with pytest.raises(ValueError, match="without a filter"):
+        backend(isa)._engine.filter_differences([photo], 1)
+
+
+@pytest.mark.parametrize("border", ["zero", "clip"])
+@pytest.mark.parametrize("threads", THREADS)
+def test_faces_candidates_and_batches_are_the_same(isa, border, threads, mixed):
+    """Also the scores of the windows that the filter drops, where a trace shows them."""
+    settings = {"border": border, "min_face_size": 16, "num_threads": threads}
+    expected = backend(isa, **settings).detect(mixed, trace=True)
+    filtered = backend(isa, filter="int8", **settings)
+    for found, one in zip(filtered.detect(mixed, trace=True), expected, strict=True):
+        assert same_trace(found, one)
+    assert filtered.detect(mixed) == [dataclasses.replace(one, trace=None) for one in expected]
+    assert sum(map(len, expected)) > 8
+
+
+@st.composite
+def pictures(draw):
+    """Noise of any contrast with faces of any size pasted in, some over the border."""
+    height, width = draw(st.tuples(st.integers(12, 140), st.integers(12, 140)))
+    image = draw(arrays.arrays(np.uint8, (height // 4 + 1, width // 4 + 1, 3)))
+    canvas = Image.fromarray(image).resize((width, height))
+    for _ in range(draw(st.integers(0, 3))):
+        side = draw(st.integers(20, 120))
+        face = Image.fromarray(portrait()).resize((side, side)).rotate(draw(st.sampled_from((0, 0, 15, 180))))
+        canvas.paste(face, (draw(st.integers(-30, width)), draw(st.integers(-30, height))))
+    return np.asarray(canvas)
+
+
+def test_on_any_image_and_threshold(isa):
+    @settings(max_examples=60, deadline=None)
+    @given(
+        pictures(),
+        st.sampled_from(("zero", "clip")),
+        st.sampled_from(((0.6, 0.7, 0.7), (0.3, 0.9, 0.5), (0.5, 0.0, 0.0), (0.6, 1.0, 0.1), (0.2, 0.05, 0.3))),
+        st.sampled_from(THREADS),
+    )
+    def check(image, border, thresholds, threads):
+        of = {"border": border, "thresholds": thresholds, "min_face_size": 14, "num_threads": threads}
+        (expected,) = backend(isa, **of).detect([image], trace=True)
+        (found,) = backend(isa, filter="int8", **of).detect([image], trace=True)
+        assert same_trace(found, expected)
+        assert backend(isa, filter="int8", **of).detect([image]) == backend(isa, **of).detect([image])
+
+    check()
+
+
+def test_the_margin_decides(isa, photo):
+    """One that is far below 0 drops every window; boxes of the caller's go by the filter."""
+    config = DetectorConfig()
+    dropping = with_margin(config, isa, -1e6)
+    expected = backend(isa).detect([photo], trace=True)[0]
+    assert len(expected) == 1
+    boxes, scores, landmarks, _, steps = dropping.detect([photo], 1, False, True)[0]
+    assert len(boxes) == len(scores) == len(landmarks) == 0
+    after = expected.trace[STEPS.index("rnet")]
+    assert len(steps[STEPS.index("rnet")][0]) == 0
+    assert len(steps[STEPS.index("rnet")][2]) == len(after.boxes) + len(after.dropped.boxes)
+    refined = dropping.refine([photo], [expected.boxes], 1)[0]
+    np.testing.assert_array_equal(refined[0], backend(isa).refine([photo], [expected.boxes])[0].boxes)
+    assert len(refined[0]) == 1
+
+
+def test_most_windows_are_dropped(isa, photo):
+    ((exact, rough),) = with_margin(DetectorConfig(), isa, 0.0).filter_differences([photo], 1)
+    floor = np.log(0.7 / 0.3) - MEASURED.margin
+    assert (rough < floor).mean() > 0.6
+    assert (exact[rough < floor] < np.log(0.7 / 0.3)).all()
+
+
+def test_a_detector_with_a_filter_travels(photo):
+    detector = Detector("cpu", filter="int8", min_face_size=30, num_threads=1)
+    copy = pickle.loads(pickle.dumps(detector))
+    assert copy.config == detector.config
+    assert copy.config.filter == "int8"
+    assert copy.detect(photo) == detector.detect(photo) == Detector("cpu", min_face_size=30).detect(photo)
+
+
+def test_weights_without_a_margin_are_refused(tmp_path):
+    """The package's own are known in whatever file they are."""
+    joined = {f"{n}.{name}": value for n in NETWORKS for name, value in getattr(WEIGHTS, f"{n}net").items()}
+    facts = {"network": "pro", "format_version": "1", "box_coding": WEIGHTS.box_coding}
+    same, other = tmp_path / "same.safetensors", tmp_path / "other.safetensors"
+    save_file(joined, same, metadata=facts)
+    assert Detector("cpu", weights=same, filter="int8").config.filter == "int8"
+    save_file({**joined, "r.conv1.bias": joined["r.conv1.bias"] + np.float32(1)}, other, metadata=facts)
+    with pytest.raises(ConfigError, match=r"^filter 'int8' needs a margin .*other\.safetensors.*use filter=None"):
+        Detector("cpu", weights=other, filter="int8")
+    Detector("cpu", weights=other)
+
+
+def test_the_margin_is_twice_what_was_seen():
+    assert MEASURED.margin == pytest.approx(2 * MEASURED.greatest, rel=1e-3)
+    assert MEASURED.windows > 100_000
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from((0.0, 1e-3, 1.0, 50.0)), st.booleans())
+def test_any_weights_fit_16_bits(seed, spread, dead):
+    """Whatever the weights, also all zero or of one size, and whatever the ranges, also empty ones."""
+    random = np.random.default_rng(seed)
+    rnet = {name: (spread * random.standard_normal(t.shape)).astype(np.float32) for name, t in WEIGHTS.rnet.items()}
+    ranges = {name: of * np.float32(0 if dead else 1) for name, of in MEASURED.ranges.items()}
+    for layer in int8.quantise(rnet, ranges):
+        assert int8._pairs(layer.weights.astype(np.float64)).max() <= int8.MOST
+        assert all(np.isfinite(array).all() for array in layer.arrays())
+    weights = dataclasses.replace(WEIGHTS, rnet=rnet)
+    engine_with(DetectorConfig(), weights, filter_of(weights, ranges, 1.0))
+
+
+@pytest.mark.golden
+def test_photographs():
+    """Every tenth photograph of WIDER FACE and FDDB: no face is lost or has another bit."""
+    folder = shared("wider/WIDER_val/images")
+    paths = sorted(Path(folder).rglob("*.jpg"))[::10] + sorted(Path(shared("fddb/images")).rglob("*.jpg"))[::10]
+    plain, filtered = (Detector("cpu", filter=name) for name in (None, "int8"))
+    images = [read_image(path) for path in paths]
+    assert filtered.detect_batch(images) == plain.detect_batch(images)
