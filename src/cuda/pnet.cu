@@ -27,7 +27,7 @@ template <int cells_x, int cells_y>
 struct Tile {
     static constexpr int kCellsX = cells_x, kCellsY = cells_y, kCells = kCellsX * kCellsY;
     static constexpr int kThreads = kCells / kPlaces3 * kShares3;
-    // Of a multiprocessor, by shared memory at most; the wide tile has 128 registers a thread then.
+    // Of a multiprocessor at least; more than two wide ones exceed its shared memory. They have 128 registers a thread.
     static constexpr int kResidentBlocks = 2;
 
     static constexpr int kInputX = 2 * kCellsX + 10, kInputY = 2 * kCellsY + 10;
@@ -301,7 +301,7 @@ __global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
 
 // The parts of tiles that are wanted, a warp each.
 template <typename T>
-__global__ void __launch_bounds__(T::kThreads)
+__global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
     pnet_parts_kernel(PNetTables tables, int tile_width, int tile_height, const uint8_t* wanted, const float* weights,
                       float* scores, float* offsets) {
     static_assert(T::kThreads == kWarp);

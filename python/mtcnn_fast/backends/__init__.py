@@ -210,8 +210,8 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
         accepted = " or ".join(map(repr, entry.precisions))
         others = [name for name, other in BACKENDS.items() if config.precision in other.precisions]
         raise ConfigError(
-            f"precision must be {accepted} on the backend {kind!r}, got {config.precision!r}; the devices "
-            f"{' and '.join(others)} have others"
+            f"precision must be {accepted} on the backend {kind!r}, got {config.precision!r}, which needs the device "
+            f"{' or '.join(others)}"
         )
     return entry.make(config, weights, index)
 
