@@ -51,7 +51,7 @@ SLIPS = {
     "fragment": ("pnet_filter.cu", "rows[k][0], rows[k + 1][0], rows[k][1]", "rows[k][0], rows[k][1], rows[k + 1][0]"),
     "factor": ("pnet_filter_weights.cpp", "j % 2 + j / 2 * 8", "j % 2 + (1 - j / 2) * 8"),
     "plane": ("pnet_filter.cu", "second[(n * T::kSecond", "second[((n ^ 1) * T::kSecond"),
-    "filter pooling": ("pnet_filter.cu", "has_below && below > above", "below > above"),
+    "filter pooling": ("pnet_filter.cu", "+ 1 < job.level.height - 2", "+ 1 < job.level.height"),
     "filter edge": ("pnet_filter.cu", "job.row + row + i < job.level.rows && ", ""),
     "no number": ("pnet_filter.cu", "!(logits[i / 2][i % 2] < limit)", "logits[i / 2][i % 2] >= limit"),
     "crop halo": ("crop_features.cu", "2 * (top + from), 2 *", "2 * (top + from) + 1, 2 *"),
