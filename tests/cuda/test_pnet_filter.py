@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import runpy
-
 import numpy as np
 import pytest
 
 from mtcnn_fast.backends.numpy import steps as numpy_steps
 from mtcnn_fast.weights import load_weights
-from support.cuda_build import ROOT
 from support.cuda_device import VARIANT
 from support.cuda_ops import run_filtered_pnet, run_pnet, upload_image
 from support.half_pnet import face_logits
@@ -132,20 +129,6 @@ def test_two_launches_with_a_block_a_tile_and_a_warp_a_part(device):
     assert device.launches() == [2, 4 * 2]
     assert run_filtered_pnet(device, WEIGHTS, [], [], 0).levels == []
     assert device.launches() == []
-
-
-@pytest.mark.skipif(VARIANT == "gpu", reason="steers the emulated device")
-def test_a_device_that_grants_too_little_shared_memory_says_so(device):
-    """And `scripts/cuda_report.py` knows how much it is."""
-    report = runpy.run_path(str(ROOT / "scripts" / "cuda_report.py"))
-    needed = report["DYNAMIC_SHARED"]["pnet_filter<32x16>"]
-    image = upload_image(device, ramp_with_noise(40, 50))
-    device.library.emulation_set_shared_memory(needed - 1)
-    try:
-        with pytest.raises(Exception, match=rf"pnet_filter \(1 images, 1 levels; .*shared memory {needed}\): cudaErr"):
-            run_filtered_pnet(device, WEIGHTS, [image], [(0, 20, 20)], 0)
-    finally:
-        device.library.emulation_set_shared_memory(99 * 1024)
 
 
 def test_arguments_are_checked(device):
