@@ -24,7 +24,7 @@ from PIL import Image
 
 from mtcnn_fast import Detector, Faces
 from mtcnn_fast.backends.cuda.devices import cuda_problem
-from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.config import DetectorConfig, Precision
 from mtcnn_fast.weights import load_weights
 
 PHOTO = Path(__file__).resolve().parents[1] / "examples" / "astronaut.jpg"
@@ -85,9 +85,16 @@ def contenders(device: str) -> dict[str, Run]:
 
     weights = load_weights(None)
     own = CudaBackend(DetectorConfig(border="clip"), weights, int(device.partition(":")[2] or 0))
-    found: dict[str, Run] = {"fused, without torch": lambda images: [len(faces) for faces in own.detect(images)]}
+    filtered = CudaBackend(
+        DetectorConfig(border="clip", precision="float16-filter"), weights, int(device.partition(":")[2] or 0)
+    )
+    found: dict[str, Run] = {
+        "fused, without torch": lambda images: [len(faces) for faces in own.detect(images)],
+        "filtered, without torch": lambda images: [len(faces) for faces in filtered.detect(images)],
+    }
     for name, precision, options in (
         ("fused", "float32", {}),
+        ("filtered", "float16-filter", {}),
         ("torch", "float32", {"networks": "torch"}),
         ("fused, three waits", "float32", {"download_counts": True}),
         ("fused, graphs", "float32", {"graphs": 1}),
@@ -96,7 +103,9 @@ def contenders(device: str) -> dict[str, Run]:
     ):
         backend = TorchBackend(DetectorConfig(border="clip", precision=precision), weights, device, **options)
         found[name] = lambda images, backend=backend: [len(faces) for faces in backend.detect(images)]
-    found["fused, on the device"] = on_the_device(TorchBackend(DetectorConfig(border="clip"), weights, device), device)
+    for name, precision in (("fused, on the device", "float32"), ("filtered, on the device", "float16-filter")):
+        config = DetectorConfig(border="clip", precision=precision)
+        found[name] = on_the_device(TorchBackend(config, weights, device), device)
     try:
         from facenet_pytorch import MTCNN
     except ImportError:
@@ -128,13 +137,15 @@ def on_the_device(backend: Any, device: str) -> Run:
     return run
 
 
-def profile(device: str, image: np.ndarray, batch: int, **options: Any) -> list[dict[str, Any]]:
+def profile(
+    device: str, image: np.ndarray, batch: int, precision: Precision = "float32", **options: Any
+) -> list[dict[str, Any]]:
     """Return the time of each kernel in one detection of a batch, by torch's profiler."""
     import torch
 
     from mtcnn_fast.backends.torch.backend import TorchBackend
 
-    backend = TorchBackend(DetectorConfig(), load_weights(None), device, **options)
+    backend = TorchBackend(DetectorConfig(precision=precision), load_weights(None), device, **options)
     images = torch.from_numpy(np.stack([image] * batch)).to(device)
     backend.detect_tensor(images)
     torch.cuda.synchronize(device)
@@ -184,7 +195,13 @@ def count_crops(image: np.ndarray) -> tuple[int, int]:
     return steps["proposals"], steps["refinement"]
 
 
-def verdicts(card: str, rows: list[dict[str, Any]], kernels: list[dict[str, Any]], crops: tuple[int, int]) -> list[str]:
+def verdicts(
+    card: str,
+    rows: list[dict[str, Any]],
+    kernels: list[dict[str, Any]],
+    crops: tuple[int, int],
+    filtered: list[dict[str, Any]],
+) -> list[str]:
     """Return a line for each expectation: what was measured, what was expected, and whether it was met.
 
     Parameters
@@ -195,6 +212,8 @@ def verdicts(card: str, rows: list[dict[str, Any]], kernels: list[dict[str, Any]
         What `row` and `profile` return; the kernels are those of `VERDICT_BATCH` images of `VERDICT_SIZE`.
     crops : (int, int)
         Of one of these images in R-Net and in O-Net.
+    filtered : list of dict
+        The kernels with the filter.
     """
     paper = runpy.run_path(str(Path(__file__).resolve().parents[1] / "scripts" / "gpu_roofline.py"))
     known = next((device for device in paper["DEVICES"] if device.name in card), None)
@@ -216,12 +235,19 @@ def verdicts(card: str, rows: list[dict[str, Any]], kernels: list[dict[str, Any]
     torch_rate, peer = rates.get("torch"), rates.get("facenet-pytorch")
     judge("fused against torch's networks", ratio(rates.get("fused"), torch_rate), 2, "times", least=True)
     judge("fused against facenet-pytorch", ratio(rates.get("fused"), peer), 1, "times", least=True)
+    for what in ("filtered", "filtered, on the device"):
+        exact = what.replace("filtered", "fused")
+        judge(f"{what} against {exact}", ratio(rates.get(what), rates.get(exact)), 1, "times", least=True)
+    both = kernel_ms(filtered, "pnet_filter_kernel", "pnet_parts_kernel")
+    judge("P-Net against that with the filter", ratio(kernel_ms(kernels, "pnet_kernel"), both), 1, "times", least=True)
     if known is None:
         lines.append(f"networks against the limit on paper: not run: no peaks of {card} in scripts/gpu_roofline.py")
     else:
         width, height = map(int, VERDICT_SIZE.split("x"))
         parts = paper["parts"](width, height, VERDICT_BATCH, crops)
         limits = {part.name.partition(",")[0]: part.limit(known, 0.4)[0] for part in parts}
+        paper_filter = sum(part.limit(known, 0.4)[0] for part in paper["filtered"](width, height, VERDICT_BATCH))
+        judge("P-Net with the filter, 40 % of the peaks", both, paper_filter, "ms", least=False)
         judge("P-Net, 40 % of the peak", kernel_ms(kernels, "pnet_kernel"), limits["P-Net"], "ms", least=False)
         networks = kernel_ms(kernels, "crop_features_kernel", "crop_scores_kernel")
         judge("R-Net and O-Net, 40 % of the peak", networks, limits["R-Net"] + limits["O-Net"], "ms", least=False)
@@ -253,7 +279,7 @@ def main() -> None:
     runs = contenders(arguments.device)
     rows = []
     print(f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}")
-    print(f"{'what':20s} {'size':>10s} {'batch':>5s} {'images/s':>9s} {'p50 ms':>8s} {'p99 ms':>8s} {'faces':>5s}")
+    print(f"{'what':23s} {'size':>10s} {'batch':>5s} {'images/s':>9s} {'p50 ms':>8s} {'p99 ms':>8s} {'faces':>5s}")
     for size in arguments.sizes:
         width, height = map(int, size.split("x"))
         image = scene(width, height)
@@ -264,23 +290,29 @@ def main() -> None:
                 rows.append(row(name, size, batch, seconds, sum(run(images))))
                 r = rows[-1]
                 print(
-                    f"{name:20s} {size:>10s} {batch:5d} {r['images_per_second']:9.1f} {r['p50_ms']:8.2f} "
+                    f"{name:23s} {size:>10s} {batch:5d} {r['images_per_second']:9.1f} {r['p50_ms']:8.2f} "
                     f"{r['p99_ms']:8.2f} {r['faces']:5d}"
                 )
     bandwidth = pyramid_bandwidth(arguments.device, image, profile(arguments.device, image, 8, networks="torch"), 8)
     image = scene(*map(int, VERDICT_SIZE.split("x")))
     kernels, crops = profile(arguments.device, image, VERDICT_BATCH), count_crops(image)
+    filtered = profile(arguments.device, image, VERDICT_BATCH, "float16-filter")
     print(f"kernels of {VERDICT_BATCH} images of {VERDICT_SIZE}, crops of each in R-Net and O-Net {crops}:")
     for kernel in kernels[:25]:
         print(f"{kernel['us']:9.0f} us {kernel['share']:6.1%} {kernel['launches']:4d}x {kernel['kernel'][:90]}")
+    print("with the filter:")
+    for kernel in filtered:
+        if "pnet_" in kernel["kernel"]:
+            print(f"{kernel['us']:9.0f} us {kernel['share']:6.1%} {kernel['launches']:4d}x {kernel['kernel'][:90]}")
     print(", ".join(f"{name} {value:.0f}" for name, value in bandwidth.items()))
-    answers = verdicts(torch.cuda.get_device_name(device), rows, kernels, crops)
+    answers = verdicts(torch.cuda.get_device_name(device), rows, kernels, crops, filtered)
     print("\n".join(answers))
     if arguments.json:
         result = {
             "device": torch.cuda.get_device_name(device),
             "rows": rows,
             "kernels": kernels,
+            "filtered_kernels": filtered,
             "crops": crops,
             "verdicts": answers,
             **bandwidth,

@@ -25,14 +25,16 @@ USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
 THREADS = {
     "resize_pyramid": 256, "crop_pad_resize": 192, "scan_chunks": 1024, "nms_find_segments": 256, "nms_suppress": 512,
     "nms_copy_kept": 256, "gather": 256, "pack_faces": 256, "select_count": 256, "select_scatter": 256,
-    "pnet<32x16>": 256, "pnet<16x16>": 128, "crop_features<24x4>": 128, "crop_features<48x2>": 192,
+    "pnet<32x16>": 256, "pnet<16x16>": 128, "pnet_parts<8x8>": 32, "pnet_filter<32x16>": 256,
+    "pnet_filter<16x16>": 128, "crop_features<24x4>": 128, "crop_features<48x2>": 192,
     "crop_features<48x1>": 192, "crop_scores": 192,
 }  # fmt: skip
 
 #: Bytes that a launch asks for beside what ptxas counts, by kernel: `PNetPlan.shared_memory`,
 #: `CropNetwork.shared_memory`, and for the scores those of O-Net's features and hidden layer of eight crops.
 DYNAMIC_SHARED = {
-    "pnet<32x16>": 73_472, "pnet<16x16>": 42_240, "crop_features<24x4>": 32_448,
+    "pnet<32x16>": 73_472, "pnet<16x16>": 42_240, "pnet_parts<8x8>": 16_416, "pnet_filter<32x16>": 48_576,
+    "pnet_filter<16x16>": 27_584, "crop_features<24x4>": 32_448,
     "crop_features<48x2>": 73_984, "crop_features<48x1>": 57_088, "crop_scores": 4 * 8 * (1152 + 256),
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "cuda"
 NAME = re.compile(
     r"\b(?:cuda[A-Z]\w*|cu(?:Pointer|Device|Ctx)\w+|CU_[A-Z_]+|CUDA_[A-Z_]+|CU[a-z]\w+|CUDART_\w+|cuda_\w+\.h|cuda\.h"
-    r"|__(?:CUDACC__|half|float2half_rn|float_as_uint|fmaf_rn|popcll?|ffsll?|activemask|\w+_sync|sync\w+|\w+__))\b"
+    r"|__(?:CUDACC__|half2?|float2half_rn|floats2half2_rn|float_as_uint|fmaf_rn|popcll?|ffsll?|activemask|\w+_sync|sync\w+|\w+__))\b"
 )
 COMMENT = re.compile(r"//[^\n]*|\"[^\"\n]*\"")
 
@@ -40,7 +40,7 @@ RENAMED = {
 #: The same name in HIP.
 SAME = {
     "__device__", "__global__", "__shared__", "__launch_bounds__", "__forceinline__", "__syncthreads", "__half",
-    "__float2half_rn", "__float_as_uint", "__fmaf_rn", "__popc", "__popcll", "__ffsll",
+    "__half2", "__float2half_rn", "__floats2half2_rn", "__float_as_uint", "__fmaf_rn", "__popc", "__popcll", "__ffsll",
 }  # fmt: skip
 #: Nothing of HIP 6.2 stands for these; what a port would do.
 MISSING = {
@@ -52,6 +52,8 @@ MISSING = {
     "__shfl_xor_sync": "ROCm 7 has it with a mask of 64 bits; before, `__shfl_xor`",
     "__shfl_up_sync": "the same",
     "__ballot_sync": "the same; the result has 64 bits",
+    "__any_sync": "the same",
+    "__CUDA_ARCH__": "the architecture's own macro, such as `__gfx942__`",
 }
 #: Not CUDA's: Python's protocols, the C++ library, the preprocessor.
 OTHERS = re.compile(r"__(dlpack|cuda_array_interface|name|forced_unwind|VA_).*|CUDA_VISIBLE_DEVICES")

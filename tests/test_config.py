@@ -42,7 +42,7 @@ ACCEPTED = [
     ("num_threads", None, None),
     ("num_threads", np.uint8(3), 3),
     ("num_threads", 1024, 1024),
-    *(("precision", name, name) for name in ("float32", "tf32", "float16", "bfloat16")),
+    *(("precision", name, name) for name in ("float32", "tf32", "float16", "bfloat16", "float16-filter")),
     ("filter", None, None),
     ("filter", "int8", "int8"),
 ]

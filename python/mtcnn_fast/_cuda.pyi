@@ -242,6 +242,8 @@ class PNetPlan:
     @property
     def blocks(self) -> int: ...
     @property
+    def parts(self) -> int: ...
+    @property
     def tile(self) -> tuple[int, int]: ...
     @property
     def shared_memory(self) -> int: ...
@@ -251,6 +253,26 @@ def pnet_weights(tensors: dict[str, Any]) -> bytes:
 
 def pnet(plan: PNetPlan, table: Any, weights: Any, scores: Any, offsets: Any, *, stream: int) -> None:
     """Compute scores ``(cells,)`` and offsets ``(4 * cells,)``: for each level ``(4, rows, columns)``."""
+
+def pnet_filter_weights(tensors: dict[str, Any]) -> bytes:
+    """Pack P-Net's tensors for `pnet_filtered`."""
+
+def pnet_filtered(
+    plan: PNetPlan,
+    table: Any,
+    weights: Any,
+    scores: Any,
+    offsets: Any,
+    filter_weights: Any,
+    limit: float,
+    wanted: Any,
+    *,
+    stream: int,
+) -> None:
+    """Do as `pnet` where a part of a tile has a cell whose logits, in half precision, differ by `limit` or more.
+
+    The other parts get scores of 0 and no offsets. `wanted` ``(plan.parts,)`` uint8 tells them apart.
+    """
 
 class CropNetwork:
     """R-Net (``rnet``) or O-Net (``onet``) for `run_crop_network`, in blocks that fit `shared_memory` bytes.

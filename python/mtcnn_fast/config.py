@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 Border = Literal["zero", "clip"]
 BORDERS: tuple[Border, ...] = get_args(Border)
 
-Precision = Literal["float32", "tf32", "float16", "bfloat16"]
+Precision = Literal["float32", "tf32", "float16", "bfloat16", "float16-filter"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+#: Those of the package's own kernels on CUDA devices, and those of networks in torch.
+FUSED_PRECISIONS: tuple[Precision, ...] = ("float32", "float16-filter")
+TORCH_PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "float16", "bfloat16")
 
 Filter = Literal["int8"]
 FILTERS: tuple[Filter, ...] = get_args(Filter)
@@ -61,10 +64,12 @@ class DetectorConfig:
     num_threads : int or None
         Threads of the ``cpu`` backend, from 1 to 1024. ``None`` takes the environment variable
         ``MTCNN_FAST_NUM_THREADS``, or all processors that the process may use.
-    precision : {"float32", "tf32", "float16", "bfloat16"}
+    precision : {"float32", "tf32", "float16", "bfloat16", "float16-filter"}
         Arithmetic of the networks on ``torch:cpu`` and ``cuda``, within `mtcnn_fast.nets.TOLERANCES`; the other
         backends have float32 only. tf32 is float32 with rounded factors, which CUDA devices have from compute
-        capability 8.0 on, and is the same as float32 elsewhere. Geometry is float32 always.
+        capability 8.0 on, and is the same as float32 elsewhere. float16-filter, on ``cuda``, gives float32's results:
+        tensor cores drop what lies below P-Net's threshold by more than a measured margin, float32 decides the rest;
+        it takes weights for which a margin was measured, such as the package's own. Geometry is float32 always.
     filter : {"int8"} or None
         On the ``cpu`` backend, R-Net in 8 bits drops the windows that it scores surely below the threshold, and R-Net
         itself computes the rest: less time, the same faces. "Surely" is a margin measured on photographs, not proved;
@@ -109,7 +114,8 @@ class DetectorConfig:
     precision: Precision = setting(
         "float32",
         Choice(PRECISIONS),
-        "Arithmetic of the networks on torch:cpu and cuda; other devices have float32.",
+        "Arithmetic of the networks on torch:cpu and cuda; other devices have float32. float16-filter (cuda) gives "
+        "float32's results by way of tensor cores.",
     )
     filter: Filter | None = setting(
         None, Maybe(Choice(FILTERS)), "On cpu, R-Net in 8 bits drops windows that are surely no face."

@@ -40,12 +40,6 @@ __device__ __forceinline__ void find_bins(const TileJob& job, TileBins<T>& bins)
     __syncthreads();
 }
 
-// Pixel `i` of the tile, row by row.
-template <typename T>
-__device__ __forceinline__ float* tile_pixel(float* input, int i) {
-    return input + i / T::kInputX * T::kInputStride + i % T::kInputX;
-}
-
 // Any image: a thread or, where bins are large, a warp reads the pixels of a bin.
 template <typename T>
 __device__ __forceinline__ void fill_by_pixel(const TileJob& job, const TileBins<T>& bins, float* input) {
@@ -58,8 +52,7 @@ __device__ __forceinline__ void fill_by_pixel(const TileJob& job, const TileBins
         const int64_t area = rows.size() * columns.size();
         float values[3] = {0.0f, 0.0f, 0.0f};
         if (area != 0) bin_pixel(image, rows, columns, inverse_area(area), by_warp, lane, values);
-        if (lane != 0) continue;
-        for (int c = 0; c < 3; ++c) tile_pixel<T>(input, i)[c * T::kInputPlane] = values[c];
+        if (lane == 0) T::put(input, i, values);
     }
     __syncthreads();
 }
@@ -74,16 +67,15 @@ __device__ __forceinline__ void sum_rows(const TileBins<T>& bins, const ColumnSu
         const int area = y.size() * x.size();
         const ChannelSums total = sum_row(sums, columns + row * sums.stride, x);
         const float inverse = inverse_area(area == 0 ? 1 : area);
-        float* const to = tile_pixel<T>(input, first * T::kInputX + i);
-        for (int c = 0; c < 3; ++c) {
-            to[c * T::kInputPlane] = area == 0 ? 0.0f : normalise_sum(total.c[c], inverse);
-        }
+        float values[3];
+        for (int c = 0; c < 3; ++c) values[c] = area == 0 ? 0.0f : normalise_sum(total.c[c], inverse);
+        T::put(input, first * T::kInputX + i, values);
     }
     __syncthreads();
 }
 
-// The level's pixels by channel, from the image; 0 beyond the level, where no cell that is written looks. `scratch` has
-// `T::kScratch` floats.
+// The level's pixels, from the image, as `T::put` stores them; 0 beyond the level, where no cell that is written looks.
+// `scratch` has `T::kScratch` floats.
 template <typename T>
 __device__ __forceinline__ void fill_input(const TileJob& job, const TileBins<T>& bins, float* input, float* scratch) {
     constexpr int kRoom = 2 * T::kScratch;

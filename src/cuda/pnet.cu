@@ -7,7 +7,7 @@
 #include "cuda/pnet.h"
 
 #include "cuda/layers.h"
-#include "cuda/level_tile.h"
+#include "cuda/pnet_tile.h"
 #include "cuda/pnet_weights.h"
 #include "cuda/shared_memory.h"
 
@@ -27,7 +27,7 @@ template <int cells_x, int cells_y>
 struct Tile {
     static constexpr int kCellsX = cells_x, kCellsY = cells_y, kCells = kCellsX * kCellsY;
     static constexpr int kThreads = kCells / kPlaces3 * kShares3;
-    // Of a multiprocessor, by shared memory at most; the wide tile has 128 registers a thread then.
+    // Of a multiprocessor at least; more than two wide ones exceed its shared memory. They have 128 registers a thread.
     static constexpr int kResidentBlocks = 2;
 
     static constexpr int kInputX = 2 * kCellsX + 10, kInputY = 2 * kCellsY + 10;
@@ -49,38 +49,18 @@ struct Tile {
     static constexpr size_t kSharedMemory = (kFirstPiece + kSecondPiece) * sizeof(float);
     // Every share's part of the logits lies over both pieces.
     static_assert(kFirstPiece % 4 == 0 && kShares3 * L::kLogits * kCells <= kFirstPiece + kSecondPiece);
+
+    // Pixel `i`, row by row, for `fill_input`.
+    static __device__ __forceinline__ void put(float* input, int i, const float (&values)[3]) {
+        float* const to = input + i / kInputX * kInputStride + i % kInputX;
+        for (int c = 0; c < 3; ++c) to[c * kInputPlane] = values[c];
+    }
 };
 
 using WideTile = Tile<32, 16>;
 using NarrowTile = Tile<16, 16>;
-
-struct Tables {
-    const DeviceImage* images;
-    const PNetLevel* levels;
-    int level_count;
-};
-
-// The last level that begins at or before this block.
-__device__ __forceinline__ PNetLevel find_level(const Tables& tables, uint32_t block) {
-    int low = 0, high = tables.level_count;
-    while (high - low > 1) {
-        const int middle = (low + high) / 2;
-        if (tables.levels[middle].first_block <= block) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return tables.levels[low];
-}
-
-template <typename T>
-__device__ __forceinline__ TileJob find_job(const Tables& tables, uint32_t block) {
-    const PNetLevel level = find_level(tables, block);
-    const int tile = static_cast<int>(block - level.first_block);
-    return {level, tables.images[level.image], tile / level.tiles_across * T::kCellsY,
-            tile % level.tiles_across * T::kCellsX};
-}
+// A part of either, for a warp.
+using PartTile = Tile<kPNetPart, kPNetPart>;
 
 // Adjacent numbers, the first at an even place, or whole float4 as far as they go.
 template <bool whole, int count>
@@ -297,12 +277,8 @@ __device__ __forceinline__ void write_cells(const TileJob& job, const float* wei
 }
 
 template <typename T>
-__global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
-    pnet_kernel(Tables tables, const float* weights, float* scores, float* offsets) {
-    __shared__ TileBins<T> bins;
-    __shared__ TileJob job;
-    if (threadIdx.x == 0) job = find_job<T>(tables, blockIdx.x);
-    __syncthreads();
+__device__ __forceinline__ void compute_tile(const TileJob& job, TileBins<T>& bins, const float* weights, float* scores,
+                                             float* offsets) {
     float* const first_piece = dynamic_shared_floats();
     float* const second_piece = first_piece + T::kFirstPiece;
     find_bins<T>(job, bins);
@@ -314,15 +290,48 @@ __global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
 }
 
 template <typename T>
+__global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
+    pnet_kernel(PNetTables tables, const float* weights, float* scores, float* offsets) {
+    __shared__ TileBins<T> bins;
+    __shared__ TileJob job;
+    if (threadIdx.x == 0) job = find_job(tables, blockIdx.x, T::kCellsX, T::kCellsY);
+    __syncthreads();
+    compute_tile<T>(job, bins, weights, scores, offsets);
+}
+
+// The parts of tiles that are wanted, a warp each.
+template <typename T>
+__global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
+    pnet_parts_kernel(PNetTables tables, int tile_width, int tile_height, const uint8_t* wanted, const float* weights,
+                      float* scores, float* offsets) {
+    static_assert(T::kThreads == kWarp);
+    if (wanted[blockIdx.x] == 0) return;
+    __shared__ TileBins<T> bins;
+    __shared__ TileJob job;
+    const int across = tile_width / T::kCellsX, parts = across * (tile_height / T::kCellsY);
+    if (threadIdx.x == 0) {
+        const int part = static_cast<int>(blockIdx.x) % parts;
+        job = find_job(tables, static_cast<int>(blockIdx.x) / parts, tile_width, tile_height);
+        job.row += part / across * T::kCellsY;
+        job.column += part % across * T::kCellsX;
+    }
+    __syncthreads();
+    compute_tile<T>(job, bins, weights, scores, offsets);
+}
+
+template <typename T>
 constexpr PNetTileSize size_of_tile() {
     return {T::kCellsX, T::kCellsY, T::kSharedMemory};
 }
 
+std::string shapes_of(const PNetPlan& plan) {
+    return std::to_string(plan.images()) + " images, " + std::to_string(plan.levels()) + " levels";
+}
+
 template <typename T>
-void launch_pnet(const PNetPlan& plan, const Tables& tables, const PNetArguments& a, cudaStream_t stream) {
-    const std::string shapes = std::to_string(plan.images()) + " images, " + std::to_string(plan.levels()) + " levels";
-    launch({"pnet", shapes, dim3(plan.blocks()), T::kThreads, stream, T::kSharedMemory}, pnet_kernel<T>, tables,
-           a.weights, a.scores, a.offsets);
+void launch_pnet(const PNetPlan& plan, const PNetArguments& a, cudaStream_t stream) {
+    launch({"pnet", shapes_of(plan), dim3(plan.blocks()), T::kThreads, stream, T::kSharedMemory}, pnet_kernel<T>,
+           pnet_tables(plan, a.tables), a.weights, a.scores, a.offsets);
 }
 
 }  // namespace
@@ -337,19 +346,27 @@ PNetTileSize pnet_tile(size_t shared_memory) {
     return {};
 }
 
-void pnet(const PNetPlan& plan, const PNetArguments& a, cudaStream_t stream) {
-    if (plan.blocks() == 0) return;
+void check_pnet(const PNetArguments& a) {
     require(a.tables != nullptr && a.weights != nullptr && a.scores != nullptr && a.offsets != nullptr,
             "tables, weights, scores and offsets must be device memory, got a null pointer");
     require(reinterpret_cast<uintptr_t>(a.weights) % sizeof(float4) == 0, "weights must be aligned to 16 bytes");
-    const char* const base = static_cast<const char*>(a.tables);
-    const Tables tables{reinterpret_cast<const DeviceImage*>(base),
-                        reinterpret_cast<const PNetLevel*>(base + plan.levels_at()), plan.levels()};
+}
+
+void pnet(const PNetPlan& plan, const PNetArguments& a, cudaStream_t stream) {
+    if (plan.blocks() == 0) return;
+    check_pnet(a);
     if (plan.tile().width == WideTile::kCellsX) {
-        launch_pnet<WideTile>(plan, tables, a, stream);
+        launch_pnet<WideTile>(plan, a, stream);
     } else {
-        launch_pnet<NarrowTile>(plan, tables, a, stream);
+        launch_pnet<NarrowTile>(plan, a, stream);
     }
+}
+
+void pnet_parts(const PNetPlan& plan, const PNetArguments& a, const uint8_t* wanted, cudaStream_t stream) {
+    using T = PartTile;
+    launch({"pnet_parts", shapes_of(plan), dim3(plan.parts()), T::kThreads, stream, T::kSharedMemory},
+           pnet_parts_kernel<T>, pnet_tables(plan, a.tables), plan.tile().width, plan.tile().height, wanted, a.weights,
+           a.scores, a.offsets);
 }
 
 }  // namespace mtcnn_fast::cuda

@@ -16,4 +16,10 @@ struct PNetArguments {
 // batch nor on the tile.
 void pnet(const PNetPlan& plan, const PNetArguments& arguments, cudaStream_t stream);
 
+// The same for the parts of tiles whose `wanted` is not 0; the other cells stay as they are.
+void pnet_parts(const PNetPlan& plan, const PNetArguments& arguments, const uint8_t* wanted, cudaStream_t stream);
+
+// Throws std::invalid_argument.
+void check_pnet(const PNetArguments& arguments);
+
 }  // namespace mtcnn_fast::cuda

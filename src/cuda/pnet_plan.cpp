@@ -10,6 +10,9 @@ namespace {
 // P-Net's receptive field: smaller levels have no cell.
 constexpr int kLeastSide = 12;
 
+// Of a tile.
+constexpr int kMostParts = 8;
+
 // Cells along an axis: three 3 x 3 convolutions without padding, and a pooling that rounds up after the first.
 int32_t cells_along(int32_t length) { return (length - 1) / 2 - 4; }
 
@@ -36,7 +39,8 @@ PNetPlan::PNetPlan(const std::vector<DeviceImage>& images, const std::vector<PNe
         blocks += across * down;
         cells_ += int64_t{rows} * columns;
         chunks_ += select_chunks(int64_t{rows} * columns);
-        require(blocks <= std::numeric_limits<int32_t>::max() && chunks_ <= std::numeric_limits<int32_t>::max(),
+        require(blocks <= std::numeric_limits<int32_t>::max() / kMostParts &&
+                    chunks_ <= std::numeric_limits<int32_t>::max(),
                 "levels have too many cells for one launch");
     }
     blocks_ = static_cast<uint32_t>(blocks);

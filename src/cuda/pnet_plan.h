@@ -43,6 +43,9 @@ struct PNetTileSize {
 // does. Defined in pnet.cu.
 PNetTileSize pnet_tile(size_t shared_memory);
 
+// Cells along a side of the parts of a tile that the filter takes or drops.
+inline constexpr int kPNetPart = 8;
+
 class PNetPlan {
   public:
     // Throws std::invalid_argument.
@@ -56,6 +59,10 @@ class PNetPlan {
     int images() const { return images_; }
     int levels() const { return levels_; }
     uint32_t blocks() const { return blocks_; }
+    // Of all tiles, tile by tile, row by row.
+    uint32_t parts() const {
+        return blocks_ * static_cast<uint32_t>(tile_.width / kPNetPart * (tile_.height / kPNetPart));
+    }
     // Of all levels: the lengths of the outputs.
     int64_t cells() const { return cells_; }
     PNetTileSize tile() const { return tile_; }

@@ -1,6 +1,7 @@
 #include "cuda/bindings.h"
 #include "cuda/host_arrays.h"
 #include "cuda/pnet.h"
+#include "cuda/pnet_filter.h"
 #include "cuda/pnet_weights.h"
 #include "cuda/register.h"
 
@@ -17,16 +18,39 @@ PNetPlan make_plan(const std::vector<ImageView>& images, const std::vector<PNetL
     return {device_images(images), levels, shared_memory};
 }
 
-void py_pnet(const PNetPlan& plan, const object& table, const object& weights, const object& scores,
-             const object& offsets, uint64_t stream) {
-    Call call(stream);
+PNetArguments pnet_arguments(Call& call, const PNetPlan& plan, const object& table, const object& weights,
+                             const object& scores, const object& offsets) {
     PNetArguments a{};
     a.tables = call.in<uint8_t>("table", table, {static_cast<int64_t>(plan.bytes().size())});
     a.weights = reinterpret_cast<const float*>(
         call.in<uint8_t>("weights", weights, {int64_t{PNetLayout::kFloats} * static_cast<int64_t>(sizeof(float))}));
     a.scores = call.out<float>("scores", scores, {plan.cells()});
     a.offsets = call.out<float>("offsets", offsets, {4 * plan.cells()});
+    return a;
+}
+
+void py_pnet(const PNetPlan& plan, const object& table, const object& weights, const object& scores,
+             const object& offsets, uint64_t stream) {
+    Call call(stream);
+    const PNetArguments a = pnet_arguments(call, plan, table, weights, scores, offsets);
     call.run([&] { pnet(plan, a, call.stream()); });
+}
+
+py::bytes py_pnet_filter_weights(const HostArrays& tensors) {
+    return bytes_of(pack_pnet_filter_weights(host_tensors(tensors)));
+}
+
+void py_pnet_filtered(const PNetPlan& plan, const object& table, const object& weights, const object& scores,
+                      const object& offsets, const object& filter_weights, float limit, const object& wanted,
+                      uint64_t stream) {
+    Call call(stream);
+    const PNetArguments a = pnet_arguments(call, plan, table, weights, scores, offsets);
+    PNetFilterArguments filter{};
+    filter.weights = reinterpret_cast<const std::byte*>(
+        call.in<uint8_t>("filter_weights", filter_weights, {int64_t{PNetFilterLayout::kBytes}}));
+    filter.limit = limit;
+    filter.wanted = call.out<uint8_t>("wanted", wanted, {int64_t{plan.parts()}});
+    call.run([&] { pnet_filtered(plan, a, filter, call.stream()); });
 }
 
 }  // namespace
@@ -54,11 +78,15 @@ void register_pnet(py::module_& m) {
         .def_property_readonly("chunks", &PNetPlan::chunks)
         .def_property_readonly("cells", &PNetPlan::cells)
         .def_property_readonly("blocks", &PNetPlan::blocks)
+        .def_property_readonly("parts", &PNetPlan::parts)
         .def_property_readonly("shared_memory", [](const PNetPlan& plan) { return plan.tile().shared_memory; })
         .def_property_readonly(
             "tile", [](const PNetPlan& plan) { return py::make_tuple(plan.tile().width, plan.tile().height); });
     m.def("pnet_weights", py_pnet_weights, "tensors"_a);
     m.def("pnet", py_pnet, "plan"_a, "table"_a, "weights"_a, "scores"_a, "offsets"_a, py::kw_only(), "stream"_a);
+    m.def("pnet_filter_weights", py_pnet_filter_weights, "tensors"_a);
+    m.def("pnet_filtered", py_pnet_filtered, "plan"_a, "table"_a, "weights"_a, "scores"_a, "offsets"_a,
+          "filter_weights"_a, "limit"_a, "wanted"_a, py::kw_only(), "stream"_a);
 }
 
 }  // namespace mtcnn_fast::cuda

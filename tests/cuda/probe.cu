@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "cuda/mma.h"
+
 namespace {
 
 constexpr int kThreads = 64;
@@ -130,6 +132,29 @@ __global__ void active_masks(int* out) {
     }
 }
 
+__global__ void multiplies_with_half_a_warp(int* out) {
+    if (threadIdx.x % 32 >= 16) return;
+    const uint32_t a[4] = {};
+    float sums[4] = {};
+    mtcnn_fast::cuda::multiply_add(a, {0, 0}, sums);
+    out[threadIdx.x] = static_cast<int>(sums[0]);
+}
+
+// Every lane's fragments, element by element: 8 numbers of the first factor, 4 of the second, 4 sums.
+__global__ void multiply(const float* a, const float* b, float* sums) {
+    uint32_t words[4];
+    for (int i = 0; i < 4; ++i) {
+        const float* const pair = a + 8 * threadIdx.x + 2 * i;
+        words[i] = mtcnn_fast::cuda::pack_halves(pair[0], pair[1]);
+    }
+    const float* const own = b + 4 * threadIdx.x;
+    const uint2 factor{mtcnn_fast::cuda::pack_halves(own[0], own[1]), mtcnn_fast::cuda::pack_halves(own[2], own[3])};
+    float mine[4];
+    for (int i = 0; i < 4; ++i) mine[i] = sums[4 * threadIdx.x + i];
+    mtcnn_fast::cuda::multiply_add(words, factor, mine);
+    for (int i = 0; i < 4; ++i) sums[4 * threadIdx.x + i] = mine[i];
+}
+
 struct Probe {
     const char* name;
     void (*kernel)(int*);
@@ -155,6 +180,7 @@ constexpr Probe kProbes[] = {
     {"reads_absent_lane", reads_absent_lane, 1},
     {"not_in_own_mask", not_in_own_mask, 1},
     {"half_masks", half_masks, 1},
+    {"multiplies_with_half_a_warp", multiplies_with_half_a_warp, 1},
     {"shuffles", shuffles, 1},
     {"active_masks", active_masks, 1},
 };
@@ -171,4 +197,12 @@ extern "C" __attribute__((visibility("default"))) int probe_run(const char* name
         return cudaLaunchKernelEx(&config, probe.kernel, out);
     }
     return -1;
+}
+
+// Multiplies by one warp, on device memory: 32 x 8, 32 x 4 and 32 x 4 numbers.
+extern "C" __attribute__((visibility("default"))) int probe_multiply(const float* a, const float* b, float* sums) {
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(1);
+    config.blockDim = dim3(32);
+    return cudaLaunchKernelEx(&config, multiply, a, b, sums);
 }

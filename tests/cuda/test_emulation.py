@@ -64,6 +64,7 @@ WRONG = {
     "divergent_barriers": "wait at different barriers",
     "reads_absent_lane": "reads lane 20, which takes no part",
     "not_in_own_mask": "is not in its own mask",
+    "multiplies_with_half_a_warp": "not all lanes of the warp take part",
 }
 
 

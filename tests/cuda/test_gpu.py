@@ -28,6 +28,7 @@ KERNEL_TESTS = [
     "test_proposals.py",
     "test_refine.py",
     "test_pnet.py",
+    "test_pnet_filter.py",
     "test_crop_network.py",
     "test_cuda_memory.py",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -71,6 +72,18 @@ def test_faces_are_those_of_numpy(images, expected):
 def test_a_batch_equals_its_images_to_the_bit(backend, images, expected, count):
     order = [i % len(images) for i in range(count)]
     assert backend.detect([images[i] for i in order]) == [expected[i] for i in order]
+
+
+@pytest.mark.parametrize("threshold", [0.6, 0.95])
+def test_the_filter_gives_the_bits_of_float32(images, expected, threshold):
+    """On tensor cores, whose sums may round as they like."""
+    config = DetectorConfig(thresholds=(threshold, 0.7, 0.7))
+    exact = CudaBackend(config, load_weights(None)).detect(images * 4)
+    assert threshold != 0.6 or exact == expected * 4
+    with CudaBackend(dataclasses.replace(config, precision="float16-filter"), load_weights(None)) as filtered:
+        assert filtered.detect(images * 4) == exact
+        for image, faces in zip(images, exact, strict=False):
+            assert filtered.detect([image]) == [faces]
 
 
 def test_threads_at_once(backend, images, expected):

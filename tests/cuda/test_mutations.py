@@ -25,7 +25,8 @@ TESTS = {
     "crop_pad_resize.cu": "test_crop_pad_resize.py::test_boxes_around_every_side[24-zero]",
     "select_kernels.h": "test_proposals.py::test_exactly_full",
     "select.cu": "test_proposals.py::test_more_chunks_than_one_scan_holds",
-    "pnet.cu": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[20-90-101376]",
+    "pnet.cu": "test_pnet_filter.py::test_infinite_limits_take_all_or_nothing",
+    "pnet_filter.cu": "test_pnet_filter.py::test_takes_what_half_precision_puts_above_the_limit[27-30-101376]",
     "column_sums.h": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[20-90-101376]",
     "crop_input.h": "test_crop_network.py::test_layouts_give_the_same_bits[planes-rnet]",
     "level_tile.h": "test_pnet.py::test_layouts_give_the_same_bits[planes]",
@@ -45,7 +46,14 @@ SLIPS = {
     "pooling": ("pnet.cu", "k / 2 < rows && ", ""),
     "columns": ("column_sums.h", "odd += words[k] >> 8", "odd += words[k] >> 16"),
     "bins": ("column_sums.h", "row + (3 * columns.begin - sums.first)", "row + 3 * columns.begin"),
-    "tile": ("pnet.cu", "tile / level.tiles_across * T::kCellsY", "tile / level.tiles_across * T::kCellsX"),
+    "tile": ("pnet_tile.h", "tile / level.tiles_across * height", "tile / level.tiles_across * width"),
+    "part": ("pnet.cu", "job.column += part % across", "job.column += part / across"),
+    "fragment": ("pnet_filter.cu", "rows[k][0], rows[k + 1][0], rows[k][1]", "rows[k][0], rows[k][1], rows[k + 1][0]"),
+    "factor": ("pnet_filter_weights.cpp", "j % 2 + j / 2 * 8", "j % 2 + (1 - j / 2) * 8"),
+    "plane": ("pnet_filter.cu", "second[(n * T::kSecond", "second[((n ^ 1) * T::kSecond"),
+    "filter pooling": ("pnet_filter.cu", "+ 1 < job.level.height - 2", "+ 1 < job.level.height"),
+    "filter edge": ("pnet_filter.cu", "job.row + row + i < job.level.rows && ", ""),
+    "no number": ("pnet_filter.cu", "!(logits[i / 2][i % 2] < limit)", "logits[i / 2][i % 2] >= limit"),
     "crop halo": ("crop_features.cu", "2 * (top + from), 2 *", "2 * (top + from) + 1, 2 *"),
     "crop rows": ("crop_features.cu", "2 * (T::kPooledRows - from) + 3", "2 * (T::kPooledRows - from) + 2"),
     "carried row": ("crop_features.cu", "(2 * T::kBand + 1) * T::kPooledStride", "2 * T::kBand * T::kPooledStride"),
@@ -62,7 +70,14 @@ SLIP_TESTS = {
         ("crop halo", "crop rows", "carried row", "crop channel", "crop pooling"),
         "test_crop_network.py::test_equals_numpy[zero-onet]",
     ),
-    "halo": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[20-90-101376]",
+    **dict.fromkeys(
+        ("halo", "patch", "channel", "share"),
+        "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[20-90-101376]",
+    ),
+    "part": "test_pnet_filter.py::test_what_is_taken_has_the_exact_bits_and_the_rest_scores_0[101376]",
+    "factor": "test_pnet_filter.py::test_takes_what_half_precision_puts_above_the_limit[27-30-101376]",
+    "filter edge": "test_pnet_filter.py::test_infinite_limits_take_all_or_nothing",
+    "no number": "test_pnet_filter.py::test_what_is_no_number_is_taken",
     "columns": "test_pnet.py::test_strides_of_the_image[words]",
     "flattening": "test_crop_network.py::test_equals_numpy[zero-rnet]",
     "pooling": "test_pnet.py::test_equals_numpy_around_the_sizes_of_a_tile[43-77-101376]",
@@ -111,7 +126,7 @@ def test_a_slip_is_noticed(tmp_path, slip):
     text = mutated.read_text()
     assert text.count(right) == 1
     mutated.write_text(text.replace(right, wrong))
-    done = run_test(SLIP_TESTS.get(slip, TESTS[name]), tmp_path)
+    done = run_test(SLIP_TESTS.get(slip) or TESTS[name], tmp_path)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED or done.returncode < 0, done.stdout + done.stderr
 
 

@@ -14,16 +14,10 @@ from support.cuda_build import ROOT
 from support.cuda_device import VARIANT
 from support.cuda_ops import run_pnet, upload_image
 from support.native_names import compares
+from support.pictures import ramp_with_noise as picture
 
 WIDE, NARROW = 99 * 1024, 64 * 1024
 WEIGHTS = load_weights(None).pnet
-
-
-def picture(height, width, seed=0):
-    """Noise over a gradient, so that neighbouring cells differ."""
-    rng = np.random.default_rng(seed)
-    ramp = np.add.outer(np.linspace(0, 120, height), np.linspace(0, 90, width))[..., None]
-    return np.clip(ramp + rng.integers(0, 60, (height, width, 3)), 0, 255).astype(np.uint8)
 
 
 def expected(image, height, width, weights=WEIGHTS):

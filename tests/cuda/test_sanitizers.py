@@ -22,6 +22,7 @@ FILES = [
     "test_proposals.py",
     "test_refine.py",
     "test_pnet.py",
+    "test_pnet_filter.py",
     "test_crop_network.py",
 ]
 

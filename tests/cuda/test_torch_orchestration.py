@@ -206,6 +206,14 @@ def test_recordings_give_the_same_and_the_oldest_goes(make, images, fused):
     assert backend.recordings == [((100, 100),), ((100, 170), (100, 100))]
 
 
+def test_the_filter_gives_the_bits_of_float32_in_recordings_too(make, images):
+    expected = make(fused=True).detect(images)
+    backend = make(fused=True, precision="float16-filter", graphs=2)
+    assert backend.detect(images) == expected
+    assert backend.detect(images[::-1]) == expected[::-1]
+    assert backend.detect(images) == expected
+
+
 def test_a_recording_with_too_little_room_is_made_again(make, images):
     expected = make().detect(images[:2])
     backend = make(dataclasses.replace(ROOM, rnet=8), graphs=4)

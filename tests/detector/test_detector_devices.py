@@ -111,13 +111,23 @@ def test_device_works_or_says_why_not(device: str) -> None:
         assert str(caught.value) == f"device {device!r} is not available: {why}"
 
 
-@pytest.mark.parametrize("precision", ["tf32", "float16", "bfloat16"])
+@pytest.mark.parametrize(
+    ("precision", "needed"),
+    [
+        ("tf32", "torch:cpu or cuda"),
+        ("float16", "torch:cpu or cuda"),
+        ("bfloat16", "torch:cpu or cuda"),
+        ("float16-filter", "cuda"),
+    ],
+)
 @pytest.mark.parametrize("device", ["numpy", "cpu"])
-def test_devices_with_one_precision_refuse_others(device: str, precision: Any) -> None:
+def test_devices_with_one_precision_refuse_others(device: str, precision: Any, needed: str) -> None:
     if available_backends()[device] is not None:
         pytest.skip(f"device {device} is not available: {available_backends()[device]}")
-    message = rf"^precision must be 'float32' on the backend '{device}', got '{precision}'; the devices torch:cpu and"
-    with pytest.raises(ConfigError, match=message):
+    message = (
+        f"precision must be 'float32' on the backend '{device}', got '{precision}', which needs the device {needed}"
+    )
+    with pytest.raises(ConfigError, match=f"^{message}$"):
         Detector(device, precision=precision)
     assert Detector(device, precision="float32").config.precision == "float32"
 

@@ -102,6 +102,15 @@ def nms(
     return kept.numpy()[: kept_count.numpy()[0]]
 
 
+class PNetRun(NamedTuple):
+    """What P-Net leaves of a list of levels."""
+
+    #: Of each level scores ``(rows, columns)`` and offsets ``(4, rows, columns)``.
+    levels: list[tuple[np.ndarray, np.ndarray]]
+    #: With a filter, of each level which parts of 8 x 8 cells it takes; beyond the level there may be more.
+    wanted: list[np.ndarray]
+
+
 def run_pnet(
     device: ModuleDevice,
     weights: Mapping[str, np.ndarray],
@@ -110,23 +119,60 @@ def run_pnet(
     shared_memory: int = 99 * 1024,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return scores ``(rows, columns)`` and offsets ``(4, rows, columns)`` of each level ``(image, height, width)``."""
+    return _run_pnet(device, weights, pictures, levels, shared_memory, None).levels
+
+
+def run_filtered_pnet(
+    device: ModuleDevice,
+    weights: Mapping[str, np.ndarray],
+    pictures: Sequence[Picture],
+    levels: Sequence[tuple[int, int, int]],
+    limit: float,
+    shared_memory: int = 99 * 1024,
+) -> PNetRun:
+    """Run the filter, and P-Net where it lets it; offsets are -1 where nothing was written."""
+    return _run_pnet(device, weights, pictures, levels, shared_memory, limit)
+
+
+def _run_pnet(
+    device: ModuleDevice,
+    weights: Mapping[str, np.ndarray],
+    pictures: Sequence[Picture],
+    levels: Sequence[tuple[int, int, int]],
+    shared_memory: int,
+    limit: float | None,
+) -> PNetRun:
     module = device.module
     shapes = [module.PNetLevel(*level, segment=i, scale=1.0) for i, level in enumerate(levels)]
     if VARIANT == "gpu":
         shared_memory = min(shared_memory, module.devices()[0]["shared_memory"])
     plan = module.PNetPlan([picture.entry for picture in pictures], shapes, shared_memory=shared_memory)
-    scores, offsets = device.empty(plan.cells, np.float32), device.empty(4 * plan.cells, np.float32)
+    scores, offsets = device.empty(plan.cells, np.float32), device.array(np.full(4 * plan.cells, -1, np.float32))
     packed = device.bytes(module.pnet_weights(dict(weights)))
-    module.pnet(plan, device.bytes(plan.table), packed, scores, offsets, stream=0)
-    found, first = [], 0
+    arguments = (plan, device.bytes(plan.table), packed, scores, offsets)
+    parts = np.empty(0, np.uint8)
+    if limit is None:
+        module.pnet(*arguments, stream=0)
+    else:
+        wanted = device.empty(plan.parts, np.uint8)
+        filter_weights = device.bytes(module.pnet_filter_weights(dict(weights)))
+        module.pnet_filtered(*arguments, filter_weights, limit, wanted, stream=0)
+        parts = wanted.numpy().astype(bool)
+    found, taken, first, tile = [], [], 0, 0
     for _, height, width in levels:
         rows, columns = (height - 1) // 2 - 4, (width - 1) // 2 - 4
         last = first + rows * columns
         mine = offsets.numpy()[4 * first : 4 * last]
         found.append((scores.numpy()[first:last].reshape(rows, columns), mine.reshape(4, rows, columns)))
         first = last
+        if limit is not None:
+            down, across = -(-rows // plan.tile[1]), -(-columns // plan.tile[0])
+            shape = (down, across, plan.tile[1] // 8, plan.tile[0] // 8)
+            own = parts[tile * shape[2] * shape[3] :][: int(np.prod(shape))].reshape(shape)
+            taken.append(own.transpose(0, 2, 1, 3).reshape(down * shape[2], across * shape[3]))
+            tile += down * across
     assert first == plan.cells
-    return found
+    return PNetRun(found, taken)
 
 
 def run_crop_network(

@@ -19,6 +19,13 @@ def noise(*shape, dtype=np.uint8):
     return np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
 
 
+def ramp_with_noise(height, width, seed=0):
+    """Noise over a gradient, so that places next to each other differ."""
+    rng = np.random.default_rng(seed)
+    ramp = np.add.outer(np.linspace(0, 120, height), np.linspace(0, 90, width))[..., None]
+    return np.clip(ramp + rng.integers(0, 60, (height, width, 3)), 0, 255).astype(np.uint8)
+
+
 def encode(image, kind, **options):
     """The bytes of a file of the given format, from an array or a PIL image."""
     file = io.BytesIO()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mtcnn_fast._native import HOW_TO_GET, find_native, warn_slow
-from mtcnn_fast.config import FILTERS, PRECISIONS, Filter, Precision
+from mtcnn_fast.config import FILTERS, FUSED_PRECISIONS, PRECISIONS, TORCH_PRECISIONS, Filter, Precision
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _make_torch(config: DetectorConfig, weights: Weights, index: int) -> Backend
 
 
 def _make_cuda(config: DetectorConfig, weights: Weights, index: int) -> Backend:
-    if config.precision == "float32":
+    if config.precision in FUSED_PRECISIONS:
         from mtcnn_fast.backends.cuda.backend import CudaBackend
 
         return CudaBackend(config, weights, index)
@@ -119,7 +119,7 @@ BACKENDS: dict[str, Entry] = {
     for entry in (
         Entry("numpy", lambda index: None, _make_numpy, rank=2, batch_size=1),
         Entry("cpu", _cpu_problem, _make_cpu, rank=1, filters=FILTERS),
-        Entry("torch:cpu", _torch_problem, _make_torch, rank=None, precisions=PRECISIONS),
+        Entry("torch:cpu", _torch_problem, _make_torch, rank=None, precisions=TORCH_PRECISIONS),
         Entry("cuda", _cuda_problem, _make_cuda, rank=0, precisions=PRECISIONS, numbered=True, batch_size=64),
     )
 }
@@ -213,8 +213,8 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
         accepted = " or ".join(map(repr, entry.precisions))
         others = [name for name, other in BACKENDS.items() if config.precision in other.precisions]
         raise ConfigError(
-            f"precision must be {accepted} on the backend {kind!r}, got {config.precision!r}; the devices "
-            f"{' and '.join(others)} have others"
+            f"precision must be {accepted} on the backend {kind!r}, got {config.precision!r}, which needs the device "
+            f"{' or '.join(others)}"
         )
     if config.filter is not None and config.filter not in entry.filters:
         others = [name for name, other in BACKENDS.items() if config.filter in other.filters]

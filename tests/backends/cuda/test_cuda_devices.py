@@ -57,6 +57,16 @@ def test_other_precisions_need_torch(monkeypatch, precision):
         create_backend("cuda", DetectorConfig(precision=precision), load_weights(None))
 
 
+@pytest.mark.parametrize("precision", ["float32", "float16-filter"])
+def test_precisions_of_the_kernels_need_no_torch(monkeypatch, precision):
+    fake_module(monkeypatch, {"devices": 2, "problem": ""}, ["", ""])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(
+        "mtcnn_fast.backends.cuda.backend.CudaBackend", lambda config, weights, index: (config.precision, index)
+    )
+    assert create_backend("cuda:1", DetectorConfig(precision=precision), load_weights(None)) == (precision, 1)
+
+
 @pytest.mark.skipif(available_backends()["cuda"] is None, reason="there is a CUDA device")
 def test_the_message_is_about_the_device_and_not_about_torch():
     """With torch and without it, the same."""

@@ -242,6 +242,18 @@ def test_message_says_why_torch_cannot_use_cuda(monkeypatch, problem, cpu_only, 
         TorchBackend(DetectorConfig(), load_weights(None), "cuda")
 
 
+def test_the_filter_belongs_to_fused_networks():
+    config = DetectorConfig(precision="float16-filter")
+    with pytest.raises(
+        ConfigError, match="precision 'float16-filter' needs a CUDA device and fused networks, got torch"
+    ):
+        TorchBackend(config, load_weights(None))
+    with pytest.raises(
+        ConfigError, match=r"precision must be .* on the backend 'torch:cpu', got 'float16-filter', which"
+    ):
+        create_backend("torch:cpu", config, load_weights(None))
+
+
 def test_message_without_torch(monkeypatch):
     monkeypatch.setattr(torch_devices.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(

@@ -10,6 +10,7 @@
 
 #include "control.h"
 #include "fiber.h"
+#include "matrix.h"
 #include "race.h"
 
 namespace mf_emulation {
@@ -22,7 +23,7 @@ constexpr unsigned kWarp = 32;
 constexpr unsigned kMaxThreads = 1024;
 
 enum class State { kReady, kAtBarrier, kAtWarpOperation, kAtActiveMask, kDone };
-enum class Operation { kSync, kBallot, kShuffle };
+enum class Operation { kSync, kBallot, kShuffle, kMatrix };
 
 struct Thread {
     Fiber fiber;
@@ -114,6 +115,19 @@ int source_lane(const Thread& thread) {
     __builtin_unreachable();
 }
 
+// All lanes' fragments lie on their stacks, which are suspended.
+void multiply_fragments(const Thread& self, unsigned lanes) {
+    if (lanes != kFullWarp) {
+        report("product of matrices at " + place(self.site) + ": not all lanes of the warp take part");
+        return;
+    }
+    std::array<Fragments, kWarp> fragments;
+    for (unsigned lane = 0; lane < kWarp; ++lane) {
+        fragments[lane] = *reinterpret_cast<const Fragments*>(static_cast<uintptr_t>(lane_of(self, lane).value));
+    }
+    multiply_matrices(fragments);
+}
+
 // Gives every lane of `lanes` its result.
 void complete(const Thread& self, unsigned lanes) {
     std::array<uint64_t, kWarp> results{};
@@ -136,6 +150,7 @@ void complete(const Thread& self, unsigned lanes) {
         }
     }
     if (self.operation == Operation::kSync) join_clocks(self, lanes);
+    if (self.operation == Operation::kMatrix) multiply_fragments(self, lanes);
     for (unsigned lane = 0; lane < kWarp; ++lane) {
         if (!(lanes >> lane & 1)) continue;
         lane_of(self, lane).value = results[lane];
@@ -325,6 +340,11 @@ uint64_t shuffle_bits(Site site, unsigned mask, uint64_t bits, Shuffle kind, int
     machine().current->shuffle = kind;
     machine().current->argument = lane;
     return wait_for_warp(site, Operation::kShuffle, mask, bits);
+}
+
+void multiply_add(Site site, const uint32_t* a, const uint32_t* b, float* sums) {
+    const Fragments own{a, b, sums};
+    wait_for_warp(site, Operation::kMatrix, kFullWarp, reinterpret_cast<uintptr_t>(&own));
 }
 
 void preempt() {

@@ -54,6 +54,10 @@ T shuffle(Site site, unsigned mask, T value, Shuffle kind, int lane) {
     return value;
 }
 
+// A warp's product of a 16 x 16 and a 16 x 8 matrix of half precision, added to `sums`; the fragments are those of
+// PTX's mma.m16n8k16: `a` has 4 words, `b` 2, `sums` 4 numbers.
+void multiply_add(Site site, const uint32_t* a, const uint32_t* b, float* sums);
+
 void record_atomic(const void* address, size_t bytes);
 
 // Shared memory whose size the launch chooses: false if the kernel was not granted that much.

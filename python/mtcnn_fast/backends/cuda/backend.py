@@ -1,4 +1,4 @@
-"""The backend of the device ``cuda`` in float32: fused kernels from the images to the faces, without torch."""
+"""The backend of the device ``cuda`` with float32's results: fused kernels from images to faces, without torch."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CudaBackend(CascadeBackend):
     Parameters
     ----------
     config : DetectorConfig
-        With ``float32``.
+        With ``float32`` or ``float16-filter``.
     weights : Weights
     index : int
         The device's number.
@@ -51,6 +51,8 @@ class CudaBackend(CascadeBackend):
     ------
     BackendUnavailableError
         If the device cannot be used here; the message says why.
+    ConfigError
+        If the filter has no margin for the weights.
     """
 
     def __init__(self, config: DetectorConfig, weights: Weights, index: int = 0) -> None:
@@ -61,7 +63,7 @@ class CudaBackend(CascadeBackend):
         self._memory = DeviceMemory(self._module, index)
         self._cuda_ops = CudaOps(self._module, self._memory, weights.box_coding, config.border, shared_memory)
         with self._memory.working():
-            networks = FusedNetworks(self._module, self._memory, weights, config.border, shared_memory=shared_memory)
+            networks = FusedNetworks(self._module, self._memory, weights, config, shared_memory=shared_memory)
         cascade = Cascade(config, networks, self._cuda_ops)
         self._threads = concurrent.futures.ThreadPoolExecutor(_HELPERS, thread_name_prefix="mtcnn-fast-cuda")
         #: Of detections whose result the caller reads: when it is there, the plan, and what the lists wanted.

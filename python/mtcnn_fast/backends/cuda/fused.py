@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from types import ModuleType
 from typing import Any
 
@@ -11,9 +12,13 @@ import numpy as np
 from mtcnn_fast.backends.cascade.observer import Observer
 from mtcnn_fast.backends.cascade.steps import Candidates, CropNetworkName, DeviceArray, Maps
 from mtcnn_fast.backends.cuda.arrays import Arrays
-from mtcnn_fast.config import Border
+from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import Weights
 from mtcnn_fast.weights.loader import Tensors
+from mtcnn_fast.weights.margins import pnet_float16_margin
+
+#: More than float32's softmax is wrong by.
+_SOFTMAX_ERROR = 1e-6
 
 
 class FusedNetworks:
@@ -26,11 +31,16 @@ class FusedNetworks:
     arrays : Arrays
         What makes arrays on the device.
     weights : Weights
-    border : {"zero", "clip"}
+    config : DetectorConfig
     shared_memory : int
         Bytes that a block may have, by which the kernels choose their tiles.
     download_counts : bool
         Whether to wait for the number of candidates, and to run R-Net and O-Net on lists of that length.
+
+    Raises
+    ------
+    ConfigError
+        If P-Net is to have a filter, and there is no margin for its weights.
     """
 
     def __init__(
@@ -38,13 +48,18 @@ class FusedNetworks:
         module: ModuleType,
         arrays: Arrays,
         weights: Weights,
-        border: Border,
+        config: DetectorConfig,
         *,
         shared_memory: int,
         download_counts: bool = False,
     ) -> None:
         self._module, self._arrays = module, arrays
-        self._zero_border, self._download_counts = border == "zero", download_counts
+        self._zero_border, self._download_counts = config.border == "zero", download_counts
+        #: Of the differences of logits that the filter compares.
+        self._limit: float | None = None
+        if config.precision == "float16-filter":
+            self._limit = least_logit(config.thresholds[0]) - pnet_float16_margin(weights)
+            self._pnet_filter = self._upload(module.pnet_filter_weights(dict(weights.pnet)))
         self._pnet = self._upload(module.pnet_weights(dict(weights.pnet)))
         self._crop_networks: dict[CropNetworkName, tuple[Any, DeviceArray]] = {}
         tensors: list[tuple[CropNetworkName, Tensors]] = [("rnet", weights.rnet), ("onet", weights.onet)]
@@ -58,12 +73,18 @@ class FusedNetworks:
         return placed[0]
 
     def scan(self, batch: Any, observer: Observer) -> list[Maps]:
-        """Run P-Net on all levels of a batch from the images, in one launch."""
-        cells, view = batch.level_plan.cells, self._arrays.view
+        """Run P-Net on all levels of a batch from the images, in one launch, or two with the filter."""
+        plan, empty, view = batch.level_plan, self._arrays.empty, self._arrays.view
+        cells, stream = plan.cells, self._arrays.stream()
         with observer.time("pnet"):
-            scores, offsets = self._arrays.empty(cells), self._arrays.empty(4 * cells)
+            scores, offsets = empty(cells), empty(4 * cells)
             arrays = map(view, (batch.level_plan_table, self._pnet, scores, offsets))
-            self._module.pnet(batch.level_plan, *arrays, stream=self._arrays.stream())
+            if self._limit is None:
+                self._module.pnet(plan, *arrays, stream=stream)
+            else:
+                wanted = empty(max(plan.parts, 1), "uint8")[: plan.parts]
+                filter_weights = view(self._pnet_filter)
+                self._module.pnet_filtered(plan, *arrays, filter_weights, self._limit, view(wanted), stream=stream)
         return [(scores.reshape((1, 1, cells)), offsets.reshape((1, 4, 1, cells)))]
 
     def classify(
@@ -88,6 +109,12 @@ class FusedNetworks:
                 stream=self._arrays.stream(),
             )
         return seen, valid, points
+
+
+def least_logit(threshold: float) -> float:
+    """Return the least difference of two logits whose softmax, in float32, may reach a threshold."""
+    share = min(max(threshold - _SOFTMAX_ERROR, 0.0), 1.0)
+    return math.log(share / (1 - share)) if share > 0 else -math.inf
 
 
 def _first(candidates: Candidates, count: int) -> Candidates:

@@ -26,7 +26,7 @@ from mtcnn_fast.backends.torch.devices import torch_cuda_problem
 from mtcnn_fast.backends.torch.graphs import GraphRecorder, Graphs, record_graph
 from mtcnn_fast.backends.torch.networks import BatchSizes, ScriptNetworks
 from mtcnn_fast.backends.torch.tensors import TorchArrays
-from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.config import FUSED_PRECISIONS, TORCH_PRECISIONS, DetectorConfig
 from mtcnn_fast.errors import BackendUnavailableError, ConfigError, ImageError
 from mtcnn_fast.nets.networks import DTYPES, load_networks
 from mtcnn_fast.nets.script import script_network
@@ -60,8 +60,9 @@ class TorchBackend(CascadeBackend):
         On CUDA and without `download_counts`, how many detections to keep recorded as CUDA Graphs, one for the sizes of
         a batch's images: for streams of equal images. 0 records none.
     networks : {"fused", "torch"} or None
-        ``fused``, on CUDA with float32: P-Net runs in one launch and R-Net and O-Net in two, from the images to their
-        scores, with one order of sums, so that results do not depend on the batch. ``torch``: they are TorchScript.
+        ``fused``, on CUDA with float32 or float16-filter: P-Net runs in one launch (two with the filter) and R-Net and
+        O-Net in two, from the images to their scores, with one order of sums, so that results do not depend on the
+        batch. ``torch``: they are TorchScript.
         None: ``fused`` where it can be.
 
     Raises
@@ -116,7 +117,7 @@ class TorchBackend(CascadeBackend):
             networks = self._script(weights, download_counts)
         else:
             networks = FusedNetworks(
-                module, arrays, weights, config.border, shared_memory=shared_memory, download_counts=download_counts
+                module, arrays, weights, config, shared_memory=shared_memory, download_counts=download_counts
             )
         return Cascade(config, networks, self._steps)
 
@@ -142,14 +143,19 @@ class TorchBackend(CascadeBackend):
 
     def _fuses(self, networks: NetworksName | None) -> bool:
         """Tell whether the networks are fused."""
-        possible = self._device.type == "cuda" and self._config.precision == "float32"
+        precision = self._config.precision
+        possible = self._device.type == "cuda" and precision in FUSED_PRECISIONS
         if networks not in (None, "fused", "torch"):
             raise ConfigError(f"networks must be 'fused', 'torch' or None, got {networks!r}")
         if networks == "fused" and not possible:
             raise ConfigError(
-                f"networks='fused' needs a CUDA device and float32, got {self._name} and {self._config.precision}"
+                f"networks='fused' needs a CUDA device and {' or '.join(FUSED_PRECISIONS)}, got {self._name} and "
+                f"{precision}"
             )
-        return possible and networks != "torch"
+        fused = possible and networks != "torch"
+        if not fused and precision not in TORCH_PRECISIONS:
+            raise ConfigError(f"precision {precision!r} needs a CUDA device and fused networks, got {self._name}")
+        return fused
 
     def _kernels(self) -> tuple[ModuleType, TorchArrays] | None:
         """Return the CUDA kernels, and what makes tensors for them; None on the CPU."""
