@@ -141,7 +141,7 @@ class DetectorConfig:
 DEFAULTS = DetectorConfig()
 
 #: Names of the weights that come with the package; the first is the default.
-WEIGHTS: tuple[str, ...] = ("zhang2016",)
+WEIGHTS: tuple[str, ...] = ("zhang2016", "wider")
 
 
 def is_named(weights: object) -> TypeGuard[str]:

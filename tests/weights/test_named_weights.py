@@ -6,6 +6,7 @@ import pickle
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mtcnn_fast import WeightsError
@@ -13,6 +14,11 @@ from mtcnn_fast.config import WEIGHTS, is_named
 from mtcnn_fast.weights import NETWORKS, load_first_networks, load_weights
 from mtcnn_fast.weights.loader import SHIPPED, Weights, _freeze
 from support.data import ROOT
+
+OWN = WEIGHTS[1:]
+
+#: What else each file of a training of ours says of itself.
+PROVENANCE = {"calibration", "command", "data", "licence", "made_from", "name", "seed", "steps", "version"}
 
 
 @pytest.fixture
@@ -78,3 +84,25 @@ def test_weights_pickled_before_there_was_metadata_are_restored() -> None:
     before = _freeze(dict(weights.pnet), dict(weights.rnet), dict(weights.onet), "corner", dict(weights.sha256), "here")
     assert isinstance(before, Weights)
     assert before.metadata == {}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_weights_of_our_own_say_where_they_come_from(name: str) -> None:
+    for facts in load_weights(name).metadata.values():
+        assert facts.keys() >= PROVENANCE
+        assert facts["name"] == name
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_networks_of_our_own_are_half_as_large_in_a_wheel(name: str) -> None:
+    """Their values are those of float16, so that every second byte is zero and a wheel compresses them; others stay."""
+    weights, usual = load_weights(name), load_weights(None)
+    new = 0
+    for network in NETWORKS:
+        tensors, others = getattr(weights, f"{network}net"), getattr(usual, f"{network}net")
+        if all(np.array_equal(tensor, others[key]) for key, tensor in tensors.items()):
+            continue
+        new += 1
+        for tensor in tensors.values():
+            np.testing.assert_array_equal(tensor.astype(np.float16).astype(np.float32), tensor)
+    assert new >= 1

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Make weights that come with the package from those of a training.
+
+    python scripts/release_weights.py NAME FOLDER PROVENANCE.toml
+
+FOLDER holds p.safetensors, r.safetensors and o.safetensors. PROVENANCE.toml has what each says of itself: in tables
+[p], [r] and [o], and above them what all say. The files go to python/mtcnn_fast/weights/NAME.
+
+Values are rounded to those of float16 and stored as float32: the format and its readers stay as they are, and the zeros
+that are left compress in a wheel to about the size of float16. Networks that are the default ones keep their values.
+The hashes are printed, for the record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "python"))
+
+from mtcnn_fast._version import __version__  # noqa: E402
+from mtcnn_fast.training.stage_networks import save_weights  # noqa: E402
+from mtcnn_fast.weights import NETWORKS, Weights, load_weights  # noqa: E402
+
+
+def rounded(weights: Weights) -> Weights:
+    """Return weights whose own values float16 can represent."""
+    changes: dict[str, Any] = {}
+    usual = load_weights(None)
+    for network in NETWORKS:
+        tensors, others = getattr(weights, f"{network}net"), getattr(usual, f"{network}net")
+        if all(np.array_equal(tensor, others[name]) for name, tensor in tensors.items()):
+            continue
+        changes[f"{network}net"] = {
+            name: tensor.astype(np.float16).astype(np.float32) for name, tensor in tensors.items()
+        }
+    return dataclasses.replace(weights, **changes)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("provenance", type=Path)
+    arguments = parser.parse_args()
+    table = tomllib.loads(arguments.provenance.read_text(encoding="utf-8"))
+    common = {key: value for key, value in table.items() if key not in NETWORKS}
+    facts = {"name": arguments.name, "version": __version__}
+    notes = {network: {**facts, **common, **table[network]} for network in NETWORKS}
+    folder = ROOT / "python" / "mtcnn_fast" / "weights" / arguments.name
+    save_weights(rounded(load_weights(arguments.folder)), folder, notes)
+    for file, digest in load_weights(folder).sha256.items():
+        print(f"{file}  {digest}")
+
+
+if __name__ == "__main__":
+    main()
