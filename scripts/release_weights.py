@@ -6,9 +6,9 @@
 FOLDER holds p.safetensors, r.safetensors and o.safetensors. PROVENANCE.toml has what each says of itself: in tables
 [p], [r] and [o], and above them what all say. The files go to python/mtcnn_fast/weights/NAME.
 
-Values are rounded to those of float16 and stored as float32: the format and its readers stay as they are, and the zeros
-that are left compress in a wheel to about the size of float16. Networks that are the default ones keep their values.
-The hashes are printed, for the record.
+Values are rounded to 8 binary digits, within what float16 can represent, and stored as float32: the format and its
+readers stay as they are, and the zeros that are left compress in a wheel to less than the size of float16. Networks
+that are the default ones are left out, as the loader takes those. The hashes are printed, for the record.
 """
 
 from __future__ import annotations
@@ -34,18 +34,23 @@ from mtcnn_fast.training.stage_networks import save_weights  # noqa: E402
 from mtcnn_fast.weights import NETWORKS, Weights, load_weights  # noqa: E402
 
 
+def short(tensor: np.ndarray) -> np.ndarray:
+    fraction, exponent = np.frexp(tensor)
+    return np.ldexp(np.rint(fraction * 256) / 256, exponent).astype(np.float16).astype(np.float32)
+
+
 def rounded(weights: Weights) -> Weights:
-    """Return weights whose own values float16 can represent."""
-    changes: dict[str, Any] = {}
-    usual = load_weights(None)
-    for network in NETWORKS:
-        tensors, others = getattr(weights, f"{network}net"), getattr(usual, f"{network}net")
-        if all(np.array_equal(tensor, others[name]) for name, tensor in tensors.items()):
-            continue
-        changes[f"{network}net"] = {
-            name: tensor.astype(np.float16).astype(np.float32) for name, tensor in tensors.items()
-        }
+    """Return weights of short values."""
+    changes: dict[str, Any] = {
+        f"{network}net": {name: short(tensor) for name, tensor in getattr(weights, f"{network}net").items()}
+        for network in NETWORKS
+    }
     return dataclasses.replace(weights, **changes)
+
+
+def is_default(weights: Weights, network: str) -> bool:
+    others = getattr(load_weights(None), f"{network}net")
+    return all(np.array_equal(tensor, others[name]) for name, tensor in getattr(weights, f"{network}net").items())
 
 
 def main() -> None:
@@ -57,9 +62,13 @@ def main() -> None:
     table = tomllib.loads(arguments.provenance.read_text(encoding="utf-8"))
     common = {key: value for key, value in table.items() if key not in NETWORKS}
     facts = {"name": arguments.name, "version": __version__}
-    notes = {network: {**facts, **common, **table[network]} for network in NETWORKS}
+    notes = {network: {**facts, **common, **table.get(network, {})} for network in NETWORKS}
     folder = ROOT / "python" / "mtcnn_fast" / "weights" / arguments.name
-    save_weights(rounded(load_weights(arguments.folder)), folder, notes)
+    weights = load_weights(arguments.folder)
+    save_weights(rounded(weights), folder, notes)
+    for network in NETWORKS:
+        if is_default(weights, network):
+            (folder / f"{network}.safetensors").unlink()
     for file, digest in load_weights(folder).sha256.items():
         print(f"{file}  {digest}")
 

@@ -52,6 +52,16 @@ def test_a_name_comes_before_a_folder_called_so(other: str, tmp_path: Path, monk
             load_weights(meant)
 
 
+def test_a_network_that_a_name_has_not_is_the_default_one(other: str) -> None:
+    usual = load_weights(None)
+    (Path(load_weights(other).source) / "r.safetensors").unlink()
+    for weights in (load_weights(other), load_first_networks(other, "pr")):
+        assert weights.sha256["r.safetensors"] == usual.sha256["r.safetensors"]
+    (Path(usual.source) / "p.safetensors").unlink()
+    with pytest.raises(WeightsError, match=r"p\.safetensors': the file is missing"):
+        load_weights(None)
+
+
 def test_a_name_that_there_is_not_is_answered_with_those_there_are() -> None:
     names = ", ".join(WEIGHTS)
     with pytest.raises(WeightsError, match=f"no weights at 'zhang': .*, or the name of weights .*: {names}$"):
@@ -88,21 +98,21 @@ def test_weights_pickled_before_there_was_metadata_are_restored() -> None:
 
 @pytest.mark.parametrize("name", OWN)
 def test_weights_of_our_own_say_where_they_come_from(name: str) -> None:
-    for facts in load_weights(name).metadata.values():
+    usual = load_weights(None).metadata
+    own = [facts for file, facts in load_weights(name).metadata.items() if facts != usual[file]]
+    assert own
+    for facts in own:
         assert facts.keys() >= PROVENANCE
         assert facts["name"] == name
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_networks_of_our_own_are_half_as_large_in_a_wheel(name: str) -> None:
-    """Their values are those of float16, so that every second byte is zero and a wheel compresses them; others stay."""
-    weights, usual = load_weights(name), load_weights(None)
-    new = 0
-    for network in NETWORKS:
-        tensors, others = getattr(weights, f"{network}net"), getattr(usual, f"{network}net")
-        if all(np.array_equal(tensor, others[key]) for key, tensor in tensors.items()):
-            continue
-        new += 1
-        for tensor in tensors.values():
+    """Their values are float16's with 8 digits, so that half of the bytes are zero and a wheel compresses them."""
+    weights, folder = load_weights(name), SHIPPED / name
+    own = [network for network in NETWORKS if (folder / f"{network}.safetensors").exists()]
+    assert own
+    for network in own:
+        for tensor in getattr(weights, f"{network}net").values():
             np.testing.assert_array_equal(tensor.astype(np.float16).astype(np.float32), tensor)
-    assert new >= 1
+            np.testing.assert_array_equal(np.frexp(tensor)[0] * 256 % 1, 0)

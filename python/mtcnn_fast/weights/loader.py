@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Tensors = Mapping[str, npt.NDArray[np.float32]]
 
-#: The folder with the default weights; those of each other name of `WEIGHTS` lie in a folder of that name within.
+#: The folder with the default weights. Those of each other name of `WEIGHTS` lie in a folder of that name within, which
+#: has the networks that are not the default ones.
 SHIPPED = Path(__file__).resolve().parent
 
 FILE_NAMES = ", ".join(f"{network}.safetensors" for network in NETWORKS)
@@ -91,7 +92,7 @@ def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
         )
         raise file_error(WeightsError, missing_file(root), message)
     if is_folder(root):
-        files = {network: _File(root / f"{network}.safetensors") for network in NETWORKS}
+        files = {network: _File(_place(root, network)) for network in NETWORKS}
         for network, file in files.items():
             file.check_metadata(network)
         tensors = {network: file.take(network, prefix="") for network, file in files.items()}
@@ -111,6 +112,12 @@ def _root(path: str | os.PathLike[str] | None) -> Path:
     if path is None or path == WEIGHTS[0]:
         return SHIPPED
     return SHIPPED / path if is_named(path) else Path(path)
+
+
+def _place(folder: Path, network: str) -> Path:
+    """Return a network's file: of the package's further weights, the default one where they have none of their own."""
+    file = folder / f"{network}.safetensors"
+    return SHIPPED / file.name if folder.parent == SHIPPED and not exists(file) else file
 
 
 def load_first_networks(path: str | os.PathLike[str] | None, networks: str) -> Weights:
@@ -136,7 +143,7 @@ def load_first_networks(path: str | os.PathLike[str] | None, networks: str) -> W
     if not is_folder(root):
         return load_weights(root)
     folders = {network: root if network in networks else SHIPPED for network in NETWORKS}
-    files = {network: _File(folder / f"{network}.safetensors") for network, folder in folders.items()}
+    files = {network: _File(_place(folder, network)) for network, folder in folders.items()}
     for network, file in files.items():
         file.check_metadata(network)
     used = [files[network] for network in networks]
