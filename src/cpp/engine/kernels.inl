@@ -1,7 +1,7 @@
 // The body of every kernels_<isa>.cpp, which defines MF_ISA and MF_SIMD and is compiled for that instruction set.
 
 #include "cpp/engine/area.h"
-#include "cpp/engine/byte_net.h"
+#include "cpp/engine/byte_kernel.inl"
 #include "cpp/engine/crop_net.h"
 #include "cpp/engine/pnet_tile.h"
 
@@ -43,18 +43,13 @@ void crop_net(const CropNetWeights& net, Algorithm algorithm, const float* crops
 template <const CropStage& kStage>
 constexpr CropKernel kCropKernel{CropNet<kStage>::kScratch, crop_net<kStage>};
 
-void rnet_bytes(const ByteNetworkWeights& net, const float* crops, int count, std::uint8_t* scratch,
-                float* differences) {
-    ByteNet(net, scratch).run(crops, count, differences);
-}
-
 constexpr KernelTable kTable{.pnet_scratch = PNetScratch::kFloats,
                              .pnet_tile = pnet_tile,
                              .resample_to_pixels = resample_to_pixels,
                              .resample_to_planes = resample_to_planes,
                              .rnet = kCropKernel<kRNetStage>,
                              .onet = kCropKernel<kONetStage>,
-                             .rnet_bytes = {ByteLayout::kBytes, rnet_bytes}};
+                             .rnet_bytes = kByteKernel};
 
 }  // namespace
 }  // namespace MF_ISA

@@ -50,45 +50,6 @@ MF_INLINE void transpose4(F32x4& a, F32x4& b, F32x4& c, F32x4& d) {
     d = __builtin_shufflevector(ab23, cd23, 2, 3, 6, 7);
 }
 
-// dot() of simd.h for four lanes, by what every processor has.
-typedef std::int8_t I8x8 __attribute__((vector_size(8)));
-typedef std::int16_t I16x8 __attribute__((vector_size(16)));
-struct QuadsOf4 {
-    U8x8 half[2];  // lanes 0 and 1, 2 and 3
-};
-
-MF_INLINE QuadsOf4 load_quads_of_4(const void* p) {
-    return {{load_as<U8x8>(p), load_as<U8x8>(static_cast<const std::uint8_t*>(p) + 8)}};
-}
-MF_INLINE QuadsOf4 spread_quad_of_4(const std::uint8_t* p) {
-    const U8x4 quad = load_as<U8x4>(p);
-    const U8x8 twice = __builtin_shufflevector(quad, quad, 0, 1, 2, 3, 4, 5, 6, 7);
-    return {{twice, twice}};
-}
-MF_INLINE I32x4 dot_of_4(const QuadsOf4 (&x)[3], const QuadsOf4 (&w)[3], I32x4 sum) {
-    I32x4 pairs[2];
-    MF_UNROLL(2)
-    for (int h = 0; h < 2; ++h) {
-        I16x8 products{};
-        MF_UNROLL(3)
-        for (int q = 0; q < 3; ++q) {
-            products += __builtin_convertvector(x[q].half[h], I16x8) *
-                        __builtin_convertvector(load_as<I8x8>(&w[q].half[h]), I16x8);
-        }
-        const I32x4 both = load_as<I32x4>(&products);
-        pairs[h] = (both >> 16) + ((I32x4)((U32x4)both << 16) >> 16);
-    }
-    return sum + __builtin_shufflevector(pairs[0], pairs[1], 0, 2, 4, 6) +
-           __builtin_shufflevector(pairs[0], pairs[1], 1, 3, 5, 7);
-}
-
-MF_INLINE void store_bytes_of_4(std::uint8_t* p, F32x4 v) {
-    const F32x4 low = v > 0.0f ? v : F32x4{};
-    const F32x4 clamped = low < 255.5f ? low : set4(255.5f);
-    const U8x4 bytes = __builtin_convertvector(__builtin_convertvector(clamped, I32x4), U8x4);
-    std::memcpy(p, &bytes, sizeof bytes);
-}
-
 // The normalisation of common/resample.h on a pixel's sums, of which three lanes count.
 MF_INLINE F32x4 normalise_pixel(U16x8 sum, float inverse) {
     const U16x4 low = load_as<U16x4>(&sum);

@@ -3,6 +3,7 @@
 
 #include <arm_neon.h>
 
+#include "cpp/engine/simd/bytes_of_4.h"
 #include "cpp/engine/simd_common.h"
 
 namespace mtcnn_fast::engine {
@@ -37,14 +38,6 @@ MF_INLINE void normalise_to_planes(const U16x8* sums, unsigned more, const float
                                    float* b) {
     planes_by_pixel<kStep>(sums, more, inverse, r, g, b);
 }
-
-using I = I32x4;
-inline constexpr int kByteTile = 6;
-using Quads = QuadsOf4;
-MF_INLINE Quads load_quads(const std::int8_t* p) { return load_quads_of_4(p); }
-MF_INLINE Quads spread_quad(const std::uint8_t* p) { return spread_quad_of_4(p); }
-MF_INLINE I dot(const Quads (&x)[3], const Quads (&w)[3], I sum) { return dot_of_4(x, w, sum); }
-MF_INLINE void store_bytes(std::uint8_t* p, V v) { store_bytes_of_4(p, (F32x4)v); }
 
 }  // namespace MF_ISA
 }  // namespace mtcnn_fast::engine
