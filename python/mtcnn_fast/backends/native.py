@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mtcnn_fast.weights import Weights
 
     #: Layers of the filter before R-Net, its head and that one's bias, and the margin.
-    Filter = tuple[list[tuple[Any, ...]], Floats, float, float]
+    EngineFilter = tuple[list[tuple[Any, ...]], Floats, float, float]
 
 
 class NativeBackend:
@@ -125,7 +125,7 @@ def make_engine(config: DetectorConfig, weights: Weights, *, isa: str = "", dire
     return engine_with(config, weights, _filter(config, weights), isa=isa, direct=direct)
 
 
-def _filter(config: DetectorConfig, weights: Weights) -> Filter | None:
+def _filter(config: DetectorConfig, weights: Weights) -> EngineFilter | None:
     if config.filter is None:
         return None
     from mtcnn_fast.weights import int8
@@ -134,7 +134,7 @@ def _filter(config: DetectorConfig, weights: Weights) -> Filter | None:
     return filter_of(weights, measured.ranges, measured.margin)
 
 
-def filter_of(weights: Weights, ranges: Mapping[str, Floats], margin: float) -> Filter:
+def filter_of(weights: Weights, ranges: Mapping[str, Floats], margin: float) -> EngineFilter:
     """Return what the engine needs of the filter: layers, head and its bias, margin."""
     from mtcnn_fast.weights import int8
 
@@ -143,7 +143,7 @@ def filter_of(weights: Weights, ranges: Mapping[str, Floats], margin: float) -> 
 
 
 def engine_with(
-    config: DetectorConfig, weights: Weights, filter_: Filter | None, *, isa: str = "", direct: bool = False
+    config: DetectorConfig, weights: Weights, filter_: EngineFilter | None, *, isa: str = "", direct: bool = False
 ) -> Engine:
     """Make the engine with a filter of the caller's, whatever the configuration says of it; see `make_engine`."""
     module, problem = find_native()

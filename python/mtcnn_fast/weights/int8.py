@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mtcnn_fast.errors import ConfigError
+from mtcnn_fast.weights.margins import tensors_hash
 
 if TYPE_CHECKING:
     from mtcnn_fast._types import Floats
@@ -81,13 +81,8 @@ class ByteLayer:
 
 
 def digest(weights: Weights) -> str:
-    """Return the SHA-256 of P-Net's and R-Net's tensors, in whatever files they are."""
-    sha256 = hashlib.sha256()
-    for network in (weights.pnet, weights.rnet):
-        for name in sorted(network):
-            sha256.update(name.encode())
-            sha256.update(network[name].astype("<f4").tobytes())
-    return sha256.hexdigest()
+    """Return the hash of what the filter depends on: P-Net's and R-Net's tensors, in whatever files they are."""
+    return tensors_hash(weights.pnet, weights.rnet)
 
 
 @functools.cache

@@ -16,11 +16,12 @@ PNET_FLOAT16: Mapping[str, float] = MappingProxyType(
 )
 
 
-def tensors_hash(tensors: Tensors) -> str:
-    """Return the SHA-256 of tensors: of each name, in alphabetical order, and the bytes after it."""
+def tensors_hash(*networks: Tensors) -> str:
+    """Return the SHA-256 of the tensors of networks: of each name, in alphabetical order, and the bytes after it."""
     digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode() + b"\0" + tensors[name].astype("<f4").tobytes())
+    for tensors in networks:
+        for name in sorted(tensors):
+            digest.update(name.encode() + b"\0" + tensors[name].astype("<f4").tobytes())
     return digest.hexdigest()
 
 
