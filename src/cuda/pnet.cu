@@ -324,10 +324,6 @@ constexpr PNetTileSize size_of_tile() {
     return {T::kCellsX, T::kCellsY, T::kSharedMemory};
 }
 
-std::string shapes_of(const PNetPlan& plan) {
-    return std::to_string(plan.images()) + " images, " + std::to_string(plan.levels()) + " levels";
-}
-
 template <typename T>
 void launch_pnet(const PNetPlan& plan, const PNetArguments& a, cudaStream_t stream) {
     launch({"pnet", shapes_of(plan), dim3(plan.blocks()), T::kThreads, stream, T::kSharedMemory}, pnet_kernel<T>,

@@ -284,9 +284,8 @@ __global__ void __launch_bounds__(T::kThreads, T::kResidentBlocks)
 template <typename T>
 void launch_filter(const PNetPlan& plan, const PNetArguments& a, const PNetFilterArguments& filter,
                    cudaStream_t stream) {
-    const std::string shapes = std::to_string(plan.images()) + " images, " + std::to_string(plan.levels()) + " levels";
-    launch({"pnet_filter", shapes, dim3(plan.blocks()), T::kThreads, stream, T::kSharedMemory}, pnet_filter_kernel<T>,
-           pnet_tables(plan, a.tables), filter.weights, filter.limit, filter.wanted, a.scores);
+    launch({"pnet_filter", shapes_of(plan), dim3(plan.blocks()), T::kThreads, stream, T::kSharedMemory},
+           pnet_filter_kernel<T>, pnet_tables(plan, a.tables), filter.weights, filter.limit, filter.wanted, a.scores);
 }
 
 using WideTile = FilterTile<32, 16>;

@@ -1,6 +1,8 @@
 // Which tile of which level a block of P-Net's kernels has. For kernels only.
 #pragma once
 
+#include <string>
+
 #include "cuda/level_tile.h"
 #include "cuda/pnet.h"
 
@@ -16,6 +18,11 @@ inline PNetTables pnet_tables(const PNetPlan& plan, const void* tables) {
     const char* const base = static_cast<const char*>(tables);
     return {reinterpret_cast<const DeviceImage*>(base), reinterpret_cast<const PNetLevel*>(base + plan.levels_at()),
             plan.levels()};
+}
+
+// For messages.
+inline std::string shapes_of(const PNetPlan& plan) {
+    return std::to_string(plan.images()) + " images, " + std::to_string(plan.levels()) + " levels";
 }
 
 // The last level that begins at or before this block.

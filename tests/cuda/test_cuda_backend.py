@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import gc
 import os
@@ -203,23 +202,14 @@ def test_threads_have_streams_of_their_own(make, images):
     assert 1 < len(backend._memory._idle) <= 3
 
 
-def test_a_batch_that_does_not_fit_is_halved(make, images, plain_device, caplog):
+def test_a_batch_that_does_not_fit_is_halved(make, images, caplog):
     caplog.set_level("INFO", logger="mtcnn_fast")
     backend = make(usual_capacities)
-    backend._give_memory_back()
-    least = backend._memory.reserved
-    (expected,) = backend.detect(images[:1])
-    one = backend._memory.reserved - least
-    backend._give_memory_back()
-    most = ctypes.c_size_t(plain_device.library.emulation_memory() + one + one // 2)
-    plain_device.library.emulation_set_memory(most)
-    try:
+    with backend.memory_for_one(images[0]) as expected:
         assert backend.detect(images[:1] * 4) == [expected] * 4
         assert any("out of memory with 4 images, trying halves" in message for message in caplog.messages)
         with pytest.raises(BackendError, match=r"cuda:0: the device's memory does not hold one image of 3000x3000"):
             backend.detect([np.zeros((3000, 3000, 3), np.uint8)])
-    finally:
-        plain_device.library.emulation_set_memory(ctypes.c_size_t(256 << 20))
     assert backend.detect(images[:1]) == [expected]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import pytest
 
@@ -108,20 +106,11 @@ def test_lists_that_are_too_short_are_made_longer(make, images, caplog):
     assert len(caplog.messages) == 1
 
 
-def test_a_batch_that_does_not_fit_is_halved(make, images, plain_device, caplog):
+def test_a_batch_that_does_not_fit_is_halved(make, images, caplog):
     caplog.set_level("INFO", logger="mtcnn_fast")
     backend = make(usual_capacities, precision=FILTER)
-    backend._give_memory_back()
-    least = backend._memory.reserved
-    (expected,) = backend.detect(images[:1])
-    one = backend._memory.reserved - least
-    backend._give_memory_back()
-    most = ctypes.c_size_t(plain_device.library.emulation_memory() + one + one // 2)
-    plain_device.library.emulation_set_memory(most)
-    try:
+    with backend.memory_for_one(images[0]) as expected:
         assert backend.detect(images[:1] * 4) == [expected] * 4
-    finally:
-        plain_device.library.emulation_set_memory(ctypes.c_size_t(256 << 20))
     assert any("trying halves" in message for message in caplog.messages)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import ctypes
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
+from mtcnn_fast._types import Image
 from mtcnn_fast.backends.cascade.capacities import CapacityChooser, usual_capacities
 from mtcnn_fast.backends.cascade.plan import Plan
 from mtcnn_fast.backends.cascade.steps import Capacities
 from mtcnn_fast.backends.cuda.backend import CudaBackend
 from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.faces import Faces
 from mtcnn_fast.weights import Weights
 from support.cuda_device import ModuleDevice
 
@@ -43,6 +47,21 @@ class EmulatedBackend(CudaBackend):
         self._emulated = device
         super().__init__(config, weights, index)
         self._capacities = CapacityChooser(usual)
+
+    @contextlib.contextmanager
+    def memory_for_one(self, image: Image) -> Iterator[Faces]:
+        """Give the device memory for the detection of one and a half of an image, whose faces are the value."""
+        self._give_memory_back()
+        least = self._memory.reserved
+        (faces,) = self.detect([image])
+        one = self._memory.reserved - least
+        self._give_memory_back()
+        library = self._emulated.library
+        library.emulation_set_memory(ctypes.c_size_t(library.emulation_memory() + one + one // 2))
+        try:
+            yield faces
+        finally:
+            library.emulation_set_memory(ctypes.c_size_t(256 << 20))
 
     def _load_module(self) -> ModuleType:
         return self._emulated.module
