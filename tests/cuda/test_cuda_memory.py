@@ -187,16 +187,13 @@ def test_a_lack_of_memory_is_told_after_all_else_was_given_back(device, empty):
     pool = device.module.Pool(0)
     stream = device.module.Stream(pool)
     empty(stream, 3 << 20, "uint8")
-    device.library.emulation_set_memory(ctypes.c_size_t(device.library.emulation_memory() + (2 << 20)))
-    try:
+    with device.memory_left(2 << 20):
         held = empty(stream, 4 << 20, "uint8")
         assert pool.reserved == 4 << 20
         with pytest.raises(MemoryError, match="cudaMalloc of 2097152 bytes on device 0: out of memory"):
             empty(stream, 2 << 20, "uint8")
         del held
         assert len(empty(stream, 2 << 20, "uint8")) == 2 << 20
-    finally:
-        device.library.emulation_set_memory(ctypes.c_size_t(256 << 20))
 
 
 @emulated

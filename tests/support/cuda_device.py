@@ -107,19 +107,20 @@ class EmulatedDevice:
 
     @contextlib.contextmanager
     def counted_waits(self) -> Iterator[Callable[[], int]]:
-        """Give a function that returns how often the host has waited for the device since.
-
-        Freeing memory waits as well, so what earlier tests left behind is collected first, and nothing meanwhile.
-        """
-        gc.collect()
-        collects = gc.isenabled()
-        gc.disable()
-        before = self.library.emulation_synchronisations()
-        try:
+        """Give a function that returns how often the host has waited for the device since; freeing memory waits too."""
+        with _only_my_memory():
+            before = self.library.emulation_synchronisations()
             yield lambda: self.library.emulation_synchronisations() - before
-        finally:
-            if collects:
-                gc.enable()
+
+    @contextlib.contextmanager
+    def memory_left(self, size: int) -> Iterator[None]:
+        """Let the device have only so many bytes more than are in use."""
+        with _only_my_memory():
+            self.library.emulation_set_memory(ctypes.c_size_t(self.library.emulation_memory() + size))
+            try:
+                yield
+            finally:
+                self.library.emulation_set_memory(ctypes.c_size_t(256 << 20))
 
     def traffic(self, array: DeviceArray) -> tuple[int, int]:
         """Return the bytes that kernels read and wrote of an array since the last call; the race build counts them."""
@@ -147,6 +148,19 @@ class ModuleDevice(EmulatedDevice):
         super().__init__(path)
         self.module = _load_extension(path)
         self.library.emulation_set_driver(13000, 2)
+
+
+@contextlib.contextmanager
+def _only_my_memory() -> Iterator[None]:
+    """Free first what earlier tests left behind, and hold Python's collector, which would do so in the middle."""
+    gc.collect()
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @functools.cache

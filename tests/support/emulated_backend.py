@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
@@ -56,12 +55,8 @@ class EmulatedBackend(CudaBackend):
         (faces,) = self.detect([image])
         one = self._memory.reserved - least
         self._give_memory_back()
-        library = self._emulated.library
-        library.emulation_set_memory(ctypes.c_size_t(library.emulation_memory() + one + one // 2))
-        try:
+        with self._emulated.memory_left(one + one // 2):
             yield faces
-        finally:
-            library.emulation_set_memory(ctypes.c_size_t(256 << 20))
 
     def _load_module(self) -> ModuleType:
         return self._emulated.module
