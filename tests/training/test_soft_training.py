@@ -26,6 +26,7 @@ from mtcnn_fast.training.soft.options import BalanceOptions, ObjectiveOptions, S
 from mtcnn_fast.training.soft.run import learning_rate  # noqa: E402
 from mtcnn_fast.training.soft.teacher import Teacher  # noqa: E402
 from mtcnn_fast.training.soft.window_set import Windows, WindowSet  # noqa: E402
+from mtcnn_fast.training.stage_networks import initial_network  # noqa: E402
 from support.data import PHOTO  # noqa: E402
 
 SIZES = {PNet: 20, RNet: 24, ONet: 48}
@@ -166,9 +167,9 @@ ASTRONAUT = np.array([170, 62, 279, 171], np.float32)
 POINTS = np.array([[205, 101], [247, 104], [225, 129], [202, 139], [245, 142]], np.float32)
 
 
-def portraits(count: int, shift: float) -> WindowSet:
+def portraits(count: int, shift: float, size: int = 48) -> WindowSet:
     """The astronaut's face in so many windows, half of a list of landmarks, with labels so far down."""
-    crops, _ = crop_pad_resize(load_image(PHOTO), ASTRONAUT[None], 48)
+    crops, _ = crop_pad_resize(load_image(PHOTO), ASTRONAUT[None], size)
     image = (crops[0].transpose(1, 2, 0) * 128 + 127.5).round().astype(np.uint8)
     columns = (
         np.tile(ASTRONAUT, (count, 1)),
@@ -190,7 +191,7 @@ def places(landmarks: torch.Tensor) -> np.ndarray:
 
 def test_the_teacher_tells_landmarks_of_large_windows_that_show_a_face() -> None:
     known = portraits(2, shift=0)
-    teacher = Teacher(known, TeacherOptions(weights="shipped", share=1), torch.float32)
+    teacher = Teacher(ONet(), known, TeacherOptions(weights="shipped", share=1), torch.float32)
     (face, _) = window_batch(known.take(np.arange(2)), UNCHANGED, np.random.default_rng(0), torch.float32).images
     images = torch.stack([face, face, face, face, torch.zeros_like(face)])
     side = torch.tensor([110.0, 110, 30, 110, 110])[:, None].repeat(1, 2)
@@ -206,9 +207,9 @@ def test_labels_are_moved_to_where_the_teacher_puts_the_points(shift: float) -> 
     """Wherever annotators put them: what is left is how one label differs from the others."""
     known = portraits(8, shift)
     known.rows.points[[2, 3], 0] += 3
-    teacher = Teacher(known, TeacherOptions(weights="shipped", share=0.5), torch.float32)
+    teacher = Teacher(ONet(), known, TeacherOptions(weights="shipped", share=0.5), torch.float32)
     shown = window_batch(known.take(np.arange(8)), UNCHANGED, np.random.default_rng(0), torch.float32)
-    plain = Teacher(known, TeacherOptions(weights="shipped", share=1), torch.float32).taught(shown)
+    plain = Teacher(ONet(), known, TeacherOptions(weights="shipped", share=1), torch.float32).taught(shown)
     found = teacher.taught(shown)
     assert found.taught.tolist() == [True, False] * 4
     told, mixed = places(plain.landmarks), places(found.landmarks)
@@ -220,7 +221,7 @@ def test_labels_are_moved_to_where_the_teacher_puts_the_points(shift: float) -> 
 def test_pseudo_labels_that_do_not_agree_with_the_teacher_are_passed_over() -> None:
     known = portraits(8, shift=0)
     known.rows.points[2] += 40
-    teacher = Teacher(known, TeacherOptions(weights="shipped"), torch.float32)
+    teacher = Teacher(ONet(), known, TeacherOptions(weights="shipped"), torch.float32)
     shown = window_batch(known.take(np.arange(8)), UNCHANGED, np.random.default_rng(0), torch.float32)
     told = places(teacher.taught(shown).landmarks)
     np.testing.assert_allclose(told[2], told[0], atol=0.05)
@@ -244,9 +245,28 @@ def test_a_network_learns_from_the_teacher() -> None:
     assert learned["shipped"] < 8 < learned["none"]
 
 
-def test_only_networks_with_landmarks_have_a_teacher() -> None:
+@pytest.mark.parametrize("net", [RNet, ONet])
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_the_teachers_boxes_are_mixed_with_the_labels(net: type[RNet | ONet], share: float) -> None:
+    """Where it sees the face: not where the label lies elsewhere, and not in a window without a face."""
+    known = portraits(3, shift=0, size=24 if net is RNet else 48)
+    options = TeacherOptions(weights="shipped", boxes=share)
+    shown = window_batch(known.take(np.arange(3)), UNCHANGED, np.random.default_rng(0), torch.float32)
+    shown.boxes[1] += 0.6
+    shown.images[2] = 0
+    shipped = initial_network("r" if net is RNet else "o", "shipped", "corner", landmarks=False).net
+    with torch.inference_mode():
+        told = heads(shipped, features(shipped, shown.images)).boxes
+    assert told is not None
+    found = Teacher(net(), known, options, torch.float32).taught(shown).boxes
+    np.testing.assert_allclose(found[0], (1 - share) * shown.boxes[0] + share * told[0], atol=1e-6)
+    np.testing.assert_array_equal(found[1:], shown.boxes[1:])
+    assert (told[0] - shown.boxes[0]).abs().max() > 0.01
+
+
+def test_a_network_without_landmarks_learns_boxes_of_a_teacher_or_nothing() -> None:
     options = dataclasses.replace(OPTIONS, teacher=TeacherOptions(weights="shipped"))
-    with pytest.raises(ConfigError, match=r"teacher\.weights must be 'none' for networks without landmarks"):
+    with pytest.raises(ConfigError, match=r"teacher\.boxes must be greater than 0 for networks without landmarks"):
         train_windows(RNet(), squares(40), None, options, None, shown=False)
 
 

@@ -64,7 +64,7 @@ def train_windows(
     Raises
     ------
     ConfigError
-        If `out` holds a run with other settings, or `net` has no landmarks that a teacher could tell.
+        If `out` holds a run with other settings, or a teacher has nothing to tell: no landmarks, and no share of boxes.
     TrainingError
         If the loss is no longer a finite number.
     """
@@ -95,10 +95,9 @@ class _WindowRun(SoftRun[_Step]):
         self.balance = Balance(windows, options.balance, options.seed)
         self.teacher: Teacher | None = None
         if options.teacher.weights != "none":
-            if not isinstance(net, ONet):
-                wrong = options.teacher.weights
-                raise ConfigError(f"teacher.weights must be 'none' for networks without landmarks, got {wrong!r}")
-            self.teacher = Teacher(windows, options.teacher, self.dtype)
+            if not isinstance(net, ONet) and not options.teacher.boxes:
+                raise ConfigError("teacher.boxes must be greater than 0 for networks without landmarks, got 0.0")
+            self.teacher = Teacher(net, windows, options.teacher, self.dtype)
 
     def batches(self) -> Generator[_Step, None, None]:
         """Yield minibatches; a thread makes the next one meanwhile."""

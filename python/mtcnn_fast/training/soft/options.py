@@ -190,13 +190,16 @@ class TeacherOptions:
     Attributes
     ----------
     weights : {"none", "shipped"}
-        Whose O-Net it is.
+        Whose R- or O-Net it is.
     smallest, overlap : float
         Least width in pixels, and least overlap with a face, of windows whose landmarks it tells.
     agree : float
         Greatest distance of a pseudo label, in distances of the eyes, at which the two are averaged.
     share : float
         Of the teacher in that mean.
+    boxes : float
+        Share of the teacher's boxes in those to learn, where it sees the annotated face: 1 keeps boxes, and with them
+        what the next network is shown, as the teacher puts them.
 
     Raises
     ------
@@ -209,6 +212,7 @@ class TeacherOptions:
     overlap: float = setting(0.4, Number(0, 1))
     agree: float = setting(0.15, Number(0))
     share: float = setting(0.5, Number(0, 1))
+    boxes: float = setting(0.0, Number(0, 1))
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -247,7 +251,6 @@ class SoftOptions:
     balance : BalanceOptions
     warp : WarpOptions
     teacher : TeacherOptions
-        Of O-Net alone.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The teacher: O-Net of the shipped weights, whose landmarks a network learns where there are none made by hand."""
+"""The teacher: R- or O-Net of the shipped weights, whose boxes and landmarks another network learns beside the labels."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from mtcnn_fast._types import Bools
+from mtcnn_fast.nets.modules import ONet
 from mtcnn_fast.training.losses import Outputs
 from mtcnn_fast.training.soft.augmentation import UNCHANGED, WindowBatch, window_batch
-from mtcnn_fast.training.soft.forward import features, heads
+from mtcnn_fast.training.soft.forward import Net, features, heads
+from mtcnn_fast.training.soft.objective import decoded, paired_iou
 from mtcnn_fast.training.soft.options import TeacherOptions
 from mtcnn_fast.training.soft.window_set import WindowSet
 from mtcnn_fast.training.stage_networks import StageNetwork
@@ -19,20 +21,24 @@ from mtcnn_fast.weights import load_weights
 
 #: Windows of each kind of labels on which their offset is measured, and how many at a time.
 _MEASURED, _BATCH = 4000, 500
+#: IoU from which the teacher's box is taken for one of the annotated face.
+_SAME_FACE = 0.5
 #: As in training, half of them mirrored: what the teacher puts too far to the right, it does in these as well.
 _MIRRORED = dataclasses.replace(UNCHANGED, flip=0.5)
 
 
 class Teacher:
-    """Tells landmarks of windows as they are after augmentation (distillation, Hinton et al. 2015).
+    """Tells boxes and landmarks of windows as they are after augmentation (distillation, Hinton et al. 2015).
 
     Annotators put a point in one place, the teacher in another. Labels are moved by the median difference, so that they
     and the teacher mean the same place.
 
     Parameters
     ----------
+    net : RNet or ONet
+        Which is to be taught; the teacher is of its kind. R-Net learns boxes alone.
     windows : WindowSet
-        Of O-Net, whose labels are to be moved.
+        Of that network; its landmarks' labels are to be moved.
     options : TeacherOptions
     dtype : torch.dtype
         Of convolutions and products.
@@ -40,11 +46,12 @@ class Teacher:
     Attributes
     ----------
     by_hand, pseudo : Tensor of shape (10,)
-        What is added to labels, in distances of the eyes.
+        What is added to landmarks' labels, in distances of the eyes.
     """
 
-    def __init__(self, windows: WindowSet, options: TeacherOptions, dtype: torch.dtype) -> None:
-        network = StageNetwork("o", landmarks=False)
+    def __init__(self, net: Net, windows: WindowSet, options: TeacherOptions, dtype: torch.dtype) -> None:
+        self._points = isinstance(net, ONet)
+        network = StageNetwork("o" if self._points else "r", landmarks=False)
         network.load(load_weights(None))
         self._net = network.net.eval()
         self._options = options
@@ -54,9 +61,14 @@ class Teacher:
         self.pseudo = self._offset(windows, (rows.overlap > options.overlap) & large, dtype)
 
     def taught(self, batch: WindowBatch) -> WindowBatch:
-        """Return the batch with the teacher's landmarks in place of pseudo labels, where it can tell them."""
-        options, eyes = self._options, _eyes(batch.landmarks)
+        """Return the batch with what the teacher tells in place of boxes and pseudo landmarks, where it can."""
         found = self._look(batch.images)
+        if self._points:
+            batch = self._with_landmarks(batch, found)
+        return self._with_boxes(batch, found) if self._options.boxes else batch
+
+    def _with_landmarks(self, batch: WindowBatch, found: Outputs) -> WindowBatch:
+        options, eyes = self._options, _eyes(batch.landmarks)
         assert found.landmarks is not None
         by_hand = batch.overlap < 0
         labels = batch.landmarks + eyes * torch.where(by_hand[:, None], self.by_hand, self.pseudo)
@@ -67,11 +79,20 @@ class Teacher:
         told = found.landmarks * share + torch.where(agrees[:, None], labels, 0.0) * (1 - share)
         return batch._replace(landmarks=torch.where(taught[:, None], told, labels), taught=taught)
 
+    def _with_boxes(self, batch: WindowBatch, found: Outputs) -> WindowBatch:
+        """Where the teacher sees the annotated face, its box and the label are mixed."""
+        assert found.boxes is not None
+        iou = paired_iou(decoded(found.boxes, batch.widths), decoded(batch.boxes, batch.widths))
+        told = torch.lerp(batch.boxes, found.boxes, self._options.boxes)
+        return batch._replace(boxes=torch.where((_is_face(found) & (iou > _SAME_FACE))[:, None], told, batch.boxes))
+
     def _look(self, images: Tensor) -> Outputs:
         with torch.no_grad():
             return heads(self._net, features(self._net, images))
 
     def _offset(self, windows: WindowSet, chosen: Bools, dtype: torch.dtype) -> Tensor:
+        if not self._points:
+            return torch.zeros(10, dtype=torch.float32, device="cpu")
         rows, rng = windows.rows, np.random.default_rng(0)
         places = np.flatnonzero(chosen & np.isfinite(rows.points).all(axis=(1, 2)))
         places = np.sort(rng.permutation(places)[:_MEASURED])
