@@ -132,6 +132,22 @@ def test_balance_holds_back_sizes_that_are_common() -> None:
     assert drawn[1.0] == pytest.approx(1 / 3, abs=0.05)
 
 
+def test_balance_prefers_large_faces_and_leaves_windows_without_one() -> None:
+    data = windows(2000)
+    side, face = data.rows.corners[:, 2] - data.rows.corners[:, 0], data.rows.overlap > 0.3
+    drawn = {}
+    for large in (0.0, 1.0):
+        balance = Balance(data, BalanceOptions(size=0, image=0, large=large), 0)
+        balance.refresh()
+        chosen = balance.indices(0, 20_000)
+        classes = [(side > 100) & face, (side <= 100) & face, (side > 100) & ~face, (side <= 100) & ~face]
+        drawn[large] = np.array([each[chosen].mean() for each in classes])
+    ratios = drawn[1.0] / drawn[0.0]
+    sides = [np.maximum(side[chosen] / 24, 1).mean() for chosen in ((side > 100) & face, (side <= 100) & face)]
+    assert ratios[0] / ratios[1] == pytest.approx(sides[0] / sides[1], rel=0.15)
+    assert ratios[2] == pytest.approx(ratios[3], rel=0.15)
+
+
 def test_balance_draws_what_is_wrong_and_the_share_of_landmark_lists() -> None:
     data = WindowSet.concatenate([windows(1000), windows(50, known=False)])
     balance = Balance(data, BalanceOptions(size=0, image=0, least_error=0, landmark_share=0.25), 0)

@@ -15,6 +15,8 @@ _FIRST_ERROR = 0.5
 #: Sizes count by half octaves from this side in pixels on.
 _SMALLEST = 12.0
 _CLASSES = 10
+#: Side in pixels from which faces count as large.
+_LARGE = 24.0
 #: A size, image or face is never taken to be rarer than this, so that no window is drawn without end.
 _LEAST_SHARE = 0.01
 #: Windows an image, and windows a face, to which others are compared.
@@ -88,4 +90,5 @@ def _weights(windows: WindowSet, options: BalanceOptions) -> Doubles:
     _, group = np.unique(np.stack([rows.image, rows.face]), axis=1, return_inverse=True)
     per_face: Doubles = np.bincount(group.ravel(), weights=shows_face).clip(min=1)[group.ravel()]
     weights[shows_face] *= (per_face[shows_face] / _PER_FACE) ** -options.face
+    weights[shows_face] *= np.maximum(side[shows_face] / _LARGE, 1) ** options.large
     return np.asarray(weights / weights.mean())

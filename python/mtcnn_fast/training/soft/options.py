@@ -157,6 +157,9 @@ class BalanceOptions:
     size, image, face : float
         Exponents: how far sizes of windows, images and faces with many windows are held back. 0 does not, 1 makes
         each size, image or face as frequent as the others.
+    large : float
+        Exponent: how far windows that show a face of more than 24 pixels are preferred, by their sides. Small faces are
+        many, and a threshold that suits them loses large ones.
     least_error : float
         Added to a window's last error, by which it is drawn: 0 draws by the error alone, a large number evenly.
     landmark_share : float
@@ -174,6 +177,7 @@ class BalanceOptions:
     size: float = setting(0.6, Number(0))
     image: float = setting(0.3, Number(0))
     face: float = setting(0.0, Number(0))
+    large: float = setting(0.0, Number(0))
     least_error: float = setting(0.1, Number(0))
     landmark_share: float = setting(0.15, Number(0, 1, open_high=True))
     eyes: tuple[float, ...] = setting((0.0, 10.0), Tuple(Number(0), 2))
