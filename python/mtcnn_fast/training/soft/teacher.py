@@ -1,4 +1,4 @@
-"""The teacher: R- or O-Net of the shipped weights, whose boxes and landmarks another network learns beside the labels."""
+"""The teacher: R- or O-Net of the shipped weights, whose boxes and landmarks another network learns beside labels."""
 
 from __future__ import annotations
 
