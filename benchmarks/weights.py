@@ -1,12 +1,13 @@
 """Weights side by side: detection, false faces, landmarks, attributes of faces, and time image by image in turns.
 
-    python benchmarks/weights.py zhang2016 wider --out weights.json --rounds 3 \\
+    python benchmarks/weights.py zhang2016 wider wider,min_face_size=25,factor=0.6 --out weights.json --rounds 3 \\
         --widerface WIDER_val/images eval_tools/ground_truth wider_face_split/wider_face_val_bbx_gt.txt \\
         --fddb originalPics FDDB-folds --free non_face_scenes --landmarks data AFLW_80.txt
 
-Weights are names or paths, as `Detector` takes them. A data set that is not given is left out; ``--landmarks`` can be
-given more than once. One thread, default settings; "whole curve" is 0.01 as O-Net's threshold. FDDB is the share found
-with at most 100 false positives. An image's time is the processor's, the least of the rounds.
+Weights are names or paths, as `Detector` takes them; settings follow by commas (``thresholds=0.7/0.7/0.5``). A data set
+that is not given is left out; ``--landmarks`` can be given more than once. One thread, default settings but for those
+named; "whole curve" is 0.01 as O-Net's threshold. FDDB is the share found with at most 100 false positives. An image's
+time is the processor's, the least of the rounds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from typing import Any
 import numpy as np
 
 from mtcnn_fast import Detector, Faces
-from mtcnn_fast.config import DEFAULTS
 from mtcnn_fast.datasets.fddb import read_fddb_images
 from mtcnn_fast.datasets.landmark_lists import read_landmarks
 from mtcnn_fast.datasets.textfiles import slashes
@@ -52,9 +52,29 @@ INVALID = 7
 HEIGHTS = (10, 20, 40, 80, 160, 10_000)
 
 
-def above(faces: Faces, threshold: float) -> Faces:
-    """Return the faces that a higher threshold for O-Net leaves: better boxes alone suppress others."""
-    return faces[faces.scores > threshold]
+class Contender:
+    """Weights with settings; finds the whole curve's faces, from which those at the threshold are taken."""
+
+    def __init__(self, text: str) -> None:
+        self.weights, *settings = text.split(",")
+        self.settings = {name: _value(value) for name, value in (each.split("=") for each in settings)}
+        config = Detector("numpy", **self.settings).config
+        self.threshold = config.thresholds[2]
+        self._detector = self.make(thresholds=(*config.thresholds[:2], LOW))
+
+    def make(self, **settings: Any) -> Detector:
+        return Detector("cpu", weights=self.weights, num_threads=1, **{**self.settings, **settings})
+
+    def detect(self, image: Path | np.ndarray) -> Faces:
+        return self._detector.detect(image)
+
+    def usual(self, faces: Faces) -> Faces:
+        """Return the faces that the settings leave: better boxes alone suppress others."""
+        return faces[faces.scores > self.threshold]
+
+
+def _value(text: str) -> Any:
+    return tuple(map(float, text.split("/"))) if "/" in text else float(text)
 
 
 class WiderFace:
@@ -67,9 +87,9 @@ class WiderFace:
         rows = dict(widerface_rows(text))
         self.rows = [rows[f"{image.key}.jpg"] for image, _ in self.images]
 
-    def measure(self, detector: Detector) -> dict[str, Any]:
-        whole = [detector.detect(pixels) for pixels in self.pixels]
-        usual = [above(faces, DEFAULTS.thresholds[2]) for faces in whole]
+    def measure(self, contender: Contender) -> dict[str, Any]:
+        whole = [contender.detect(pixels) for pixels in self.pixels]
+        usual = [contender.usual(faces) for faces in whole]
         images = [image for image, _ in self.images]
         figures: dict[str, Any] = {"images": len(images)}
         for name, found in (("default", usual), ("whole_curve", whole)):
@@ -108,11 +128,11 @@ def _overlaps(faces: Faces, boxes: np.ndarray) -> np.ndarray:
     return iou_matrix(faces.boxes.astype(np.float64), boxes, inclusive=False)
 
 
-def fddb(detector: Detector, folder: Path, folds: Path) -> dict[str, Any]:
+def fddb(contender: Contender, folder: Path, folds: Path) -> dict[str, Any]:
     everything = read_fddb_images(folds)
     present = [image for image in everything if image.file(folder).is_file()]
     pixels = {image.name: load_image(image.file(folder)) for image in present}
-    found = {name: from_faces(above(detector.detect(image), DEFAULTS.thresholds[2])) for name, image in pixels.items()}
+    found = {name: from_faces(contender.usual(contender.detect(image))) for name, image in pixels.items()}
     sizes = {name: (image.shape[1], image.shape[0]) for name, image in pixels.items()}
     result = score_fddb(present, found, sizes=sizes, of_images=len(everything))
     return {
@@ -122,17 +142,20 @@ def fddb(detector: Detector, folder: Path, folds: Path) -> dict[str, Any]:
     }
 
 
-def without_faces(detector: Detector, folder: Path) -> dict[str, int]:
-    found = [detector.detect(path) for path in sorted(folder.rglob("*.jpg"))]
-    usual = sum(len(above(faces, DEFAULTS.thresholds[2])) for faces in found)
-    return {"images": len(found), "default": usual, "above 0.9": sum(len(above(faces, 0.9)) for faces in found)}
+def without_faces(contender: Contender, folder: Path) -> dict[str, int]:
+    found = [contender.detect(path) for path in sorted(folder.rglob("*.jpg"))]
+    usual = sum(len(contender.usual(faces)) for faces in found)
+    return {
+        "images": len(found),
+        "default": usual,
+        "above 0.9": sum(int((faces.scores > 0.9).sum()) for faces in found),
+    }
 
 
-def landmarks(detector: Detector, folder: Path, annotation: Path) -> dict[str, Any]:
+def landmarks(contender: Contender, folder: Path, annotation: Path) -> dict[str, Any]:
     faces = [face for face in read_landmarks(annotation) if (folder / slashes(face.path)).is_file()]
-    usual = DEFAULTS.thresholds[2]
     found = {
-        face.path: choose_face(from_faces(above(detector.detect(folder / slashes(face.path)), usual)), face.box)
+        face.path: choose_face(from_faces(contender.usual(contender.detect(folder / slashes(face.path)))), face.box)
         for face in faces
     }
     figures = score_landmarks(faces, found).to_dict()
@@ -184,7 +207,7 @@ def _error(figures: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", nargs="+")
+    parser.add_argument("weights", nargs="+", metavar="WEIGHTS[,SETTING=VALUE...]")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--widerface", type=Path, nargs=3, metavar=("IMAGES", "GROUND_TRUTH", "TEXT"))
     parser.add_argument("--fddb", type=Path, nargs=2, metavar=("IMAGES", "FOLDS"))
@@ -194,18 +217,18 @@ def main() -> None:
     arguments = parser.parse_args()
     wider = WiderFace(*arguments.widerface) if arguments.widerface else None
     results: dict[str, dict[str, Any]] = {}
-    for name in arguments.weights:
+    contenders = {name: Contender(name) for name in arguments.weights}
+    for name, contender in contenders.items():
         figures = results[name] = {}
-        with Detector("cpu", weights=name, thresholds=(*DEFAULTS.thresholds[:2], LOW), num_threads=1) as detector:
-            if wider:
-                figures["widerface"] = wider.measure(detector)
-            if arguments.fddb:
-                figures["fddb"] = fddb(detector, *arguments.fddb)
-            if arguments.free:
-                figures["without_faces"] = without_faces(detector, arguments.free)
-            figures["landmarks"] = {path.stem: landmarks(detector, root, path) for root, path in arguments.landmarks}
+        if wider:
+            figures["widerface"] = wider.measure(contender)
+        if arguments.fddb:
+            figures["fddb"] = fddb(contender, *arguments.fddb)
+        if arguments.free:
+            figures["without_faces"] = without_faces(contender, arguments.free)
+        figures["landmarks"] = {path.stem: landmarks(contender, root, path) for root, path in arguments.landmarks}
     if wider and arguments.rounds:
-        detectors = {name: Detector("cpu", weights=name, num_threads=1) for name in arguments.weights}
+        detectors = {name: contender.make() for name, contender in contenders.items()}
         for name, milliseconds in times(detectors, wider.pixels, arguments.rounds).items():
             results[name]["milliseconds"] = milliseconds
     if arguments.out:
