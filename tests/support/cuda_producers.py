@@ -1,6 +1,7 @@
 """Arrays of other libraries as the module `_cuda` meets them, and a call that takes any of them."""
 
 import ctypes
+from typing import ClassVar
 
 import numpy as np
 
@@ -57,6 +58,9 @@ CODES = {"i": 0, "u": 1, "f": 2, "b": 6}
 class DLPack:
     """An object with ``__dlpack__`` and nothing else, over an array of the emulated device."""
 
+    #: Those that a consumer holds: their deleters must be there when it calls them, whoever else has let them go.
+    lent: ClassVar[set["DLPack"]] = set()
+
     def __init__(self, array, versioned=False, device=2, read_only=False, strides=None, offset=0, lanes=1, major=1):
         self.array, self.device, self.released, self.streams = array, device, 0, []
         shape = (ctypes.c_int64 * len(array.shape))(*array.shape)
@@ -79,12 +83,14 @@ class DLPack:
 
     def _release(self, _pointer):
         self.released += 1
+        self.lent.discard(self)
 
     def __dlpack_device__(self):
         return (self.device, 0)
 
     def __dlpack__(self, stream=None):
         self.streams.append(stream)
+        self.lent.add(self)
         make = ctypes.pythonapi.PyCapsule_New
         make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
         return make(ctypes.addressof(self.managed), self.name, None)
