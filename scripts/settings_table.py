@@ -19,9 +19,11 @@ START, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 
 
 def table() -> str:
-    rows = ["| setting | default | accepted | what it is | `fast` | `accurate` |", "|---|---|---|---|---|---|"]
+    others = tuple(PRESETS)[1:]
+    heads = " | ".join(f"`{name}`" for name in others)
+    rows = [f"| setting | default | accepted | what it is | {heads} |", "|---" * (4 + len(others)) + "|"]
     for name, declared in settings_of(DetectorConfig).items():
-        presets = [_code(PRESETS[preset].get(name)) for preset in ("fast", "accurate")]
+        presets = [_code(PRESETS[preset].get(name)) for preset in others]
         default = f"`{getattr(DEFAULTS, name)!r}`"
         rows.append(f"| `{name}` | {default} | {declared.check.accepted} | {declared.help} | {' | '.join(presets)} |")
     return "\n".join(rows) + "\n"

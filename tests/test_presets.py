@@ -24,9 +24,9 @@ def test_presets_cannot_be_changed() -> None:
         PRESETS["fast"]["factor"] = 0.5  # type: ignore[index]
 
 
-def test_fast_looks_for_larger_faces_than_accurate() -> None:
-    fast, accurate = (Detector.from_preset(name, "numpy").config for name in ("fast", "accurate"))
-    assert fast.min_face_size > DetectorConfig().min_face_size > accurate.min_face_size
+def test_the_faster_a_preset_the_larger_the_faces_it_looks_for() -> None:
+    sizes = [PRESETS[name].get("min_face_size", 20) for name in ("fast", "balanced", "default", "accurate")]
+    assert sizes == sorted(set(sizes), reverse=True)
 
 
 def test_further_settings_take_the_place_of_the_presets_own() -> None:
@@ -36,5 +36,5 @@ def test_further_settings_take_the_place_of_the_presets_own() -> None:
 
 @pytest.mark.parametrize("name", ["slow", "", None, ["fast"]])
 def test_unknown_presets_are_named(name: object) -> None:
-    with pytest.raises(ConfigError, match="name must be one of default, fast, accurate, got"):
+    with pytest.raises(ConfigError, match="name must be one of default, balanced, fast, accurate, got"):
         Detector.from_preset(name, "numpy")  # type: ignore[arg-type]

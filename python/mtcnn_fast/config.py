@@ -154,6 +154,7 @@ def is_named(weights: object) -> TypeGuard[str]:
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "default": MappingProxyType({}),
+        "balanced": MappingProxyType({"min_face_size": 25, "factor": 0.6}),
         "fast": MappingProxyType({"min_face_size": 40, "thresholds": (0.7, 0.8, 0.3), "factor": 0.6}),
         "accurate": MappingProxyType({"min_face_size": 10, "thresholds": (0.5, 0.5, 0.3), "factor": 0.709}),
     }

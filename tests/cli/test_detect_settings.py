@@ -87,7 +87,7 @@ def test_every_bad_value_is_refused_by_option(option: str, values: list[str], ph
         (["--precision", "float16"], "--precision", "precision must be 'float32' on the backend"),
         (["--filter", "int4"], "--filter", "filter must be one of int8, got 'int4'"),
         (["--filter", "int8"], "--filter", "filter must be None on the backend 'numpy', got 'int8'; the device cpu"),
-        (["--preset", "slow"], "--preset", "preset must be one of default, fast, accurate, got 'slow'"),
+        (["--preset", "slow"], "--preset", "preset must be one of default, balanced, fast, accurate, got 'slow'"),
         (["--device", "gpu"], "--device", "device must be one of auto, numpy, cpu"),
         (["--device", "cuda:999"], "--device", "device 'cuda:999' is not available"),
         (["--weights", "nowhere"], "--weights", "no weights at 'nowhere'"),
