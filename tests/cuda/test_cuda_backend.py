@@ -169,11 +169,11 @@ def test_arrays_on_another_device_are_refused(make, images, plain_device):
 
 def test_another_device_and_no_context_on_the_first(make, images, plain_device):
     expected = make().detect(images[:1])
-    plain_device.opened_contexts()
-    backend = make(index=1)
-    assert backend.name == "cuda:1"
-    assert backend.detect(images[:1]) == expected
-    assert plain_device.opened_contexts() == [1]
+    with plain_device.opened_contexts() as opened:
+        backend = make(index=1)
+        assert backend.name == "cuda:1"
+        assert backend.detect(images[:1]) == expected
+        assert opened() == [1]
 
 
 def test_threads_have_streams_of_their_own(make, images):
@@ -238,6 +238,7 @@ def test_memory_does_not_grow_with_detections(make, images):
     assert backend._memory.reserved == held
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_says_so(make, images):
     backend = make()
     backend.detect(images[2:])

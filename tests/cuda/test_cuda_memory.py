@@ -335,6 +335,7 @@ def test_arrays_of_others_are_described(device):
 
 
 @emulated
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_says_so(device, empty):
     pool = device.module.Pool(0)
     stream = device.module.Stream(pool)
@@ -361,9 +362,9 @@ def test_a_forked_process_says_so(device, empty):
 def test_only_the_pools_device_gets_a_context(device, empty):
     if VARIANT == "gpu":
         pytest.skip("asks the emulated device")
-    device.opened_contexts()
-    stream = device.module.Stream(device.module.Pool(1))
-    array = empty(stream, 3, "int32", zeros=True)
-    assert (array.device, array.numpy().tolist()) == ("cuda:1", [0, 0, 0])
-    del array, stream
-    assert device.opened_contexts() == [1]
+    with device.opened_contexts() as opened:
+        stream = device.module.Stream(device.module.Pool(1))
+        array = empty(stream, 3, "int32", zeros=True)
+        assert (array.device, array.numpy().tolist()) == ("cuda:1", [0, 0, 0])
+        del array, stream
+        assert opened() == [1]

@@ -33,13 +33,13 @@ def test_work_is_queued_on_the_arrays_device_and_no_other_gets_a_context(device,
     outputs = {"kept": device.empty(3, np.int64), "kept_count": device.empty(1, np.int32)}
     outputs["workspace"] = device.empty(device.module.batched_nms_workspace_size(3, 1), np.uint8)
     select(0)
-    device.opened_contexts()
     boxes = Interface(arrays[0], stream=4096)
-    assert run_nms(device, boxes, DLPack(arrays[1]), **outputs) == [1, 2]
-    assert device.library.emulation_device() == 0
-    assert device.library.emulation_launch_device() == 1
-    assert device.library.emulation_event_device() == 1
-    assert device.opened_contexts() == [1]
+    with device.opened_contexts() as opened:
+        assert run_nms(device, boxes, DLPack(arrays[1]), **outputs) == [1, 2]
+        assert device.library.emulation_device() == 0
+        assert device.library.emulation_launch_device() == 1
+        assert device.library.emulation_event_device() == 1
+        assert opened() == [1]
 
 
 def test_arrays_on_several_devices_are_refused(device, arrays, select):
@@ -82,9 +82,9 @@ def test_status_tells_no_driver_from_an_old_one(device, driver, version, count, 
 
 @compares("_cuda.status", "_cuda.devices")
 def test_counting_devices_opens_no_context(device):
-    device.opened_contexts()
-    assert device.module.status()["devices"] == len(device.module.devices()) == 2
-    assert device.opened_contexts() == []
+    with device.opened_contexts() as opened:
+        assert device.module.status()["devices"] == len(device.module.devices()) == 2
+        assert opened() == []
 
 
 def test_devices_say_whether_the_kernels_run_on_them(device):

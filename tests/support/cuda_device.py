@@ -128,8 +128,14 @@ class EmulatedDevice:
         self.library.emulation_traffic(ctypes.c_void_p(array.pointer), ctypes.byref(read), ctypes.byref(written))
         return read.value, written.value
 
-    def opened_contexts(self) -> list[int]:
-        """Return the devices on which anything has opened a context since the last call."""
+    @contextlib.contextmanager
+    def opened_contexts(self) -> Iterator[Callable[[], list[int]]]:
+        """Give a function that returns the devices that got a context since; freeing memory of one opens its own."""
+        with _only_my_memory():
+            self.library.emulation_opened_contexts()
+            yield self._contexts
+
+    def _contexts(self) -> list[int]:
         bits = self.library.emulation_opened_contexts()
         return [device for device in range(64) if bits >> device & 1]
 
