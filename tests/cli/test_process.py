@@ -102,7 +102,8 @@ def test_interrupted(photo: Path) -> None:
 def test_reader_that_stops(form: str | None, photo: Path) -> None:
     """What ``| head -1`` does to the command."""
     arguments = [*COMMAND, "detect", *[photo] * 200, *([form] if form else []), *QUICKLY]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    # A pipe that holds less than is printed: the command cannot have ended before its reader leaves.
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pipesize=4096) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
