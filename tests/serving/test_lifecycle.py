@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,8 +91,21 @@ def test_too_many_connections() -> None:
         assert server.end() == 0
 
 
+def wait_until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def under_way(server: Server) -> float:
+    """Return how many pictures the server has taken and not answered."""
+    text = server.ask("GET", "/metrics").body.decode()
+    return sum(map(float, re.findall(r"^mtcnn_fast_(?:slots_busy|queue_length) (\S+)$", text, re.MULTILINE)))
+
+
 def test_term_lets_requests_end_and_readiness_goes_first(photo: bytes) -> None:
-    server = Server("--slots", "1", "--drain-delay", "1.5")
+    server = Server("--slots", "1", "--drain-delay", "60")
     picture = slow_picture()
     answers: list[Answer] = []
     server.wait_until_ready()
@@ -100,20 +115,35 @@ def test_term_lets_requests_end_and_readiness_goes_first(photo: bytes) -> None:
     ]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
+    wait_until(lambda: len(answers) + under_way(server) >= 3)
     server.process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
+    wait_until(lambda: server.ask("GET", "/readyz").status != 200)
     not_ready = server.ask("GET", "/readyz")
     assert (not_ready.status, not_ready.json()["type"]) == (503, "/problems/not-ready")
     assert server.ask("GET", "/healthz").status == 200
     assert server.ask("GET", "/v2/health/ready").status == 503
     assert server.post("/v1/detect", photo).status == 200
+    # A second one ends the delay, yet not what is under way.
+    threads.append(threading.Thread(target=lambda: answers.append(server.post("/v1/detect", picture, timeout=120))))
+    threads[-1].start()
+    wait_until(lambda: len(answers) + under_way(server) >= 4)
+    server.process.send_signal(signal.SIGTERM)
     for thread in threads:
         thread.join(120)
-    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert [answer.status for answer in answers] == [200, 200, 200, 200]
     assert server.process.wait(60) == 0
     with pytest.raises((ConnectionError, http.client.HTTPException)):
         server.ask("GET", "/healthz")
+    server.end()
+
+
+def test_term_ends_it_after_the_delay() -> None:
+    server = Server("--drain-delay", "0.5")
+    server.wait_until_ready()
+    start = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(60) == 0
+    assert time.monotonic() - start >= 0.5
     server.end()
 
 
