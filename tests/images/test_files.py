@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 from pathlib import Path
@@ -127,14 +128,15 @@ class TestSources:
         image = noise(5, 7, 3)
         np.testing.assert_array_equal(load_image(encode(image, "PNG"), layout="chw"), image)
 
-    def test_files_are_closed(self, tmp_path, recwarn):
+    def test_files_are_closed(self, tmp_path, own_warnings):
         for kind in ("PNG", "TIFF", "GIF", "WEBP"):
             path = tmp_path / f"image.{kind}"
             path.write_bytes(encode(noise(8, 8, 3), kind))
             load_image(path)
             path.write_bytes(path.read_bytes()[:40])
             refused(path, "image file")
-        assert not [warning for warning in recwarn if issubclass(warning.category, ResourceWarning)]
+        gc.collect()
+        assert not [warning for warning in own_warnings if issubclass(warning.category, ResourceWarning)]
 
 
 class TestDamage:

@@ -168,7 +168,7 @@ class TestPillowsLimit:
                 load_image(image)
         assert pillow_state() == before
 
-    def test_no_warnings(self, recwarn):
+    def test_no_warnings(self, own_warnings):
         random = np.random.default_rng(0)
         color, gray = random.integers(0, 256, (8, 12, 3), np.uint8), random.integers(0, 65536, (8, 12), np.uint16)
         for kind, options in KINDS:
@@ -181,7 +181,7 @@ class TestPillowsLimit:
         load_image(random.random((5, 7, 3)), value_range=(0, 1))
         with pytest.raises(ImageError):
             load_image(np.full((5, 7), np.nan, np.float16), value_range=(0, 1))
-        assert [str(warning.message) for warning in recwarn] == []
+        assert [str(warning.message) for warning in own_warnings] == []
 
 
 class TestThreads:
