@@ -108,6 +108,7 @@ def test_missing_file(photo: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_named_pipe(photo: str, faces: Faces) -> None:
     os.mkfifo("pipe")
     child = os.fork()

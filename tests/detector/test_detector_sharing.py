@@ -121,6 +121,7 @@ def test_error_of_a_user_gives_the_backend_back() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_child_of_a_fork_does_not_wait_for_threads_it_does_not_have() -> None:
     backend = Recorder()
     shared = SharedBackend(lambda: backend)

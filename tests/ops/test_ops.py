@@ -205,12 +205,12 @@ def test_ctrl_c_ends_a_long_call(num_threads: int) -> None:
         timer.start()
         ops.crop_pad_resize(image, boxes, 24, num_threads=num_threads)
 
-    start = time.monotonic()
+    start = time.process_time()
     try:
         with pytest.raises(KeyboardInterrupt):
             crop_and_be_interrupted()
-        # The whole call would take about a minute.
-        assert time.monotonic() - start < 10
+        # The whole call would compute for about a minute.
+        assert time.process_time() - start < 10
     finally:
         timer.join()
 
