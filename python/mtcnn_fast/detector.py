@@ -339,9 +339,9 @@ def _kept(given: str | os.PathLike[str] | Weights | None) -> str | Weights | Non
 
     The package's own by name: a pickled detector finds them where it is restored.
     """
-    if given is None or given == WEIGHTS[0]:
-        return None
-    return given if is_named(given) else _weights(given)
+    if is_named(given):
+        return None if given == WEIGHTS[0] else str(given)
+    return None if given is None else _weights(given)
 
 
 def _weights(given: object) -> Weights:

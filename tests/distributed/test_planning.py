@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mtcnn_fast import ConfigError, DataError
+from mtcnn_fast import ConfigError, DataError, WeightsError
 from mtcnn_fast.config import WEIGHTS
 from mtcnn_fast.distributed import plan, read_plan, run, verify
 from mtcnn_fast.distributed.planning import read_planned
@@ -53,6 +53,12 @@ def test_named_weights_need_no_path_on_other_machines(name: str, tmp_path: Path)
     assert (made.settings.hash == plan(photos, tmp_path / "usual", **SETTINGS).settings.hash) == (name == WEIGHTS[0])
     with made.settings.make_detector(1) as detector:
         assert len(detector.detect(photos / "0000.jpg")) == 1
+
+
+@pytest.mark.parametrize("given", ["", 7, load_weights(None)])
+def test_weights_that_no_other_machine_finds_are_refused(given: object, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"^weights must be one of zhang2016, wider, a path or None, got "):
+        plan(album(tmp_path / "photos", 1), tmp_path / "out", **SETTINGS, weights=given)
 
 
 def test_results_within_the_inputs_are_none(tmp_path: Path) -> None:

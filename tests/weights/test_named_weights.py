@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtcnn_fast import WeightsError
+from mtcnn_fast import Detector, WeightsError
 from mtcnn_fast.config import WEIGHTS, is_named
 from mtcnn_fast.weights import NETWORKS, load_first_networks, load_weights
-from mtcnn_fast.weights.loader import SHIPPED, Weights, _freeze
+from mtcnn_fast.weights.loader import OWN, SHIPPED, Weights, _freeze
 from support.data import ROOT
-
-OWN = WEIGHTS[1:]
 
 #: What else each file of a training of ours says of itself.
 PROVENANCE = {"calibration", "command", "data", "licence", "made_from", "name", "seed", "steps", "version"}
@@ -31,6 +29,7 @@ def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
             shutil.copy(SHIPPED / f"{network}.safetensors", folder)
     monkeypatch.setattr("mtcnn_fast.config.WEIGHTS", (WEIGHTS[0], "other"))
     monkeypatch.setattr("mtcnn_fast.weights.loader.SHIPPED", copies)
+    monkeypatch.setattr("mtcnn_fast.weights.loader.OWN", {"other": "po"})
     return "other"
 
 
@@ -54,12 +53,59 @@ def test_a_name_comes_before_a_folder_called_so(other: str, tmp_path: Path, monk
 
 def test_a_network_that_a_name_has_not_is_the_default_one(other: str) -> None:
     usual = load_weights(None)
-    (Path(load_weights(other).source) / "r.safetensors").unlink()
-    for weights in (load_weights(other), load_first_networks(other, "pr")):
+    (Path(load_weights(other).source) / "r.safetensors").write_bytes(b"not of these weights")
+    for weights in (load_weights(other), load_first_networks(other, "pr"), load_weights(load_weights(other).source)):
         assert weights.sha256["r.safetensors"] == usual.sha256["r.safetensors"]
     (Path(usual.source) / "p.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"p\.safetensors': the file is missing"):
         load_weights(None)
+
+
+def test_nothing_takes_the_place_of_a_network_that_is_missing_or_damaged(other: str) -> None:
+    """An installation that lost a file of a name's own would find the faces of the default weights."""
+    file = Path(load_weights(other).source) / "o.safetensors"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(WeightsError, match=r"other.o\.safetensors': the file is damaged"):
+        load_weights(other)
+    file.unlink()
+    with pytest.raises(WeightsError, match=r"other.o\.safetensors': the file is missing"):
+        load_weights(other)
+    shutil.rmtree(file.parent)
+    for load in (load_weights, lambda name: load_first_networks(name, "pr")):
+        with pytest.raises(WeightsError, match=r"no weights at '.*other': expected a folder"):
+            load(other)
+
+
+def test_the_networks_of_each_name_are_on_record() -> None:
+    assert tuple(OWN) == WEIGHTS[1:]
+    for name, networks in OWN.items():
+        files = sorted(path.name for path in (SHIPPED / name).iterdir())
+        assert files == sorted(f"{network}.safetensors" for network in networks)
+
+
+class Bytes:
+    """A path in bytes, which no loader of ours takes."""
+
+    def __fspath__(self) -> bytes:
+        return WEIGHTS[1].encode()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [7, True, ["wider"], {}, b"wider", Bytes(), "", np.zeros(3), np.array("wider"), np.array(["wider", "zhang2016"])],
+    ids=repr,
+)
+def test_what_is_neither_a_name_nor_a_path_is_refused(given: object) -> None:
+    """An array compares with a name by element; an empty path would be the current folder."""
+    for load in (load_weights, lambda path: load_first_networks(path, "p"), lambda path: Detector(weights=path)):
+        with pytest.raises(WeightsError, match=r"^weights must be one of zhang2016, wider, a path.* or None, got "):
+            load(given)
+
+
+def test_a_name_of_another_kind_of_text_is_kept_as_text() -> None:
+    detector = Detector("numpy", weights=np.str_("wider"))
+    assert type(detector.weights_name) is str
+    assert repr(detector) == "<Detector('numpy', weights='wider'), on numpy>"
 
 
 def test_a_name_that_there_is_not_is_answered_with_those_there_are() -> None:
@@ -96,7 +142,7 @@ def test_weights_pickled_before_there_was_metadata_are_restored() -> None:
     assert before.metadata == {}
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", WEIGHTS[1:])
 def test_weights_of_our_own_say_where_they_come_from(name: str) -> None:
     usual = load_weights(None).metadata
     own = [facts for file, facts in load_weights(name).metadata.items() if facts != usual[file]]
@@ -106,13 +152,11 @@ def test_weights_of_our_own_say_where_they_come_from(name: str) -> None:
         assert facts["name"] == name
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", WEIGHTS[1:])
 def test_networks_of_our_own_are_half_as_large_in_a_wheel(name: str) -> None:
     """Their values are float16's with 8 digits, so that half of the bytes are zero and a wheel compresses them."""
-    weights, folder = load_weights(name), SHIPPED / name
-    own = [network for network in NETWORKS if (folder / f"{network}.safetensors").exists()]
-    assert own
-    for network in own:
+    weights = load_weights(name)
+    for network in OWN[name]:
         for tensor in getattr(weights, f"{network}net").values():
             np.testing.assert_array_equal(tensor.astype(np.float16).astype(np.float32), tensor)
             np.testing.assert_array_equal(np.frexp(tensor)[0] * 256 % 1, 0)

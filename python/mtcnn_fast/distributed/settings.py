@@ -64,8 +64,10 @@ class BatchSettings:
         config = dataclasses.asdict(DetectorConfig(**given))
         for name in _OF_THE_MACHINE:
             del config[name]
+        # Read before their place is made absolute: that of what is no place at all would be the current folder.
+        sha256 = dict(load_weights(weights).sha256)
         path = weights if weights is None or is_named(weights) else os.path.abspath(weights)  # noqa: PTH100
-        return cls(_plain(config), device, path, dict(load_weights(path).sha256), decoder)
+        return cls(_plain(config), device, path, sha256, decoder)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BatchSettings:

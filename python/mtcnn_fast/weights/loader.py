@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +18,13 @@ from mtcnn_fast.config import WEIGHTS, is_named
 from mtcnn_fast.errors import WeightsError, file_error, missing_file
 from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION, NETWORKS, SHAPES, BoxCoding
 
-if TYPE_CHECKING:
-    import os
-
 Tensors = Mapping[str, npt.NDArray[np.float32]]
 
-#: The folder with the default weights. Those of each other name of `WEIGHTS` lie in a folder of that name within, which
-#: has the networks that are not the default ones.
+#: The folder with the default weights. Those of each other name of `WEIGHTS` lie in a folder of that name within.
 SHIPPED = Path(__file__).resolve().parent
+
+#: The networks that the weights of each other name have of their own; the rest are the default ones.
+OWN: Mapping[str, str] = MappingProxyType({"wider": "o"})
 
 FILE_NAMES = ", ".join(f"{network}.safetensors" for network in NETWORKS)
 
@@ -80,9 +80,10 @@ def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
     Raises
     ------
     WeightsError
-        If a file is missing or damaged, lacks a tensor or has one too many, if a tensor has another shape or another
-        type than float32 or holds a value that is not finite, or if the metadata names an unknown format version, box
-        coding or network. The message names the file and, where there is one, the tensor.
+        If `path` is of another type or empty, if a file is missing or damaged, lacks a tensor or has one too many, if a
+        tensor has another shape or another type than float32 or holds a value that is not finite, or if the metadata
+        names an unknown format version, box coding or network. The message names the file and, where there is one, the
+        tensor.
     """
     root = _root(path)
     if not exists(root):
@@ -108,16 +109,23 @@ def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
     return _freeze(tensors["p"], tensors["r"], tensors["o"], files["p"].box_coding, sha256, str(root), metadata)
 
 
-def _root(path: str | os.PathLike[str] | None) -> Path:
-    if path is None or path == WEIGHTS[0]:
+def _root(path: object) -> Path:
+    if path is None:
         return SHIPPED
-    return SHIPPED / path if is_named(path) else Path(path)
+    if is_named(path):
+        return SHIPPED if path == WEIGHTS[0] else SHIPPED / path
+    place = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    # An empty name would be the current folder.
+    if not place or not isinstance(place, str):
+        kind = "" if isinstance(path, str) else f" ({type(path).__name__})"
+        raise WeightsError(f"weights must be one of {', '.join(WEIGHTS)}, a path or None, got {path!r}{kind}")
+    return Path(place)
 
 
 def _place(folder: Path, network: str) -> Path:
     """Return a network's file: of the package's further weights, the default one where they have none of their own."""
-    file = folder / f"{network}.safetensors"
-    return SHIPPED / file.name if folder.parent == SHIPPED and not exists(file) else file
+    own = OWN.get(folder.name, NETWORKS) if folder.parent == SHIPPED else NETWORKS
+    return (folder if network in own else SHIPPED) / f"{network}.safetensors"
 
 
 def load_first_networks(path: str | os.PathLike[str] | None, networks: str) -> Weights:
