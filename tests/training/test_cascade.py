@@ -122,14 +122,31 @@ def test_what_is_finished_is_left_as_it_is(smoke):
     assert {path: path.stat().st_mtime_ns for path in smoke[0].rglob("*.safetensors")} == files
 
 
+#: The command, which does not go beyond its checkpoint of step 200: it has not ended when it is killed, however
+#: late that is.
+HELD = """
+import time
+from mtcnn_fast.training import checkpoints
+save = checkpoints.save_checkpoint
+def held(folder, checkpoint, run):
+    save(folder, checkpoint, run)
+    while checkpoint.step >= 200:
+        time.sleep(1)
+checkpoints.save_checkpoint = held
+from mtcnn_fast.cli import main
+main()
+"""
+
+
 def test_killed_in_mid_epoch_it_ends_bit_for_bit_alike(tmp_path):
     config = small_config(tmp_path)
     one, two = tmp_path / "one", tmp_path / "two"
-    command = [sys.executable, "-m", "mtcnn_fast", "train", "--config", config, "--stage", "p", "--quiet", "--out"]
+    arguments = ["train", "--config", config, "--stage", "p", "--quiet", "--out"]
+    command, held = [sys.executable, "-m", "mtcnn_fast", *arguments], [sys.executable, "-c", HELD, *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([*command, one], env=environment, check=True, capture_output=True)
 
-    process = subprocess.Popen([*command, two], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen([*held, two], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     # 20 records of some 700 samples: an epoch has 12 minibatches, so that step 100 lies within one.
     wait_for_step(two / "p" / "checkpoint.json", 100, process)
     process.kill()
