@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -140,9 +141,11 @@ Map pooled(const Map& in) {
 float reference(const ByteTensors& net, const float* crop) {
     Map map{kSize, 3, {}};
     for (std::size_t i = 0; i < kCrop; ++i) map.at.push_back(to_byte(crop[i] * 128.0f + 128.0f));
-    map = pooled(convolved(net.layer[0], kRNetBytes[0], map));
-    map = pooled(convolved(net.layer[1], kRNetBytes[1], map));
-    map = convolved(net.layer[2], kRNetBytes[2], map);
+    for (std::size_t i = 0; i < 3; ++i) {
+        map = convolved(net.layer[i], kRNetBytes[i], map);
+        if (i < 2) map = pooled(map);
+        if (std::find(map.at.begin(), map.at.end(), 255) != map.at.end()) return std::numeric_limits<float>::infinity();
+    }
     float sums[16] = {};
     const std::uint8_t* const run = map.at.data();
     for (int o = 0; o < kRNetStage.hidden; ++o)
@@ -164,7 +167,9 @@ void every_form_has_the_bits_of_plain_loops() {
         expected.reserve(kCropBlock);
         for (int i = 0; i < kCropBlock; ++i)
             expected.push_back(reference(bytes.tensors, crops.data() + static_cast<std::size_t>(i) * kCrop));
-        CHECK(std::all_of(expected.begin(), expected.end(), [](float x) { return std::isfinite(x); }));
+        const auto known = std::count_if(expected.begin(), expected.end(), [](float x) { return std::isfinite(x); });
+        std::printf("  %d of %d crops are known\n", static_cast<int>(known), kCropBlock);
+        CHECK(std::none_of(expected.begin(), expected.end(), [](float x) { return std::isnan(x); }));
         CHECK(size == Size::kFull || expected[0] != expected[1]);
         for (const ByteForm& form : available_byte_forms()) {
             std::printf("  %s\n", form.name);

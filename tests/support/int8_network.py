@@ -14,12 +14,14 @@ SUMS = 16
 
 
 def difference(layers: Sequence[ByteLayer], head: tuple[Floats, float], crops: Floats) -> Floats:
-    """Return the difference of the logits ``(N,)`` of normalised crops ``(N, 3, 24, 24)``."""
+    """Return the difference of the logits ``(N,)`` of normalised crops ``(N, 3, 24, 24)``, inf where one is cut."""
     scale = np.float32(128)
     x = _bytes(crops.transpose(0, 2, 3, 1) * scale + scale)
-    x = _pool(_bytes(_layer(layers[0], x, 3)))
-    x = _pool(_bytes(_layer(layers[1], x, 3)))
-    x = _bytes(_layer(layers[2], x, 2))
+    cut = np.zeros(len(x), bool)
+    for number, kernel in enumerate((3, 3, 2)):
+        x = _bytes(_layer(layers[number], x, kernel))
+        x = _pool(x) if kernel == 3 else x
+        cut |= (x == 255).any((1, 2, 3))
     hidden = _layer(layers[3], x.reshape(len(x), 1, 1, -1), 1)[:, 0, 0]
     weight, bias = head
     products = (hidden * weight).reshape(len(hidden), -1, SUMS)
@@ -29,7 +31,7 @@ def difference(layers: Sequence[ByteLayer], head: tuple[Floats, float], crops: F
     while sums.shape[1] > 1:
         half = sums.shape[1] // 2
         sums = sums[:, :half] + sums[:, half:]
-    return sums[:, 0] + np.float32(bias)
+    return np.where(cut, np.float32(np.inf), sums[:, 0] + np.float32(bias))
 
 
 def _layer(layer: ByteLayer, x: npt.NDArray[np.uint8], kernel: int) -> Floats:

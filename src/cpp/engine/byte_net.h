@@ -58,15 +58,17 @@ struct ByteLayout {
     static constexpr int kChannels1 = kRNetStage.convolution[0].outputs;
     static constexpr int kChannels2 = kRNetStage.convolution[1].outputs;
     static constexpr int kChannels3 = kRNetStage.convolution[2].outputs;
+    static constexpr int kMap1 = kPooled1 * kPooled1 * kChannels1;
     static constexpr int kMap2 = kPooled2 * kPooled2 * kChannels2;
+    static constexpr int kMap3 = 9 * kChannels3;
 
     static constexpr std::size_t kPixels = 0;
     static constexpr std::size_t kConvolved1 = after(kPixels, 3 * kSize * kSize);
     static constexpr std::size_t kMaxima1 = after(kConvolved1, kSide1 * kSide1 * kRNetBytes[0].lanes());
-    static constexpr std::size_t kConvolved2 = after(kMaxima1, kPooled1 * kPooled1 * kChannels1);
+    static constexpr std::size_t kConvolved2 = after(kMaxima1, kMap1);
     static constexpr std::size_t kMaxima2 = after(kConvolved2, kSide2 * kSide2 * kChannels2);
     static constexpr std::size_t kConvolved3 = after(kMaxima2, kCropBlock* kMap2);
-    static constexpr std::size_t kHidden = after(kConvolved3, kCropBlock * 9 * kChannels3);
+    static constexpr std::size_t kHidden = after(kConvolved3, kCropBlock* kMap3);
     static constexpr std::size_t kBytes =
         after(kHidden, (kCropBlock + 16) * kRNetStage.hidden * static_cast<int>(sizeof(float)));
 };
@@ -96,6 +98,7 @@ class ByteNet {
 
     MF_INLINE void run(const float* crops, int count, float* differences) const {
         using L = ByteLayout;
+        bool cut[kCropBlock];
         MF_UNROLL(1)
         for (int i = 0; i < count; ++i) {
             take_pixels(crops + i * 3 * L::kSize * L::kSize);
@@ -106,13 +109,20 @@ class ByteNet {
                                                                                              L::kConvolved2);
             max_pool<L::kSide2, L::kChannels2, L::kChannels2>(scratch_ + L::kConvolved2,
                                                               scratch_ + L::kMaxima2 + i * L::kMap2);
+            cut[i] = holds_greatest<L::kMap1>(scratch_ + L::kMaxima1);
         }
         convolve<2, kCropBlock, 3, 3, L::kPooled2 * L::kChannels2, L::kChannels2>(L::kMaxima2, count, L::kConvolved3);
-        convolve<3, kCropBlock, 1, 1, 0, 0, 9 * L::kChannels3>(L::kConvolved3, count, L::kHidden);
-        for (int i = 0; i < count; ++i) differences[i] = difference(i);
+        convolve<3, kCropBlock, 1, 1, 0, 0, L::kMap3>(L::kConvolved3, count, L::kHidden);
+        for (int i = 0; i < count; ++i) {
+            const bool known = !cut[i] && !holds_greatest<L::kMap2>(scratch_ + L::kMaxima2 + i * L::kMap2) &&
+                               !holds_greatest<L::kMap3>(scratch_ + L::kConvolved3 + i * L::kMap3);
+            differences[i] = known ? difference(i) : __builtin_inff();
+        }
     }
 
   private:
+    typedef std::uint8_t U8x16 __attribute__((vector_size(16)));
+
     // Pixels as they were before the normalisation, rounded.
     MF_INLINE void take_pixels(const float* crop) const {
         MF_UNROLL(1)
@@ -167,7 +177,6 @@ class ByteNet {
     // written too much, the next pixel overwrites.
     template <int N, int LANES, int CHANNELS>
     MF_INLINE static void max_pool(const std::uint8_t* in, std::uint8_t* out) {
-        typedef std::uint8_t U8x16 __attribute__((vector_size(16)));
         constexpr int n = (N - 3 + 1) / 2 + 1;
         MF_UNROLL(1)
         for (int y = 0; y < n; ++y) {
@@ -189,6 +198,22 @@ class ByteNet {
                 }
             }
         }
+    }
+
+    // Whether any of COUNT bytes is 255.
+    template <int COUNT>
+    MF_INLINE static bool holds_greatest(const std::uint8_t* bytes) {
+        constexpr int kWidth = 16;
+        U8x16 most = load_as<U8x16>(bytes + COUNT - kWidth);
+        MF_UNROLL(1)
+        for (int k = 0; k + kWidth <= COUNT; k += kWidth) {
+            const U8x16 other = load_as<U8x16>(bytes + k);
+            most = most > other ? most : other;
+        }
+        std::uint8_t greatest = 0;
+        MF_UNROLL(1)
+        for (int k = 0; k < kWidth; ++k) greatest = most[k] > greatest ? most[k] : greatest;
+        return greatest == 255;
     }
 
     // The head on crop i: sixteen sums, which are added by halves.

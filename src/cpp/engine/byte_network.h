@@ -59,7 +59,8 @@ struct ByteNetworkWeights {
 };
 
 // `run` takes up to kCropBlock crops as R-Net's kernel does, and writes the difference of the two logits of each, the
-// same bits on every instruction set. `scratch` bytes of memory are aligned to 64.
+// same bits on every instruction set; infinity where a map has the greatest byte: what lay beyond was cut off, and by
+// how much the difference is wrong then, nobody has measured. `scratch` bytes of memory are aligned to 64.
 struct ByteKernel {
     std::size_t scratch;
     void (*run)(const ByteNetworkWeights&, const float* crops, int count, std::uint8_t* scratch, float* differences);
