@@ -17,7 +17,8 @@ from mtcnn_fast.distributed import finish, plan, resume, run, verify
 from mtcnn_fast.distributed.pending import Pending
 from mtcnn_fast.distributed.planning import read_plan
 from mtcnn_fast.distributed.stores import Store
-from support.batches import SETTINGS, album, batch, check, command, poisoned_path, result
+from support.batches import SETTINGS, album, batch, check, command, let_go, poisoned_path, result
+from support.processes import children_of, is_running
 
 ERROR = "worker died (signal 11)"
 
@@ -30,16 +31,15 @@ def wait_for(condition: object, process: subprocess.Popen[str], seconds: float =
         time.sleep(0.005)
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    children = Path(f"/proc/{process.pid}/task")
-    return [int(pid) for task in children.iterdir() for pid in (task / "children").read_text().split()]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
+def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    """Run the batch in a folder's ``out``, where `HELD` holds a worker up."""
+    return subprocess.Popen(
+        command("run", "--out", folder / "out", *arguments),
+        env=os.environ | {"PYTHONPATH": poisoned_path(folder / "faulty")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_processes_find_what_one_finds(tmp_path: Path) -> None:
@@ -85,17 +85,13 @@ def test_an_image_that_ends_the_run_itself_is_found_by_the_third(tmp_path: Path)
 
 
 def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
-    photos = album(tmp_path / "photos", 60)
-    plan([photos], tmp_path / "out", shard_images=30, **SETTINGS)
-    process = subprocess.Popen(
-        command("run", "--out", tmp_path / "out", "--workers", 1, "--json"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    photos = album(tmp_path / "photos", 9, held=(5,))
+    plan([photos], tmp_path / "out", shard_images=9, **SETTINGS)
+    process = start(tmp_path, "--workers", 1, "--json")
     wait_for(lambda: list((tmp_path / "out").glob("attempts/*")), process)
-    (worker,) = workers_of(process)
+    (worker,) = children_of(process.pid)
     os.kill(worker, signal.SIGKILL)
+    let_go(tmp_path / "faulty")
     printed, errors = process.communicate(timeout=120)
     assert process.returncode == 0
     assert "worker died (signal 9); it is done again" in errors
@@ -105,16 +101,12 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_ended_resumes(number: signal.Signals, tmp_path: Path) -> None:
-    photos = album(tmp_path / "photos", 60)
+    photos = album(tmp_path / "photos", 60, held=(55,))
     plan([photos], tmp_path / "out", shard_images=10, **SETTINGS)
-    process = subprocess.Popen(
-        command("run", "--out", tmp_path / "out", "--workers", 2),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start(tmp_path, "--workers", 2)
     wait_for(lambda: list((tmp_path / "out").glob("data/*.parquet")), process)
-    workers = workers_of(process)
+    workers = children_of(process.pid)
+    assert len(workers) == 2
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == (-number if number == signal.SIGKILL else 130)
@@ -122,7 +114,7 @@ def test_a_run_that_is_ended_resumes(number: signal.Signals, tmp_path: Path) -> 
         assert "interrupted: the same command resumes" in errors
         assert list((tmp_path / "out" / "attempts").iterdir()) == []
     limit = time.monotonic() + 30
-    while any(map(is_alive, workers)):
+    while any(map(is_running, workers)):
         assert time.monotonic() < limit, "a worker outlives its run"
         time.sleep(0.05)
     with pytest.raises(DataError, match=r"the batch is not finished: data/part-.* is missing"):

@@ -16,7 +16,8 @@ import pytest
 
 from mtcnn_fast.distributed import plan
 from mtcnn_fast.distributed.ray_executor import resources_of, slots_of
-from support.batches import SETTINGS, album, batch, check, command, poisoned_path, result
+from support.batches import SETTINGS, album, batch, check, command, let_go, poisoned_path, result
+from support.processes import is_running
 from support.ray_nodes import ENVIRONMENT, RayNodes
 
 pytestmark = [
@@ -25,8 +26,9 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="nodes are found in /proc, which is Linux's"),
 ]
 
-#: Images of a job that is to be under way for some seconds.
-IMAGES = 240
+#: Images of a job that is under way until the last shard of each node is let go.
+IMAGES = 120
+LAST = (99, 109, 119)
 
 
 @pytest.fixture
@@ -63,15 +65,16 @@ def end(process: subprocess.Popen[str]) -> tuple[dict[str, int], str]:
 
 
 def test_a_killed_node(tmp_path: Path, nodes: RayNodes) -> None:
-    photos, out = album(tmp_path / "photos", IMAGES, damaged=(7,)), tmp_path / "out"
+    photos, out = album(tmp_path / "photos", IMAGES, damaged=(7,), held=LAST), tmp_path / "out"
     plan([photos], out, shard_images=10, **SETTINGS)
     process = start(out, nodes)
     # In mid-job: a shard of this node is under way, and others are still to come.
     wait(lambda: parts(out) and nodes.busy(2), process)
     nodes.kill(2)
     assert parts(out) < IMAGES // 10
+    let_go(tmp_path / "faulty")
     report, errors = end(process)
-    assert (report["images"], report["errors"], report["failed"]) == (IMAGES, 1, {})
+    assert (report["images"], report["errors"], report["failed"]) == (IMAGES, 1 + len(LAST), {})
     assert report["deaths"] >= 1, errors
     check(out, photos)
 
@@ -87,7 +90,7 @@ def test_an_image_that_ends_its_worker_gets_a_row(tmp_path: Path, nodes: RayNode
 
 @pytest.mark.long
 def test_a_killed_driver(tmp_path: Path, nodes: RayNodes) -> None:
-    photos, out = album(tmp_path / "photos", IMAGES), tmp_path / "out"
+    photos, out = album(tmp_path / "photos", IMAGES, held=LAST), tmp_path / "out"
     plan([photos], out, shard_images=10, **SETTINGS)
     process = start(out, nodes)
     wait(lambda: parts(out) >= 2, process)
@@ -95,6 +98,7 @@ def test_a_killed_driver(tmp_path: Path, nodes: RayNodes) -> None:
     process.communicate(timeout=30)
     before = parts(out)
     assert before < IMAGES // 10
+    let_go(tmp_path / "faulty")
     report, _ = end(start(out, nodes))
     assert report["resumed"] >= 10 * 2
     assert report["images"] + report["resumed"] == IMAGES
@@ -103,17 +107,19 @@ def test_a_killed_driver(tmp_path: Path, nodes: RayNodes) -> None:
 
 @pytest.mark.long
 def test_a_slow_node_does_not_hold_the_job_up(tmp_path: Path, nodes: RayNodes) -> None:
-    photos, out = album(tmp_path / "photos", IMAGES), tmp_path / "out"
+    photos, out = album(tmp_path / "photos", IMAGES, held=LAST), tmp_path / "out"
     plan([photos], out, shard_images=10, **SETTINGS)
     process = start(out, nodes)
     wait(lambda: parts(out) and nodes.busy(1), process)
     stopped = nodes.busy(1)
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
+    assert stopped
+    let_go(tmp_path / "faulty")
     try:
         report, errors = end(process)
     finally:
-        for pid in filter(lambda pid: Path(f"/proc/{pid}").exists(), stopped):
+        for pid in filter(is_running, stopped):
             os.kill(pid, signal.SIGCONT)
     assert report["images"] == IMAGES, errors
     check(out, photos)

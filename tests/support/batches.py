@@ -18,20 +18,26 @@ from mtcnn_fast.distributed import finish, verify
 from mtcnn_fast.images import load_image
 from support.portrait import QUICK, portrait
 
-#: The first bytes of a file that ends the process which decodes it, as a faulty decoder would, where `POISONED` is set.
+#: The first bytes of a file that ends the process which decodes it, as a faulty decoder would, under `poisoned_path`.
 POISON = b"POISON segment\n"
+
+#: Those of a file whose decoding lasts until `let_go`: a process that has reached it cannot have ended before a test
+#: does something to it, however slow the test is.
+HELD = b"HELD segment\n"
 
 #: Settings of the batches in these tests.
 SETTINGS: dict[str, Any] = {"device": "cpu", **QUICK}
 
-#: What the interpreter runs first: a decoder of Pillow that ends its process.
+#: What the interpreter runs first: a decoder of Pillow that ends its process, or waits for a file beside it.
 _FAULTY_DECODER = f"""
-import os, signal
+import os, signal, time
 from PIL import Image
 
 def accept(prefix):
     if prefix.startswith({POISON[:15]!r}):
         os.kill(os.getpid(), signal.SIGSEGV)
+    while prefix.startswith({HELD!r}) and not os.path.exists(os.path.join(os.path.dirname(__file__), "go")):
+        time.sleep(0.01)
     return False
 
 Image.register_open("POISON", None, accept)
@@ -47,12 +53,19 @@ def picture(number: int) -> bytes:
     return file.getvalue()
 
 
-def album(folder: Path, count: int, *, poison: tuple[int, ...] = (), damaged: tuple[int, ...] = ()) -> Path:
-    """Make a folder with images, some of which are damaged or end their process."""
+def album(
+    folder: Path,
+    count: int,
+    *,
+    poison: tuple[int, ...] = (),
+    damaged: tuple[int, ...] = (),
+    held: tuple[int, ...] = (),
+) -> Path:
+    """Make a folder with images, some of which are damaged, end their process or hold it up."""
     folder.mkdir(parents=True)
+    other = {**dict.fromkeys(poison, POISON), **dict.fromkeys(damaged, b"no image"), **dict.fromkeys(held, HELD)}
     for number in range(count):
-        data = POISON if number in poison else b"no image" if number in damaged else picture(number)
-        (folder / f"{number:04d}.jpg").write_bytes(data)
+        (folder / f"{number:04d}.jpg").write_bytes(other.get(number) or picture(number))
     return folder
 
 
@@ -68,10 +81,15 @@ def make_tar(path: Path, count: int) -> Path:
 
 
 def poisoned_path(folder: Path) -> str:
-    """Return a value of PYTHONPATH under which a file that begins with `POISON` ends the process that decodes it."""
+    """Return a value of PYTHONPATH under which `POISON` ends the process that decodes it, and `HELD` holds it up."""
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(_FAULTY_DECODER)
     return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+
+
+def let_go(folder: Path) -> None:
+    """Let the decoding of `HELD` go on, now and later, under the path that `poisoned_path` made of this folder."""
+    (folder / "go").touch()
 
 
 def command(*arguments: object) -> list[str]:

@@ -6,14 +6,17 @@ processes of its nodes, and ends with its standard input.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+if __name__ != "__main__":
+    from support.processes import children_of, command_line
 
 #: Variables of the cluster and of the programs that use it. One keeps Ray from taking the machine's public address in
 #: place of 127.0.0.1, one from giving way to all else that runs here.
@@ -63,21 +66,17 @@ class RayNodes:
         """End a node as a power cut does."""
         children = self.workers(number)
         for pid in (self.raylets[number], *children):
-            os.kill(pid, signal.SIGKILL)
+            # A worker whose node is dead ends by itself.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def workers(self, number: int) -> list[int]:
         """Return the processes of a node that do tasks, or wait for some."""
-        found = []
-        for task in Path(f"/proc/{self.raylets[number]}/task").iterdir():
-            for pid in (task / "children").read_text().split():
-                title = Path(f"/proc/{pid}/cmdline").read_bytes()
-                if title.startswith(b"ray::"):
-                    found.append(int(pid))
-        return found
+        return [pid for pid in children_of(self.raylets[number]) if command_line(pid).startswith(b"ray::")]
 
     def busy(self, number: int) -> list[int]:
         """Return the processes of a node that do a shard."""
-        return [pid for pid in self.workers(number) if b"_do_shard" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [pid for pid in self.workers(number) if b"_do_shard" in command_line(pid)]
 
 
 def main() -> None:

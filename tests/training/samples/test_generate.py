@@ -29,6 +29,7 @@ from mtcnn_fast.weights import load_weights
 from mtcnn_fast.weights.loader import SHIPPED
 from support.annotated import pictures
 from support.data import ROOT, shared
+from support.processes import is_running
 
 #: Five shards, the last of which is smaller.
 OPTIONS = SampleOptions(total=9_000, min_face_size=30)
@@ -296,7 +297,7 @@ def test_processes_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     finally:
         parent.kill()
         parent.wait()
-    _wait(lambda: [number for number in numbers if _is_running(number)], lambda running: not running)
+    _wait(lambda: [number for number in numbers if is_running(number)], lambda running: not running)
 
 
 def _wait(look: Callable[[], list[int]], done: Callable[[list[int]], bool]) -> list[int]:
@@ -305,14 +306,6 @@ def _wait(look: Callable[[], list[int]], done: Callable[[list[int]], bool]) -> l
         assert time.monotonic() < end, found
         time.sleep(0.05)
     return found
-
-
-def _is_running(number: int) -> bool:
-    try:
-        # A process that ended but was not collected by its new parent still has a number.
-        return ") Z " not in Path(f"/proc/{number}/stat").read_text()
-    except FileNotFoundError:
-        return False
 
 
 def test_recall_of_each_stage(records: list[FaceRecord]) -> None:
