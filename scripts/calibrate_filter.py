@@ -3,10 +3,12 @@
 
     python scripts/calibrate_filter.py FOLDER ...             images in these folders; prints what it finds
     python scripts/calibrate_filter.py --write FOLDER ...     and puts it into python/mtcnn_fast/weights/int8.json
+    python scripts/calibrate_filter.py --filter amx FOLDER ... the hash and the margin for weights/margins.py
 
-The ranges are those of each channel over P-Net's proposals. Then the difference of R-Net's two logits is computed
-exactly and by the filter, for the proposals of the settings below; the margin is a multiple of the most that the exact
-one is above the filter's. Every instruction set has the same bits, so that one run serves all.
+The ranges, which int8 needs, are those of each channel over P-Net's proposals. Then the difference of R-Net's two
+logits is computed exactly and by the filter, for the proposals of the settings below; the margin is a multiple of the
+most that the exact one is above the filter's. Every instruction set has the same bits, so that one run serves all. On a
+processor without AMX, amx needs a build with MTCNN_FAST_EMULATE_AMX.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,15 @@ import numpy.typing as npt
 from mtcnn_fast import ops
 from mtcnn_fast.backends.native import engine_with, filter_of
 from mtcnn_fast.backends.numpy.nets import RNet
-from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.config import FILTERS, DetectorConfig
 from mtcnn_fast.images import load_image
 from mtcnn_fast.listing import SUFFIXES
 from mtcnn_fast.weights import Weights, load_weights
-from mtcnn_fast.weights.int8 import STORED, TABLE, digest
+from mtcnn_fast.weights.int8 import STORED, TABLE
+from mtcnn_fast.weights.margins import windows_hash
 
-#: The margin is this many times the greatest difference seen.
-SAFETY = 2.0
+#: The margin is this many times the greatest difference seen. Emulated, amx is measured on fewer images.
+SAFETY = {"int8": 2.0, "amx": 4.0}
 #: Windows of an image that the ranges are taken of.
 WINDOWS = 64
 #: Settings whose proposals are compared: those of users, and P-Net's threshold much lower, for windows less like faces.
@@ -42,14 +44,12 @@ SETTINGS = (
 )
 
 
-def images(folders: list[Path]) -> Iterator[npt.NDArray[np.uint8]]:
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in SUFFIXES:
-                yield load_image(path)
+def paths_in(folders: list[Path], every: int) -> list[Path]:
+    paths = [path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    return paths[::every]
 
 
-def measure_ranges(weights: Weights, folders: list[Path]) -> dict[str, npt.NDArray[np.float32]]:
+def measure_ranges(weights: Weights, paths: list[Path]) -> dict[str, npt.NDArray[np.float32]]:
     """Return the least, the greatest and the mean value of each channel that a layer stores."""
     config = DetectorConfig()
     engine = engine_with(config, weights, None)
@@ -57,7 +57,7 @@ def measure_ranges(weights: Weights, folders: list[Path]) -> dict[str, npt.NDArr
     random = np.random.default_rng(0)
     found: dict[str, list[npt.NDArray[np.float32]]] = {}
     weighed: dict[str, list[int]] = {}
-    for image in images(folders):
+    for image in map(load_image, paths):
         ((boxes, _),) = engine.propose([image], 1)
         boxes = boxes[random.permutation(len(boxes))[:WINDOWS]]
         if not len(boxes):
@@ -74,13 +74,13 @@ def measure_ranges(weights: Weights, folders: list[Path]) -> dict[str, npt.NDArr
 
 
 def compare(
-    weights: Weights, ranges: dict[str, npt.NDArray[np.float32]], folders: list[Path]
+    weights: Weights, ranges: dict[str, npt.NDArray[np.float32]] | None, paths: list[Path]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return the differences of the logits of all windows, exact and by the filter."""
+    """Return the differences of the logits of all windows, exact and by the filter: in bfloat16 without ranges."""
     pairs = []
     for config in SETTINGS:
-        engine = engine_with(config, weights, filter_of(weights, ranges, 0.0))
-        for image in images(folders):
+        engine = engine_with(config, weights, 0.0 if ranges is None else filter_of(weights, ranges, 0.0))
+        for image in map(load_image, paths):
             pairs += engine.filter_differences([image], 1)
     exact, rough = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     return exact, rough
@@ -89,26 +89,30 @@ def compare(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("--every", type=int, default=1, help="take one image of so many")
     parser.add_argument("--weights", help="those of the package unless given")
-    parser.add_argument("--write", action="store_true", help="renew the committed table")
+    parser.add_argument("--filter", choices=FILTERS, default="int8")
+    parser.add_argument("--write", action="store_true", help="renew the committed table of int8")
     options = parser.parse_args()
     weights = load_weights(options.weights)
-    ranges = measure_ranges(weights, options.folders)
-    exact, rough = compare(weights, ranges, options.folders)
+    paths = paths_in(options.folders, options.every)
+    ranges = measure_ranges(weights, paths) if options.filter == "int8" else None
+    exact, rough = compare(weights, ranges, paths)
     # Where the filter does not know, it drops nothing: the margin is not for that.
     known = np.isfinite(rough)
-    print(f"{len(exact)} windows, beyond the ranges in {1 - known.mean():.2%}")
+    print(f"{len(paths)} images, {len(exact)} windows, beyond the ranges in {1 - known.mean():.2%}")
     above, scored = (exact - rough)[known], exact[known]
     greatest = float(above.max())
-    margin = SAFETY * greatest
+    margin = SAFETY[options.filter] * greatest
     print(f"exact - filter: least {above.min():.4f}, greatest {greatest:.4f}, standard deviation {above.std():.4f}")
     print(f"greatest where the exact score is above 0.3: {above[scored > np.log(0.3 / 0.7)].max():.4f}")
     for threshold in (0.5, 0.7):
         logit = np.log(threshold / (1 - threshold))
         print(f"at {threshold}: {(exact > logit).mean():.2%} pass, {(rough < logit - margin).mean():.2%} dropped")
-    if options.write:
+    print(f"{windows_hash(weights)}: margin {margin:.6f}")
+    if options.write and ranges is not None:
         table = json.loads(TABLE.read_text()) if TABLE.exists() else {}
-        table[digest(weights)] = {
+        table[windows_hash(weights)] = {
             "weights": str(options.weights or "zhang2016"),
             "windows": len(exact),
             "greatest": round(greatest, 6),

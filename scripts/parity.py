@@ -2,11 +2,11 @@
 """Compare a backend with the reference detections of the shared test data, and print the table.
 
     python scripts/parity.py [--device numpy] [--jobs 2] [FILE ...]
-    python scripts/parity.py --filter [--jobs 2]
+    python scripts/parity.py --filter [int8|amx] [--jobs 2]
 
 FILE is the name of a golden file without its ending; default: all of them. Exits with 1 if too few faces match. With
-`--filter`, the cpu backend with filter="int8" is compared with itself without, on the photographs of WIDER FACE and
-FDDB and with each golden file's settings; exits with 1 if a face is lost or has another bit.
+`--filter`, the cpu backend with a filter, "int8" unless given, is compared with itself without, on the photographs of
+WIDER FACE and FDDB and with each golden file's settings; exits with 1 if a face is lost or has another bit.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ import numpy as np  # noqa: E402
 
 from mtcnn_fast.backends import create_backend  # noqa: E402
 from mtcnn_fast.backends.native import make_engine  # noqa: E402
-from mtcnn_fast.config import DetectorConfig  # noqa: E402
+from mtcnn_fast.config import FILTERS, DetectorConfig, Filter  # noqa: E402
 from mtcnn_fast.faces.overlap import iou_matrix  # noqa: E402
 from mtcnn_fast.images import load_image  # noqa: E402
 from mtcnn_fast.weights import int8, load_weights  # noqa: E402
+from mtcnn_fast.weights.margins import rnet_bfloat16_margin  # noqa: E402
 from support import golden_report  # noqa: E402
 from support.data import DATA  # noqa: E402
 from support.golden import BORDERS, Tally, compare_images, load_golden  # noqa: E402
@@ -57,11 +58,11 @@ class Filtered:
         return Filtered(*(sum(pair) for pair in zip(*map(dataclasses.astuple, (self, other)), strict=True)))
 
 
-def run_filtered(job: tuple[DetectorConfig, Path]) -> Filtered:
+def run_filtered(name: Filter, job: tuple[DetectorConfig, Path]) -> Filtered:
     config, path = job
     weights = load_weights(None)
     image = load_image(path)
-    filtered = dataclasses.replace(config, filter="int8", num_threads=1)
+    filtered = dataclasses.replace(config, filter=name, num_threads=1)
     (expected,) = make_backend("cpu", dataclasses.replace(config, num_threads=1)).detect([image])
     (found,) = make_backend("cpu", filtered).detect([image])
     lost = changed = 0
@@ -72,7 +73,7 @@ def run_filtered(job: tuple[DetectorConfig, Path]) -> Filtered:
         changed += not same.any() and near.any()
         lost += not near.any()
     changed += max(0, len(found) - (len(expected) - lost))  # faces that are there only with the filter
-    margin = int8.calibration(weights).margin
+    margin = int8.calibration(weights).margin if name == "int8" else rnet_bfloat16_margin(weights)
     engine = make_engine(filtered, weights)
     ((_, rough),) = engine.filter_differences([image], 1)
     threshold = config.thresholds[1]
@@ -80,7 +81,7 @@ def run_filtered(job: tuple[DetectorConfig, Path]) -> Filtered:
     return Filtered(len(expected), int(lost), int(changed), len(rough), int((rough < floor).sum()))
 
 
-def compare_filter(jobs: int) -> int:
+def compare_filter(filter_: Filter, jobs: int, every: int) -> int:
     """Print what the filter changes; return the status to exit with."""
     sets = {
         "WIDER FACE": (DetectorConfig(), sorted((DATA / "wider/WIDER_val/images").rglob("*.jpg"))),
@@ -94,7 +95,9 @@ def compare_filter(jobs: int) -> int:
     total = Filtered()
     with ProcessPoolExecutor(jobs) as pool:
         for name, (config, paths) in sets.items():
-            part = sum(pool.map(run_filtered, [(config, path) for path in paths], chunksize=8), Filtered())
+            paths = paths[::every]
+            found = pool.map(functools.partial(run_filtered, filter_), [(config, path) for path in paths], chunksize=8)
+            part = sum(found, Filtered())
             share = part.dropped / max(part.windows, 1)
             counts = " | ".join(map(str, (len(paths), part.faces, part.lost, part.changed, part.windows)))
             print(f"| {name} | {counts} | {share:.1%} |", flush=True)
@@ -107,10 +110,11 @@ def main() -> int:
     parser.add_argument("files", nargs="*", metavar="FILE", help=", ".join(BORDERS))
     parser.add_argument("--device", default="numpy")
     parser.add_argument("--jobs", type=int, default=1, help="processes to run at a time")
-    parser.add_argument("--filter", action="store_true", help="compare the cpu backend's filter with none")
+    parser.add_argument("--every", type=int, default=1, help="with --filter, take one image of so many")
+    parser.add_argument("--filter", nargs="?", const="int8", choices=FILTERS, help="compare a filter with none")
     options = parser.parse_args()
     if options.filter:
-        return compare_filter(options.jobs)
+        return compare_filter(options.filter, options.jobs, options.every)
 
     names = options.files or list(BORDERS)
     images = [(name, path) for name in names for path in load_golden(name).images]

@@ -45,6 +45,7 @@ ACCEPTED = [
     *(("precision", name, name) for name in ("float32", "tf32", "float16", "bfloat16", "float16-filter")),
     ("filter", None, None),
     ("filter", "int8", "int8"),
+    ("filter", "amx", "amx"),
 ]
 
 REFUSED = [(name, value) for name, each in settings_of(DetectorConfig).items() for value in bad_values(each.check)]

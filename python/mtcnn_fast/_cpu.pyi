@@ -42,6 +42,9 @@ def batched_nms(
 ) -> npt.NDArray[np.int64]: ...
 def available_isas() -> list[str]: ...
 
+#: Whether `Engine` can filter in bfloat16; the first call asks the system for AMX's registers.
+def has_tiles() -> bool: ...
+
 class Engine:
     def __init__(
         self,
@@ -59,7 +62,7 @@ class Engine:
         max_faces: int | None,
         isa: str,
         direct: bool,
-        filter: tuple[list[tuple[Any, ...]], npt.NDArray[np.float32], float, float] | None,
+        filter: tuple[list[tuple[Any, ...]], npt.NDArray[np.float32], float, float] | float | None,
     ) -> None: ...
     @property
     def isa(self) -> str: ...

@@ -22,7 +22,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 FUSED_PRECISIONS: tuple[Precision, ...] = ("float32", "float16-filter")
 TORCH_PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "float16", "bfloat16")
 
-Filter = Literal["int8"]
+Filter = Literal["int8", "amx"]
 FILTERS: tuple[Filter, ...] = get_args(Filter)
 
 #: Side of P-Net's receptive field in pixels: the smallest face that a scale of 1 can find.
@@ -70,10 +70,11 @@ class DetectorConfig:
         capability 8.0 on, and is the same as float32 elsewhere. float16-filter, on ``cuda``, gives float32's results:
         tensor cores drop what lies below P-Net's threshold by more than a measured margin, float32 decides the rest;
         it takes weights for which a margin was measured, such as the package's own. Geometry is float32 always.
-    filter : {"int8"} or None
+    filter : {"int8", "amx"} or None
         On the ``cpu`` backend, R-Net in 8 bits drops the windows that it scores surely below the threshold, and R-Net
         itself computes the rest: less time, the same faces. "Surely" is a margin measured on photographs, not proved;
         it is known for the weights that come with the package, and others are refused, as other backends refuse it.
+        amx does so in bfloat16 by Intel's matrix instructions, on Linux and processors that have AMX.
 
     Raises
     ------
@@ -118,7 +119,9 @@ class DetectorConfig:
         "float32's results by way of tensor cores.",
     )
     filter: Filter | None = setting(
-        None, Maybe(Choice(FILTERS)), "On cpu, R-Net in 8 bits drops windows that are surely no face."
+        None,
+        Maybe(Choice(FILTERS)),
+        "On cpu, R-Net in 8 bits, or with amx in bfloat16 by AMX, drops windows that are surely no face.",
     )
 
     def __post_init__(self) -> None:

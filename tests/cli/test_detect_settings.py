@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from mtcnn_fast import Detector, DetectorConfig, Faces, available_backends
+from mtcnn_fast._native import find_native
 from mtcnn_fast.checks import Choice, Maybe, settings_of
-from mtcnn_fast.config import PRESETS, WEIGHTS
+from mtcnn_fast.config import FILTERS, PRESETS, WEIGHTS
 from mtcnn_fast.weights.loader import SHIPPED
 from support.bad_values import bad_values
 from support.cli import detect, detect_json, run, usage_error
@@ -43,12 +44,19 @@ def test_each_reaches_the_detector(options: list[str], settings: dict[str, Any],
     assert json.loads(result.stdout)[0]["faces"] == expected.to_dict()["faces"]
 
 
-def test_a_filter_is_an_option(photo: str) -> None:
-    if available_backends()["cpu"] is not None:
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filter_is_an_option(name: str, photo: str) -> None:
+    module = find_native()[0]
+    if module is None or available_backends()["cpu"] is not None:
         pytest.skip(f"device cpu is not available: {available_backends()['cpu']}")
+    if name == "amx" and not module.has_tiles():
+        assert "Invalid value for '--filter': filter must be 'int8' or None on this machine, got 'amx'" in usage_error(
+            photo, "--device", "cpu", "--filter", name
+        )
+        return
     plain, filtered = (
         json.loads(detect(photo, "--json", "--device", "cpu", *given).stdout)[0]["faces"]
-        for given in ([], ["--filter", "int8"])
+        for given in ([], ["--filter", name])
     )
     assert plain
     assert filtered == plain
@@ -85,8 +93,9 @@ def test_every_bad_value_is_refused_by_option(option: str, values: list[str], ph
         (["--num-threads", "1025"], "--num-threads", "num_threads must be a whole number from 1 to 1024, got 1025"),
         (["--precision", "int8"], "--precision", "precision must be one of float32, tf32"),
         (["--precision", "float16"], "--precision", "precision must be 'float32' on the backend"),
-        (["--filter", "int4"], "--filter", "filter must be one of int8, got 'int4'"),
+        (["--filter", "int4"], "--filter", "filter must be one of int8, amx, got 'int4'"),
         (["--filter", "int8"], "--filter", "filter must be None on the backend 'numpy', got 'int8'; the device cpu"),
+        (["--filter", "amx"], "--filter", "filter must be None on the backend 'numpy', got 'amx'; the device cpu"),
         (["--preset", "slow"], "--preset", "preset must be one of default, balanced, fast, accurate, got 'slow'"),
         (["--device", "gpu"], "--device", "device must be one of auto, numpy, cpu"),
         (["--device", "cuda:999"], "--device", "device 'cuda:999' is not available"),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mtcnn_fast.config import DetectorConfig
     from mtcnn_fast.weights import Weights
 
-    #: Layers of the filter before R-Net, its head and that one's bias, and the margin.
-    EngineFilter = tuple[list[tuple[Any, ...]], Floats, float, float]
+    #: Of R-Net in 8 bits layers, its head and that one's bias, and the margin; of R-Net in bfloat16 the margin.
+    EngineFilter = tuple[list[tuple[Any, ...]], Floats, float, float] | float
 
 
 class NativeBackend:
@@ -41,7 +41,7 @@ class NativeBackend:
         If the native module is missing.
     ConfigError
         If ``MTCNN_FAST_ISA`` names an instruction set that is not there, ``MTCNN_FAST_NUM_THREADS`` is no number of
-        threads, or no margin of the filter is known for the weights.
+        threads, no margin of the filter is known for the weights, or the processor lacks what the filter needs.
     """
 
     name = "cpu"
@@ -128,6 +128,16 @@ def make_engine(config: DetectorConfig, weights: Weights, *, isa: str = "", dire
 def _filter(config: DetectorConfig, weights: Weights) -> EngineFilter | None:
     if config.filter is None:
         return None
+    if config.filter == "amx":
+        from mtcnn_fast.weights.margins import rnet_bfloat16_margin
+
+        module = find_native()[0]
+        if module is not None and not module.has_tiles():
+            raise ConfigError(
+                "filter must be 'int8' or None on this machine, got 'amx', which needs AMX's tiles of bfloat16: Linux "
+                "on an Intel Xeon from Sapphire Rapids on"
+            )
+        return rnet_bfloat16_margin(weights)
     from mtcnn_fast.weights import int8
 
     measured = int8.calibration(weights)

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mtcnn_fast.errors import ConfigError
-from mtcnn_fast.weights.margins import tensors_hash
+from mtcnn_fast.weights.margins import no_margin, windows_hash
 
 if TYPE_CHECKING:
     from mtcnn_fast._types import Floats
@@ -32,7 +31,7 @@ MOST = 32767 // 255
 #: Layers whose outputs are stored as bytes; those of the dense layer are kept as they are.
 STORED = ("conv1", "conv2", "conv3")
 
-#: What was measured, by the digest of the weights; `scripts/calibrate_filter.py` writes it.
+#: What was measured, by the hash of the weights; `scripts/calibrate_filter.py` writes it.
 TABLE = Path(__file__).resolve().with_name("int8.json")
 
 
@@ -80,11 +79,6 @@ class ByteLayer:
         return self.weights, self.scale, self.bias, self.slope, self.zero
 
 
-def digest(weights: Weights) -> str:
-    """Return the hash of what the filter depends on: P-Net's and R-Net's tensors, in whatever files they are."""
-    return tensors_hash(weights.pnet, weights.rnet)
-
-
 @functools.cache
 def _table() -> Mapping[str, Any]:
     table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
@@ -107,12 +101,9 @@ def calibration(weights: Weights) -> Calibration:
     ConfigError
         If nothing was: without a margin nothing says which windows may be dropped.
     """
-    entry = _table().get(digest(weights))
+    entry = _table().get(windows_hash(weights))
     if entry is None:
-        raise ConfigError(
-            f"filter 'int8' needs a margin that was measured for the weights, and there is none for those in "
-            f"{weights.source!r}: use filter=None, or the weights that come with the package"
-        )
+        raise no_margin("int8", weights)
     ranges = {name: np.asarray(entry["ranges"][name], np.float32) for name in STORED}
     return Calibration(ranges, entry["greatest"], entry["margin"], entry["windows"])
 

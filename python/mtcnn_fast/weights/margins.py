@@ -15,6 +15,12 @@ PNET_FLOAT16: Mapping[str, float] = MappingProxyType(
     {"f039fc738b5903be42e83b29c6188b2c25acc70b7cc9635dd090204419333cbe": 0.3}  # zhang2016
 )
 
+#: Of R-Net with factors of bfloat16: by the hash of P-Net's and R-Net's tensors, how far R-Net's difference of the
+#: logits may exceed the filter's. Four times what ``scripts/calibrate_filter.py --filter amx`` saw at most.
+RNET_BFLOAT16: Mapping[str, float] = MappingProxyType(
+    {"7b913ae3ebe3802cddd517b463a280efe4a59e4c7afaaefe1b91ebc1f892815c": 0.625}  # zhang2016, wider
+)
+
 
 def tensors_hash(*networks: Tensors) -> str:
     """Return the SHA-256 of the tensors of networks: of each name, in alphabetical order, and the bytes after it."""
@@ -40,4 +46,31 @@ def pnet_float16_margin(weights: Weights) -> float:
             f"'float16-filter': its margin of error was measured for the package's own P-Net, not for that of "
             f"{weights.source!r}"
         )
+    return margin
+
+
+def windows_hash(weights: Weights) -> str:
+    """Return the hash of what a filter before R-Net depends on: P-Net's and R-Net's tensors, in whatever files."""
+    return tensors_hash(weights.pnet, weights.rnet)
+
+
+def no_margin(name: str, weights: Weights) -> ConfigError:
+    """Return the error of a filter before R-Net whose margin was not measured for these weights."""
+    return ConfigError(
+        f"filter {name!r} needs a margin that was measured for the weights, and there is none for those in "
+        f"{weights.source!r}: use filter=None, or the weights that come with the package"
+    )
+
+
+def rnet_bfloat16_margin(weights: Weights) -> float:
+    """Return the margin of a filter by R-Net in bfloat16.
+
+    Raises
+    ------
+    ConfigError
+        If none was measured for these weights: without a margin nothing says which windows may be dropped.
+    """
+    margin = RNET_BFLOAT16.get(windows_hash(weights))
+    if margin is None:
+        raise no_margin("amx", weights)
     return margin

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cpp/engine/byte_network.h"
+#include "cpp/engine/rough_net.h"
 #include "cpp/engine/simd.h"
 
 namespace mtcnn_fast::engine {
@@ -33,21 +34,6 @@ MF_INLINE void multiply_bytes(const std::uint8_t* const (&pixels)[P], const std:
             }
         }
     }
-}
-
-// Calls body<n>(channel) for the lanes of a layer, two vectors at a time and one for an odd rest.
-template <int LANES, class Body>
-MF_INLINE void for_lanes(Body body) {
-    constexpr int pairs = LANES / (2 * kLanes) * (2 * kLanes);
-    MF_UNROLL(1)
-    for (int c = 0; c < pairs; c += 2 * kLanes) body.template operator()<2>(c);
-    if constexpr (pairs < LANES) body.template operator()<1>(pairs);
-}
-
-// Where a map of `bytes` at `at` ends, padded by what a tile or a vector reads or writes too much.
-constexpr std::size_t after(std::size_t at, int bytes) {
-    constexpr std::size_t kPad = 2304;
-    return at + (static_cast<std::size_t>(bytes) + kPad + 63) / 64 * 64;
 }
 
 // Where the kernel keeps its maps, in bytes.
@@ -113,10 +99,13 @@ class ByteNet {
         }
         convolve<2, kCropBlock, 3, 3, L::kPooled2 * L::kChannels2, L::kChannels2>(L::kMaxima2, count, L::kConvolved3);
         convolve<3, kCropBlock, 1, 1, 0, 0, L::kMap3>(L::kConvolved3, count, L::kHidden);
+        const float* const hidden = reinterpret_cast<const float*>(scratch_ + L::kHidden);
         for (int i = 0; i < count; ++i) {
             const bool known = !cut[i] && !holds_greatest<L::kMap2>(scratch_ + L::kMaxima2 + i * L::kMap2) &&
                                !holds_greatest<L::kMap3>(scratch_ + L::kConvolved3 + i * L::kMap3);
-            differences[i] = known ? difference(i) : __builtin_inff();
+            differences[i] = known ? head_difference<kRNetStage.hidden>(hidden + i * kRNetStage.hidden, net_.difference,
+                                                                        net_.difference_bias)
+                                   : __builtin_inff();
         }
     }
 
@@ -141,7 +130,7 @@ class ByteNet {
         const ByteLayer& layer = net_.layer[kLayer];
         const int* const table = kPixelTable<COUNT, ROWS, COLUMNS, PITCH, STEP, MAP>.at;
         const int total = maps * ROWS * COLUMNS;
-        for_lanes<kLanesOf>([&]<int NV>(int c) __attribute__((always_inline)) {
+        for_lanes<kLanesOf, kLanes>([&]<int NV>(int c) __attribute__((always_inline)) {
             MF_UNROLL(1)
             for (int first = 0; first < total; first += kByteTile) {
                 const std::uint8_t* pixels[kByteTile];
@@ -214,19 +203,6 @@ class ByteNet {
         MF_UNROLL(1)
         for (int k = 0; k < kWidth; ++k) greatest = most[k] > greatest ? most[k] : greatest;
         return greatest == 255;
-    }
-
-    // The head on crop i: sixteen sums, which are added by halves.
-    MF_INLINE float difference(int i) const {
-        constexpr int kSums = 16;
-        const float* const hidden =
-            reinterpret_cast<const float*>(scratch_ + ByteLayout::kHidden) + i * kRNetStage.hidden;
-        float sums[kSums] = {};
-        for (int k = 0; k < kRNetStage.hidden; k += kSums)
-            for (int j = 0; j < kSums; ++j) sums[j] += hidden[k + j] * net_.difference[k + j];
-        for (int half = kSums / 2; half > 0; half /= 2)
-            for (int j = 0; j < half; ++j) sums[j] += sums[j + half];
-        return sums[0] + net_.difference_bias;
     }
 
     const ByteNetworkWeights& net_;

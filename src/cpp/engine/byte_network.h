@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "cpp/engine/crop_stage.h"
+#include "cpp/engine/rough_kernel.h"
 
 namespace mtcnn_fast::engine {
 
@@ -58,12 +59,8 @@ struct ByteNetworkWeights {
     float difference_bias;
 };
 
-// `run` takes up to kCropBlock crops as R-Net's kernel does, and writes the difference of the two logits of each, the
-// same bits on every instruction set; infinity where a map has the greatest byte: what lay beyond was cut off, and by
-// how much the difference is wrong then, nobody has measured. `scratch` bytes of memory are aligned to 64.
-struct ByteKernel {
-    std::size_t scratch;
-    void (*run)(const ByteNetworkWeights&, const float* crops, int count, std::uint8_t* scratch, float* differences);
-};
+// The same bits on every instruction set. The difference is infinity where a map has the greatest byte: what lay beyond
+// was cut off, and by how much the difference is wrong then, nobody has measured.
+using ByteKernel = RoughKernel<ByteNetworkWeights>;
 
 }  // namespace mtcnn_fast::engine

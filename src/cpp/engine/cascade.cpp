@@ -128,7 +128,7 @@ class Detection {
 
     // R-Net and O-Net on the candidates.
     std::vector<Detections> refine(bool may_filter) {
-        run_on_crops(rnet(), {kRNetCrop, kRNet}, may_filter && cascade_.filter_.weights != nullptr);
+        run_on_crops(rnet(), {kRNetCrop, kRNet}, may_filter && cascade_.filter_.run != nullptr);
         for_images(kRefinement, [&](ImageState& image, Detections& result, Worker& worker) {
             const std::uint8_t* const dropped = dropped_.empty() ? nullptr : dropped_.data() + image.first;
             image.candidates.refine(outputs_of(image), dropped, result, worker);
@@ -374,7 +374,7 @@ std::unique_ptr<Worker> Cascade::take_worker(std::size_t number) {
             }
         }
     }
-    return std::make_unique<Worker>(kernels_, filter_.kernel != nullptr ? filter_.kernel->scratch : 0);
+    return std::make_unique<Worker>(kernels_, filter_.scratch);
 }
 
 void Cascade::give_worker(std::size_t number, std::unique_ptr<Worker> worker) {

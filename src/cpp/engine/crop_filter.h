@@ -1,4 +1,4 @@
-// A rough network of bytes before R-Net: what it scores surely below the threshold is dropped, and R-Net's own kernel
+// A rough network before R-Net: what it scores surely below the threshold is dropped, and R-Net's own kernel
 // computes the rest, with the bits that it has without the filter.
 #pragma once
 
@@ -7,19 +7,31 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 
-#include "cpp/engine/byte_network.h"
 #include "cpp/engine/crop_stage.h"
 #include "cpp/engine/kernel_table.h"
+#include "cpp/engine/rough_kernel.h"
 #include "cpp/engine/worker.h"
 
 namespace mtcnn_fast::engine {
 
 struct CropFilter {
-    const ByteNetworkWeights* weights = nullptr;  // null for none
-    const ByteKernel* kernel = nullptr;
+    // None.
+    CropFilter() = default;
+    template <class Weights>
+    CropFilter(const Weights* weights, const RoughKernel<Weights>* kernel, float most)
+        : scratch(kernel->scratch),
+          margin(most),
+          run([weights, kernel](const float* crops, int count, std::uint8_t* memory, float* differences) {
+              kernel->run(*weights, crops, count, memory, differences);
+          }) {}
+
+    std::size_t scratch = 0;
     // How far the difference of the logits may exceed the filter's.
     float margin = 0.0f;
+    // RoughKernel::run on the weights; empty for none.
+    std::function<void(const float* crops, int count, std::uint8_t* memory, float* differences)> run;
 };
 
 // The network behind the filter.
@@ -57,8 +69,7 @@ void run_filtered(const CropNetwork& network, const CropFilter& filter, float fl
         const std::size_t count = std::min(kBlock, end - first);
         float* const fresh = pixels + n * size;
         crop(first, count, fresh);
-        filter.kernel->run(*filter.weights, fresh, static_cast<int>(count), memory.bytes.data(),
-                           crops.differences + first);
+        filter.run(fresh, static_cast<int>(count), memory.bytes.data(), crops.differences + first);
         for (std::size_t k = 0; k < count; ++k) {
             const std::size_t i = first + k;
             crops.dropped[i] = crops.differences[i] < floor ? 1 : 0;

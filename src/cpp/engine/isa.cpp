@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cpp/engine/bfloat_network.h"
 #include "cpp/engine/byte_network.h"
 #include "cpp/engine/cpu_features.h"
 #include "cpp/engine/kernel_table.h"
@@ -18,6 +19,9 @@ extern const KernelTable* const kKernels_neon;
 extern const KernelTable* const kKernels_scalar;
 extern const ByteKernel* const kKernels_avx512vnni;
 extern const ByteKernel* const kKernels_avxvnni;
+extern const BfloatKernel* const kKernels_amx;
+// tests/cpp/emulated_amx.cpp.
+extern const BfloatKernel* const kEmulatedAmx;
 
 namespace {
 
@@ -73,6 +77,17 @@ const ByteKernel& byte_kernel(const Isa& isa) {
         if (form.isa == std::string(isa.name) && form.supported()) return *form.kernel;
     }
     return isa.kernels->rnet_bytes;
+}
+
+const BfloatKernel* bfloat_kernel() {
+#if defined(MTCNN_FAST_EMULATE_AMX)
+    return kEmulatedAmx;
+#elif defined(MTCNN_FAST_HAVE_amx)
+    static const bool usable = cpu_features().amx && request_tiles();
+    return usable ? kKernels_amx : nullptr;
+#else
+    return nullptr;
+#endif
 }
 
 std::vector<Isa> available_isas() {

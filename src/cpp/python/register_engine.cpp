@@ -10,12 +10,14 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "common/boxes.h"
 #include "common/crop_window.h"
 #include "common/released_gil.h"
 #include "cpp/cpu_count.h"
+#include "cpp/engine/bfloat_network_pack.h"
 #include "cpp/engine/byte_network.h"
 #include "cpp/engine/byte_network_pack.h"
 #include "cpp/engine/cascade.h"
@@ -55,13 +57,20 @@ engine::TensorMap tensor_map(const py::dict& tensors) {
     return map;
 }
 
-// Weights of the filter before R-Net: for each layer weights, scale, bias, slope and zero point; the head; the margin.
-struct FilterArguments {
+// The filter of bytes before R-Net: for each layer weights, scale, bias, slope and zero point; the head; the margin.
+struct ByteFilter {
     std::vector<py::tuple> layers;
     py::array difference;
     float difference_bias;
     float margin;
 };
+
+// That of bfloat16, which makes its weights of R-Net's.
+struct BfloatFilter {
+    float margin;
+};
+
+using FilterArguments = std::variant<std::monostate, ByteFilter, BfloatFilter>;
 
 template <class T>
 const T* elements(const py::array& array, const std::vector<py::ssize_t>& shape, const char* what) {
@@ -73,7 +82,7 @@ const T* elements(const py::array& array, const std::vector<py::ssize_t>& shape,
     return static_cast<const T*>(array.data());
 }
 
-engine::ByteTensors byte_tensors(const FilterArguments& filter) {
+engine::ByteTensors byte_tensors(const ByteFilter& filter) {
     if (filter.layers.size() != engine::kByteLayers) throw py::value_error("the filter must have four layers");
     engine::ByteTensors tensors{};
     for (std::size_t i = 0; i < engine::kByteLayers; ++i) {
@@ -111,14 +120,12 @@ py::array_t<float> scores_array(const std::vector<float>& scores) {
 class Engine {
   public:
     Engine(const py::dict& pnet, const py::dict& rnet, const py::dict& onet, const CascadeSettings& settings,
-           const std::string& isa, bool direct, const std::optional<FilterArguments>& filter)
+           const std::string& isa, bool direct, const FilterArguments& filter)
         : settings_(settings),
           weights_(tensor_map(pnet), tensor_map(rnet), tensor_map(onet)),
           isa_(engine::select_isa(isa)),
-          filter_(filter ? std::make_unique<engine::ByteNetwork>(byte_tensors(*filter)) : nullptr),
-          cascade_(weights_, *isa_.kernels, direct ? engine::Algorithm::kDirect : engine::Algorithm::kFast,
-                   filter ? engine::CropFilter{&filter_->weights(), &engine::byte_kernel(isa_), filter->margin}
-                          : engine::CropFilter{}) {}
+          filter_(make_filter(filter)),
+          cascade_(weights_, *isa_.kernels, direct ? engine::Algorithm::kDirect : engine::Algorithm::kFast, filter_) {}
 
     std::string isa() const { return isa_.name; }
 
@@ -135,7 +142,7 @@ class Engine {
     }
 
     py::list filter_differences(const py::list& images, py::ssize_t num_threads) {
-        if (!filter_) throw py::value_error("the engine was made without a filter");
+        if (!filter_.run) throw py::value_error("the engine was made without a filter");
         const std::vector<ImageView> views = image_views(images);
         const auto found = without_gil(num_threads, [&](const engine::Runner& runner, int threads) {
             return cascade_.filter_differences(views, settings_, runner, threads);
@@ -179,6 +186,20 @@ class Engine {
     }
 
   private:
+    engine::CropFilter make_filter(const FilterArguments& arguments) {
+        if (const auto* const bytes = std::get_if<ByteFilter>(&arguments)) {
+            byte_network_ = std::make_unique<engine::ByteNetwork>(byte_tensors(*bytes));
+            return {&byte_network_->weights(), &engine::byte_kernel(isa_), bytes->margin};
+        }
+        if (const auto* const bfloat = std::get_if<BfloatFilter>(&arguments)) {
+            const engine::BfloatKernel* const kernel = engine::bfloat_kernel();
+            if (kernel == nullptr) throw py::value_error("the filter of bfloat16 needs AMX");
+            bfloat_network_ = std::make_unique<engine::BfloatNetwork>(weights_.rnet());
+            return {&bfloat_network_->weights(), kernel, bfloat->margin};
+        }
+        return {};
+    }
+
     static std::vector<ImageView> image_views(const py::list& images) {
         std::vector<ImageView> views;
         views.reserve(images.size());
@@ -239,7 +260,9 @@ class Engine {
     const CascadeSettings settings_;
     const engine::NetworkWeights weights_;
     const engine::Isa isa_;
-    const std::unique_ptr<const engine::ByteNetwork> filter_;
+    std::unique_ptr<const engine::ByteNetwork> byte_network_;
+    std::unique_ptr<const engine::BfloatNetwork> bfloat_network_;
+    const engine::CropFilter filter_;
     Cascade cascade_;
 };
 
@@ -257,11 +280,13 @@ std::unique_ptr<Engine> make_engine(const py::dict& pnet, const py::dict& rnet, 
     settings.border = zero_border ? Border::kZero : Border::kClip;
     settings.coding = rcnn_coding ? BoxCoding::kRcnn : BoxCoding::kCorner;
     if (max_faces) settings.max_faces = *max_faces;
-    std::optional<FilterArguments> arguments;
-    if (!filter.is_none()) {
+    FilterArguments arguments;
+    if (py::isinstance<py::float_>(filter)) {
+        arguments = BfloatFilter{py::cast<float>(filter)};
+    } else if (!filter.is_none()) {
         const auto [layers, head, head_bias, margin] =
             py::cast<std::tuple<std::vector<py::tuple>, py::array, float, float>>(filter);
-        arguments = {layers, head, head_bias, margin};
+        arguments = ByteFilter{layers, head, head_bias, margin};
     }
     return std::make_unique<Engine>(pnet, rnet, onet, settings, isa, direct, arguments);
 }

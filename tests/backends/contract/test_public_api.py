@@ -26,7 +26,9 @@ from mtcnn_fast import (
     ImageError,
     MisuseError,
 )
+from mtcnn_fast._native import find_native
 from mtcnn_fast.backends import BACKENDS, available_backends
+from mtcnn_fast.config import FILTERS
 from mtcnn_fast.faces.fates import fates_at, summary, verdict
 from mtcnn_fast.faces.trace import STAGES, STEPS
 from mtcnn_fast.weights import load_weights
@@ -322,6 +324,18 @@ def test_every_setting_is_obeyed(device, detector, name):
         assert fingerprint(altered.detect(image, trace=True)) == usual
     else:
         assert fingerprint(altered.detect(image, trace=True)) != usual
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filter_leaves_every_result_or_is_refused(device, detector, name):
+    """That by AMX is refused where the processor has no AMX."""
+    here = name != "amx" or device != "cpu" or find_native()[0].has_tiles()
+    if name not in BACKENDS[device].filters or not here:
+        with pytest.raises(ConfigError, match=r"^filter must be .*None on .*, got "):
+            Detector(device, **QUICK, filter=name)
+        return
+    found = Detector(device, **QUICK, filter=name).detect(portrait(), trace=True)
+    assert fingerprint(found) == fingerprint(detector.detect(portrait(), trace=True))
 
 
 @covers(Detector, "detect_video", "source", "stride", "start", "stop", "track", "fps", "timeout", "reconnect")

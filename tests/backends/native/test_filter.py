@@ -16,11 +16,13 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from mtcnn_fast import ConfigError, Detector, ops
+from mtcnn_fast._native import find_native
 from mtcnn_fast.backends.native import engine_with, filter_of
 from mtcnn_fast.backends.numpy.nets import RNet
-from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.config import FILTERS, DetectorConfig
 from mtcnn_fast.faces.trace import STEPS
 from mtcnn_fast.weights import NETWORKS, int8, load_weights
+from mtcnn_fast.weights.margins import rnet_bfloat16_margin
 from support.data import shared
 from support.golden import read_image
 from support.int8_network import difference
@@ -32,8 +34,25 @@ WEIGHTS = load_weights(None)
 MEASURED = int8.calibration(WEIGHTS)
 
 
-def with_margin(config: DetectorConfig, isa: str, margin: float):
-    return engine_with(config, WEIGHTS, filter_of(WEIGHTS, MEASURED.ranges, margin), isa=isa)
+MARGINS = {"int8": MEASURED.margin, "amx": rnet_bfloat16_margin(WEIGHTS)}
+
+
+def has_amx() -> bool:
+    return find_native()[0].has_tiles()
+
+
+@pytest.fixture(params=FILTERS)
+def name(request) -> str:
+    """Each filter that this machine has."""
+    if request.param == "amx" and not has_amx():
+        pytest.skip("this processor, or the build, has no AMX")
+    return request.param
+
+
+def with_margin(name: str, config: DetectorConfig, isa: str, margin: float):
+    return engine_with(
+        config, WEIGHTS, margin if name == "amx" else filter_of(WEIGHTS, MEASURED.ranges, margin), isa=isa
+    )
 
 
 @functools.cache
@@ -56,7 +75,7 @@ def test_every_instruction_set_has_the_bits_of_numpy(isa, photo, mixed):
     """In both borders, and also where proposals are less like faces than any threshold of a user's."""
     layers, head = int8.quantise(WEIGHTS.rnet, MEASURED.ranges), int8.head(WEIGHTS.rnet)
     for config in (DetectorConfig(thresholds=(0.1, 0.7, 0.7)), DetectorConfig(border="clip", min_face_size=12)):
-        made = with_margin(config, isa, 0.0)
+        made = with_margin("int8", config, isa, 0.0)
         images = [photo, *mixed[:4]]
         found = made.filter_differences(images, 2)
         assert sum(len(rough) for _, rough in found) > 300
@@ -79,11 +98,11 @@ def test_no_differences_without_a_filter(isa, photo):
 
 @pytest.mark.parametrize("border", ["zero", "clip"])
 @pytest.mark.parametrize("threads", THREADS)
-def test_faces_candidates_and_batches_are_the_same(isa, border, threads, mixed):
+def test_faces_candidates_and_batches_are_the_same(name, isa, border, threads, mixed):
     """Also the scores of the windows that the filter drops, where a trace shows them."""
     settings = {"border": border, "min_face_size": 16, "num_threads": threads}
     expected = backend(isa, **settings).detect(mixed, trace=True)
-    filtered = backend(isa, filter="int8", **settings)
+    filtered = backend(isa, filter=name, **settings)
     for found, one in zip(filtered.detect(mixed, trace=True), expected, strict=True):
         assert same_trace(found, one)
     assert filtered.detect(mixed) == [dataclasses.replace(one, trace=None) for one in expected]
@@ -114,7 +133,7 @@ def pictures(draw):
     return np.asarray(canvas)
 
 
-def test_on_any_image_and_threshold(isa):
+def test_on_any_image_and_threshold(name, isa):
     @settings(max_examples=60, deadline=None)
     @given(
         pictures(),
@@ -125,9 +144,9 @@ def test_on_any_image_and_threshold(isa):
     def check(image, border, thresholds, threads):
         of = {"border": border, "thresholds": thresholds, "min_face_size": 14, "num_threads": threads}
         (expected,) = backend(isa, **of).detect([image], trace=True)
-        (found,) = backend(isa, filter="int8", **of).detect([image], trace=True)
+        (found,) = backend(isa, filter=name, **of).detect([image], trace=True)
         assert same_trace(found, expected)
-        assert backend(isa, filter="int8", **of).detect([image]) == backend(isa, **of).detect([image])
+        assert backend(isa, filter=name, **of).detect([image]) == backend(isa, **of).detect([image])
 
     check()
 
@@ -142,15 +161,15 @@ def test_a_window_beyond_what_was_measured_is_not_dropped(isa, border, side):
     assert len(expected.trace[STEPS.index("rnet")].boxes) > 1
     (found,) = backend(isa, filter="int8", **of).detect([image], trace=True)
     assert same_trace(found, expected)
-    ((exact, rough),) = with_margin(DetectorConfig(**of), isa, 0.0).filter_differences([image], 1)
+    ((exact, rough),) = with_margin("int8", DetectorConfig(**of), isa, 0.0).filter_differences([image], 1)
     assert 0.1 < np.isinf(rough).mean() < 1
     assert (exact - rough).max() <= MEASURED.margin
 
 
-def test_the_margin_decides(isa, photo):
+def test_the_margin_decides(name, isa, photo):
     """One that is far below 0 drops every window; boxes of the caller's go by the filter."""
     config = DetectorConfig()
-    dropping = with_margin(config, isa, -1e6)
+    dropping = with_margin(name, config, isa, -1e6)
     expected = backend(isa).detect([photo], trace=True)[0]
     assert len(expected) == 1
     boxes, scores, landmarks, _, steps = dropping.detect([photo], 1, False, True)[0]
@@ -163,31 +182,31 @@ def test_the_margin_decides(isa, photo):
     assert len(refined[0]) == 1
 
 
-def test_most_windows_are_dropped(isa, photo):
-    ((exact, rough),) = with_margin(DetectorConfig(), isa, 0.0).filter_differences([photo], 1)
-    floor = np.log(0.7 / 0.3) - MEASURED.margin
+def test_most_windows_are_dropped(name, isa, photo):
+    ((exact, rough),) = with_margin(name, DetectorConfig(), isa, 0.0).filter_differences([photo], 1)
+    floor = np.log(0.7 / 0.3) - MARGINS[name]
     assert (rough < floor).mean() > 0.6
     assert (exact[rough < floor] < np.log(0.7 / 0.3)).all()
 
 
-def test_a_detector_with_a_filter_travels(photo):
-    detector = Detector("cpu", filter="int8", min_face_size=30, num_threads=1)
+def test_a_detector_with_a_filter_travels(name, photo):
+    detector = Detector("cpu", filter=name, min_face_size=30, num_threads=1)
     copy = pickle.loads(pickle.dumps(detector))
     assert copy.config == detector.config
-    assert copy.config.filter == "int8"
+    assert copy.config.filter == name
     assert copy.detect(photo) == detector.detect(photo) == Detector("cpu", min_face_size=30).detect(photo)
 
 
-def test_weights_without_a_margin_are_refused(tmp_path):
+def test_weights_without_a_margin_are_refused(name, tmp_path):
     """The package's own are known in whatever file they are."""
     joined = {f"{n}.{name}": value for n in NETWORKS for name, value in getattr(WEIGHTS, f"{n}net").items()}
     facts = {"network": "pro", "format_version": "1", "box_coding": WEIGHTS.box_coding}
     same, other = tmp_path / "same.safetensors", tmp_path / "other.safetensors"
     save_file(joined, same, metadata=facts)
-    assert Detector("cpu", weights=same, filter="int8").config.filter == "int8"
+    assert Detector("cpu", weights=same, filter=name).config.filter == name
     save_file({**joined, "r.conv1.bias": joined["r.conv1.bias"] + np.float32(1)}, other, metadata=facts)
-    with pytest.raises(ConfigError, match=r"^filter 'int8' needs a margin .*other\.safetensors.*use filter=None"):
-        Detector("cpu", weights=other, filter="int8")
+    with pytest.raises(ConfigError, match=rf"^filter '{name}' needs a margin .*other\.safetensors.*use filter=None"):
+        Detector("cpu", weights=other, filter=name)
     Detector("cpu", weights=other)
 
 
@@ -210,11 +229,27 @@ def test_any_weights_fit_16_bits(seed, spread, dead):
     engine_with(DetectorConfig(), weights, filter_of(weights, ranges, 1.0))
 
 
+def test_other_weights_have_no_margin_for_amx():
+    """Also where there is no AMX, which a detector names first."""
+    rnet = {**WEIGHTS.rnet, "conv1.bias": WEIGHTS.rnet["conv1.bias"] + np.float32(1)}
+    with pytest.raises(ConfigError, match=r"^filter 'amx' needs a margin that was measured for the weights"):
+        rnet_bfloat16_margin(dataclasses.replace(WEIGHTS, rnet=rnet))
+
+
+def test_amx_is_refused_where_it_is_not():
+    if has_amx():
+        pytest.skip("this processor has AMX")
+    with pytest.raises(ConfigError, match=r"^filter must be 'int8' or None on this machine, got 'amx', which needs"):
+        Detector("cpu", filter="amx")
+    with pytest.raises(ValueError, match="needs AMX"):
+        engine_with(DetectorConfig(), WEIGHTS, 1.0)
+
+
 @pytest.mark.golden
-def test_photographs():
+def test_photographs(name):
     """Every tenth photograph of WIDER FACE and FDDB: no face is lost or has another bit."""
     folder = shared("wider/WIDER_val/images")
     paths = sorted(Path(folder).rglob("*.jpg"))[::10] + sorted(Path(shared("fddb/images")).rglob("*.jpg"))[::10]
-    plain, filtered = (Detector("cpu", filter=name) for name in (None, "int8"))
+    plain, filtered = (Detector("cpu", filter=each) for each in (None, name))
     images = [read_image(path) for path in paths]
     assert filtered.detect_batch(images) == plain.detect_batch(images)

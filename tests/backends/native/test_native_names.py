@@ -84,13 +84,15 @@ def test_threads_are_the_processors_that_the_process_may_use():
     assert usable_processors() == count
 
 
-@compares("_cpu.available_isas")
+@compares("_cpu.available_isas", "_cpu.has_tiles")
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="no /proc/cpuinfo on this system")
 def test_instruction_sets_are_those_that_the_processor_names():
     if platform.machine() != "x86_64":
         assert native_isas() == ["neon"]
+        assert not find_native()[0].has_tiles()
         return
     flags = set(Path("/proc/cpuinfo").read_text().split("flags", 1)[1].split("\n", 1)[0].split())
+    assert find_native()[0].has_tiles() == ({"amx_tile", "amx_bf16", "avx512f"} <= flags)
     needed = {
         "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx2", "fma"},
         "avx2": {"avx2", "fma"},

@@ -1,0 +1,55 @@
+#include "cpp/engine/bfloat_network_pack.h"
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "cpp/engine/bfloat_network.h"
+#include "cpp/engine/crop_stage.h"
+#include "cpp/engine/layers.h"
+
+namespace mtcnn_fast::engine {
+namespace {
+
+// `direct` has [segment][pixel][`channels` inputs][output]; a pixel of the map has `padded` numbers.
+void pack(const float* direct, const BfloatShape& shape, int channels, int padded, std::uint16_t* out) {
+    const int lanes = shape.lanes(), pixels = shape.inputs / padded;
+    for (int s = 0; s < shape.segments; ++s)
+        for (int k = 0; k < shape.inputs; ++k) {
+            const int pixel = k / padded, channel = k % padded;
+            if (channel >= channels) continue;
+            const float* const from = direct + ((s * pixels + pixel) * channels + channel) * lanes;
+            const int step = s * shape.steps() + k / kTileDepth, pair = k % kTileDepth / 2;
+            for (int o = 0; o < lanes; ++o) {
+                const int group = o / kTileSide * shape.weights() + step * kTileFactors;
+                out[group + (pair * kTileSide + o % kTileSide) * 2 + k % 2] = to_bfloat(from[o]);
+            }
+        }
+}
+
+}  // namespace
+
+std::uint16_t to_bfloat(float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    return static_cast<std::uint16_t>((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
+}
+
+BfloatNetwork::BfloatNetwork(const CropNetWeights& rnet) : difference_(static_cast<std::size_t>(kRNetStage.hidden)) {
+    for (std::size_t i = 0; i < kBfloatLayers; ++i) {
+        const BfloatShape& shape = kRNetBfloat[i];
+        const bool dense = i == kRNetStage.convolutions;
+        const Layer& layer = dense ? rnet.dense : rnet.convolution[i];
+        const int channels = dense ? kRNetStage.last().outputs : kRNetStage.convolution[i].inputs;
+        const int padded = i == 0 ? channels : padded_channels(channels);
+        factors_.emplace_back(static_cast<std::size_t>(shape.lanes() / kTileSide * shape.weights()));
+        pack(layer.direct, shape, channels, padded, factors_.back().data());
+        weights_.layer[i] = {factors_.back().data(), layer.bias, layer.slope};
+    }
+    for (std::size_t k = 0; k < static_cast<std::size_t>(kRNetStage.hidden); ++k) {
+        difference_.data()[k] = rnet.heads.direct[16 * k + 1] - rnet.heads.direct[16 * k];
+    }
+    weights_.difference = difference_.data();
+    weights_.difference_bias = rnet.heads.bias[1] - rnet.heads.bias[0];
+}
+
+}  // namespace mtcnn_fast::engine

@@ -1,0 +1,12 @@
+// The kernel of kernels_amx.cpp with emulated tiles: for tests, and for builds with MTCNN_FAST_EMULATE_AMX.
+#define MF_ISA isa_emulated_amx
+#define MF_SIMD "cpp/engine/simd/scalar.h"
+#define MF_TILES "emulated_tiles.h"
+#include "cpp/engine/bfloat_net.h"
+
+namespace mtcnn_fast::engine {
+
+extern const BfloatKernel* const kEmulatedAmx;
+const BfloatKernel* const kEmulatedAmx = &kBfloatKernel;
+
+}  // namespace mtcnn_fast::engine
