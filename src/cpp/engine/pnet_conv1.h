@@ -61,9 +61,10 @@ struct Conv1 {
     float* pooled1;
     float* workspace;
 
-    // As many output channels at once as the registers hold accumulators for, and rows of the direct form.
-    static constexpr bool kManyRegisters = kTile == 12;
-    static constexpr int kGroup = kManyRegisters ? 10 : 5;
+    // As many output channels at once as the registers hold accumulators for: of all six products of Winograd's method
+    // with AVX-512, where storing them costs more than reading the inputs more often, else of one.
+    static constexpr bool kInRegisters = kLanes == 16;
+    static constexpr int kGroup = kInRegisters ? 2 : kTile == 12 ? 10 : 5;
 
     // Four rows of conv1 directly. `whole` is the number of pooled columns that have two columns of conv1, `valid_rows`
     // the number of rows of conv1 that exist.
@@ -112,38 +113,15 @@ struct Conv1 {
             MF_UNROLL(1)
             for (int o = 0; o < 10; o += kGroup) {
                 V product[6][2][kGroup];
-                MF_UNROLL(1)
-                for (int k = 0; k < 6; ++k) {
-                    V acc[2][kGroup];
-                    MF_UNROLL(10)
-                    for (int i = 0; i < kGroup; ++i) acc[0][i] = acc[1][i] = zero();
-                    MF_UNROLL(1)
-                    for (int c = 0; c < 3; ++c) {
-                        accumulate<kGroup>(workspace + k * ScaledRow::kFloats, c, t,
-                                           weights.conv1_winograd + (k * 3 + c) * 30 + o, acc);
-                    }
-                    MF_UNROLL(10)
-                    for (int i = 0; i < kGroup; ++i) {
-                        product[k][0][i] = acc[0][i];
-                        product[k][1][i] = acc[1][i];
-                    }
-                }
-                MF_UNROLL(1)
-                for (int i = 0; i < kGroup; ++i) {
-                    const V bias = set1(weights.conv1_bias[o + i]), slope = set1(weights.conv1_slope[o + i]);
-                    V out[2][4];
+                if constexpr (kInRegisters) {
+                    all_products(t, o, product);
                     MF_UNROLL(2)
-                    for (int odd = 0; odd < 2; ++odd) {
-                        V m[6];
-                        MF_UNROLL(6)
-                        for (int k = 0; k < 6; ++k) m[k] = product[k][odd][i];
-                        Winograd<4>::output(m, out[odd]);
-                    }
-                    V row[4];
-                    MF_UNROLL(4)
-                    for (int y = 0; y < 4; ++y) row[y] = pool(out[0][y] + bias, out[1][y] + bias, slope, whole - t);
-                    store(planar(0, o + i), valid_rows > 1 ? max(row[0], row[1]) : row[0]);
-                    store(planar(1, o + i), valid_rows > 3 ? max(row[2], row[3]) : row[2]);
+                    for (int i = 0; i < kGroup; ++i) pooled(product, i, o + i, whole - t, valid_rows);
+                } else {
+                    MF_UNROLL(1)
+                    for (int k = 0; k < 6; ++k) one_product(k, t, o, product[k]);
+                    MF_UNROLL(1)
+                    for (int i = 0; i < kGroup; ++i) pooled(product, i, o + i, whole - t, valid_rows);
                 }
             }
             interleave(t);
@@ -153,6 +131,56 @@ struct Conv1 {
   private:
     float* planar(int row, int channel) const {
         return workspace + 6 * ScaledRow::kFloats + (row * 12 + channel) * kLanes;
+    }
+
+    // The six products of kGroup channels from `o` on.
+    MF_INLINE void all_products(int t, int o, V (&product)[6][2][kGroup]) const {
+        MF_UNROLL(6)
+        for (int k = 0; k < 6; ++k) MF_UNROLL(2)
+        for (int i = 0; i < kGroup; ++i) product[k][0][i] = product[k][1][i] = zero();
+        MF_UNROLL(1)
+        for (int c = 0; c < 3; ++c) {
+            MF_UNROLL(6)
+            for (int k = 0; k < 6; ++k) {
+                accumulate<kGroup>(workspace + k * ScaledRow::kFloats, c, t,
+                                   weights.conv1_winograd + (k * 3 + c) * 30 + o, product[k]);
+            }
+        }
+    }
+
+    // Product k of them.
+    MF_INLINE void one_product(int k, int t, int o, V (&product)[2][kGroup]) const {
+        V acc[2][kGroup];
+        MF_UNROLL(10)
+        for (int i = 0; i < kGroup; ++i) acc[0][i] = acc[1][i] = zero();
+        MF_UNROLL(1)
+        for (int c = 0; c < 3; ++c) {
+            accumulate<kGroup>(workspace + k * ScaledRow::kFloats, c, t, weights.conv1_winograd + (k * 3 + c) * 30 + o,
+                               acc);
+        }
+        MF_UNROLL(10)
+        for (int i = 0; i < kGroup; ++i) {
+            product[0][i] = acc[0][i];
+            product[1][i] = acc[1][i];
+        }
+    }
+
+    // The output transform of channel i of a group, PReLU and the maximum, to the planar block.
+    MF_INLINE void pooled(const V (&product)[6][2][kGroup], int i, int channel, int whole, int valid_rows) const {
+        const V bias = set1(weights.conv1_bias[channel]), slope = set1(weights.conv1_slope[channel]);
+        V out[2][4];
+        MF_UNROLL(2)
+        for (int odd = 0; odd < 2; ++odd) {
+            V m[6];
+            MF_UNROLL(6)
+            for (int k = 0; k < 6; ++k) m[k] = product[k][odd][i];
+            Winograd<4>::output(m, out[odd]);
+        }
+        V row[4];
+        MF_UNROLL(4)
+        for (int y = 0; y < 4; ++y) row[y] = pool(out[0][y] + bias, out[1][y] + bias, slope, whole);
+        store(planar(0, channel), valid_rows > 1 ? max(row[0], row[1]) : row[0]);
+        store(planar(1, channel), valid_rows > 3 ? max(row[2], row[3]) : row[2]);
     }
 
     // acc[parity][k] += three taps of one input row and channel.

@@ -5,6 +5,7 @@
 //   kTile               pixels of a register tile of kTile x 2 vectors, as many as the registers hold beside the inputs
 //   load, store         kLanes floats in memory, of any alignment
 //   set1(x)             x in all lanes
+//   in_register(v)      v; where it matters, the compiler may not read it from memory again for each of its uses
 //   fma(a, b, c)        a * b + c, fused where the processor can; fnma(a, b, c) = c - a * b likewise
 //   max(a, b)           the larger of two numbers
 //   prelu(x, slope)     x where it is above 0, else x * slope

@@ -14,6 +14,7 @@ inline constexpr int kTile = 6;  // 6 x 2 accumulators of 16 registers
 MF_INLINE V load(const float* p) { return _mm256_loadu_ps(p); }
 MF_INLINE void store(float* p, V v) { _mm256_storeu_ps(p, v); }
 MF_INLINE V set1(float x) { return _mm256_set1_ps(x); }
+MF_INLINE V in_register(V v) { return v; }
 MF_INLINE V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
 MF_INLINE V fnma(V a, V b, V c) { return _mm256_fnmadd_ps(a, b, c); }
 MF_INLINE V max(V a, V b) { return _mm256_max_ps(a, b); }

@@ -14,6 +14,11 @@ inline constexpr int kTile = 12;  // pixels of a register tile: 12 x 2 accumulat
 MF_INLINE V load(const float* p) { return _mm512_loadu_ps(p); }
 MF_INLINE void store(float* p, V v) { _mm512_storeu_ps(p, v); }
 MF_INLINE V set1(float x) { return _mm512_set1_ps(x); }
+// GCC would make a memory operand of every use; two multiply-adds then wait for two loads of 64 bytes.
+MF_INLINE V in_register(V v) {
+    asm("" : "+v"(v));  // NOLINT(hicpp-no-assembler): it has no instruction
+    return v;
+}
 MF_INLINE V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
 MF_INLINE V fnma(V a, V b, V c) { return _mm512_fnmadd_ps(a, b, c); }
 MF_INLINE V max(V a, V b) { return _mm512_max_ps(a, b); }

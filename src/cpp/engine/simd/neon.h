@@ -15,6 +15,7 @@ inline constexpr int kTile = 12;  // 12 x 2 accumulators of 32 registers
 MF_INLINE V load(const float* p) { return vld1q_f32(p); }
 MF_INLINE void store(float* p, V v) { vst1q_f32(p, v); }
 MF_INLINE V set1(float x) { return vdupq_n_f32(x); }
+MF_INLINE V in_register(V v) { return v; }
 MF_INLINE V fma(V a, V b, V c) { return vfmaq_f32(c, a, b); }
 MF_INLINE V fnma(V a, V b, V c) { return vfmsq_f32(c, a, b); }
 MF_INLINE V max(V a, V b) { return vmaxq_f32(a, b); }

@@ -14,6 +14,7 @@ inline constexpr int kTile = 6;
 MF_INLINE V load(const float* p) { return load_as<V>(p); }
 MF_INLINE void store(float* p, V v) { std::memcpy(p, &v, sizeof v); }
 MF_INLINE V set1(float x) { return V{x, x, x, x}; }
+MF_INLINE V in_register(V v) { return v; }
 MF_INLINE V fma(V a, V b, V c) { return a * b + c; }
 MF_INLINE V fnma(V a, V b, V c) { return c - a * b; }
 MF_INLINE V max(V a, V b) { return a > b ? a : b; }

@@ -16,6 +16,7 @@ inline constexpr int kTile = 6;  // 6 x 2 accumulators of 16 registers
 MF_INLINE V load(const float* p) { return _mm_loadu_ps(p); }
 MF_INLINE void store(float* p, V v) { _mm_storeu_ps(p, v); }
 MF_INLINE V set1(float x) { return _mm_set1_ps(x); }
+MF_INLINE V in_register(V v) { return v; }
 MF_INLINE V fma(V a, V b, V c) { return _mm_add_ps(_mm_mul_ps(a, b), c); }
 MF_INLINE V fnma(V a, V b, V c) { return _mm_sub_ps(c, _mm_mul_ps(a, b)); }
 MF_INLINE V max(V a, V b) { return _mm_max_ps(a, b); }
