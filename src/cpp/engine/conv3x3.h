@@ -26,19 +26,19 @@ MF_INLINE void start(const Layer& layer, int c, V (&acc)[P][NV]) {
         for (int v = 0; v < NV; ++v) acc[p][v] = load(layer.bias + c + v * kLanes);
 }
 
-// One row of `columns` outputs of a 3x3 convolution; `in` is the first of three rows of `width` pixels of `stride`
+// One row of kColumns outputs of a 3x3 convolution; `in` is the first of three rows of `width` pixels of `stride`
 // floats, of which CI are used.
-template <int CI, int CO>
-MF_INLINE void conv3x3_row(const float* in, int width, int stride, int columns, const Layer& layer, float* out) {
+template <int CI, int CO, int kColumns>
+MF_INLINE void conv3x3_row(const float* in, int width, int stride, const Layer& layer, float* out) {
     for_channels<CO>([&]<int NV>(int c) __attribute__((always_inline)) {
-        for_tiles(columns, [&]<int P>(int x) __attribute__((always_inline)) {
+        for_even_tiles<kColumns>([&]<int P>(int x) __attribute__((always_inline)) {
             V acc[P][NV];
             start(layer, c, acc);
             if (stride == CI) {  // a kernel row is contiguous
                 MF_UNROLL(1)
                 for (int y = 0; y < 3; ++y) {
-                    multiply<P, NV>(in + (y * width + x) * stride, stride, 3 * CI, layer.direct + y * 3 * CI * CO + c,
-                                    CO, acc);
+                    multiply<P, NV>(in + (y * width + x) * stride, stride, opaque(3 * CI),
+                                    layer.direct + y * 3 * CI * CO + c, CO, acc);
                 }
             } else {
                 MF_UNROLL(1)

@@ -28,7 +28,7 @@ class CropConv1 {
         int done = 0;
         for (int y = 0; y < kPooled; ++y) {
             for (; done < 2 * y + 3 && done < kSide; ++done) {
-                conv3x3_row<3, C>(crop_ + done * S * 3, S, 3, kSide, layer_, ring(done % 3));
+                conv3x3_row<3, C, kSide>(crop_ + done * S * 3, S, 3, layer_, ring(done % 3));
             }
             const float* rows[3];
             for (int i = 0; i < 3; ++i) rows[i] = ring((2 * y + i < kSide ? 2 * y + i : kSide - 1) % 3);
@@ -47,7 +47,7 @@ class CropConv1 {
             transform(y);
             const bool last = y + 4 > kSide;
             for_channels<C>([&]<int NV>(int c) __attribute__((always_inline)) {
-                for_tiles(kSide, [&]<int P>(int x) __attribute__((always_inline)) { tile<P, NV>(x, c, last); });
+                for_even_tiles<kSide>([&]<int P>(int x) __attribute__((always_inline)) { tile<P, NV>(x, c, last); });
             });
             const auto pool = [&](int row, const float* maxima) __attribute__((always_inline)) {
                 pool_columns(row, [&](int at) __attribute__((always_inline)) { return load(maxima + at); });
@@ -91,7 +91,7 @@ class CropConv1 {
             MF_UNROLL(12)
             for (int p = 0; p < P; ++p)
                 for (int v = 0; v < NV; ++v) acc[p][v] = zero();
-            multiply<P, NV>(workspace_ + k * kRow + 3 * x, 3, 9, layer_.winograd + k * 9 * C + c, C, acc);
+            multiply<P, NV>(workspace_ + k * kRow + 3 * x, 3, opaque(9), layer_.winograd + k * 9 * C + c, C, acc);
             MF_UNROLL(12)
             for (int p = 0; p < P; ++p)
                 for (int v = 0; v < NV; ++v) product[k][p][v] = acc[p][v];

@@ -66,8 +66,8 @@ MF_INLINE void conv_direct(const Layer& layer, const float* in, int count, float
     constexpr int n = N - 2;
     for (int map = 0; map < count; ++map)
         for (int y = 0; y < n; ++y) {
-            conv3x3_row<CI, CO>(in + (map * N * N + y * N) * STRIDE, N, STRIDE, n, layer,
-                                out + (map * n * n + y * n) * CO);
+            conv3x3_row<CI, CO, n>(in + (map * N * N + y * N) * STRIDE, N, STRIDE, layer,
+                                   out + (map * n * n + y * n) * CO);
         }
 }
 

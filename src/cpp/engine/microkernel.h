@@ -50,6 +50,12 @@ MF_INLINE void multiply(const float* const* a, const int* offsets, int segments,
     }
 }
 
+// n, which the compiler does not know: loops of so few passes would be unrolled whole, and their accumulators spilled.
+MF_INLINE int opaque(int n) {
+    asm("" : "+r"(n));
+    return n;
+}
+
 // Splits n pixels into register tiles of kTile and one smaller one, whose size is rounded up to a multiple of 3 to keep
 // the number of instantiations low; arrays are padded for the at most two pixels too many.
 template <class Body>
@@ -63,6 +69,19 @@ MF_INLINE void for_tiles(int n, Body body) {
     }
     if (rest > 3) return body.template operator()<6>(i);
     if (rest > 0) return body.template operator()<3>(i);
+}
+
+// Splits N pixels into register tiles of at most kTile that differ by one pixel at most, with none too many.
+template <int N, class Body>
+MF_INLINE void for_even_tiles(Body body) {
+    constexpr int count = (N + kTile - 1) / kTile, size = (N + count - 1) / count;
+    constexpr int large = (N - count * (size - 1)) * size;  // pixels in tiles of the larger size
+    MF_UNROLL(1)
+    for (int i = 0; i < large; i += size) body.template operator()<size>(i);
+    if constexpr (large < N) {
+        MF_UNROLL(1)
+        for (int i = large; i < N; i += size - 1) body.template operator()<size - 1>(i);
+    }
 }
 
 // Calls body<n>(channel) for the CO output channels, two vectors at a time and one for an odd rest.

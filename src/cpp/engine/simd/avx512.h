@@ -16,7 +16,7 @@ MF_INLINE void store(float* p, V v) { _mm512_storeu_ps(p, v); }
 MF_INLINE V set1(float x) { return _mm512_set1_ps(x); }
 // GCC would make a memory operand of every use; two multiply-adds then wait for two loads of 64 bytes.
 MF_INLINE V in_register(V v) {
-    asm("" : "+v"(v));  // NOLINT(hicpp-no-assembler): it has no instruction
+    asm("" : "+v"(v));  // no instruction
     return v;
 }
 MF_INLINE V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
