@@ -15,6 +15,7 @@
 #include "common/crop_window.h"
 #include "cpp/engine/candidates.h"
 #include "cpp/engine/cascade_settings.h"
+#include "cpp/engine/coarse_levels.h"
 #include "cpp/engine/crop_filter.h"
 #include "cpp/engine/crop_stage.h"
 #include "cpp/engine/detections.h"
@@ -45,10 +46,18 @@ struct TileTask {
     std::int64_t area() const { return std::int64_t{row_end - row_begin} * (column_end - column_begin); }
 };
 
+// A part of an image that coarse levels are resampled from.
+struct BandTask {
+    std::int32_t image;
+    std::int32_t number;
+    TaskTime time;
+};
+
 // One image of the batch on its way through the cascade.
 struct ImageState {
     ImageCandidates candidates;
     std::vector<PyramidLevel> levels;
+    CoarseLevels coarse;
     std::size_t first = 0;  // index of its first candidate among those of the batch
 };
 
@@ -73,7 +82,7 @@ class Detection {
           trace_(trace),
           results_(images.size()) {
         images_.reserve(images.size());
-        for (const ImageView& view : images) images_.push_back({ImageCandidates(view, settings, trace), {}, 0});
+        for (const ImageView& view : images) images_.push_back({ImageCandidates(view, settings, trace), {}, {}, 0});
     }
 
     Detection(const Detection&) = delete;
@@ -157,7 +166,9 @@ class Detection {
     // P-Net on every tile of every level, largest tiles first.
     void scan() {
         const double started = now();
-        for (std::size_t i = 0; i < images_.size(); ++i) plan_tiles(static_cast<std::int32_t>(i));
+        std::size_t budget = kCoarseBytes;
+        for (std::size_t i = 0; i < images_.size(); ++i) plan_tiles(static_cast<std::int32_t>(i), budget);
+        resample_coarse_levels();
         std::vector<std::size_t> order(tiles_.size());
         std::iota(order.begin(), order.end(), std::size_t{0});
         std::stable_sort(order.begin(), order.end(),
@@ -169,15 +180,9 @@ class Detection {
             const PyramidLevel& level = image.levels[static_cast<std::size_t>(task.level)];
             Worker& memory = worker(w);
             const ImageView& view = image.candidates.view();
-            const PNetTile tile{{view, whole_window(view.height, view.width), level.bins.bins(), level.height},
-                                task.row_begin,
-                                task.row_end,
-                                task.column_begin,
-                                task.column_end,
-                                settings_.thresholds[0],
-                                floor,
-                                profile_ ? now : nullptr,
-                                &task.time.first};
+            const PNetTile tile{level.resampling(view),   level.planes,    task.row_begin,          task.row_end,
+                                task.column_begin,        task.column_end, settings_.thresholds[0], floor,
+                                profile_ ? now : nullptr, &task.time.first};
             const double begin = profile_ ? now() : 0.0;
             const int n =
                 cascade_.kernels_.pnet_tile(tile, cascade_.weights_.pnet(), cascade_.algorithm_, memory.scratch.data(),
@@ -187,7 +192,10 @@ class Detection {
         });
         if (profile_) {
             const double seconds = now() - started;
-            const double scale = seconds / total(tiles_);
+            const double scale = seconds / (total(tiles_) + total(bands_));
+            for (const BandTask& task : bands_) {
+                results_[static_cast<std::size_t>(task.image)].seconds[kPyramid] += task.time.first * scale;
+            }
             for (const TileTask& task : tiles_) {
                 auto& times = results_[static_cast<std::size_t>(task.image)].seconds;
                 times[kPyramid] += task.time.first * scale;
@@ -196,7 +204,21 @@ class Detection {
         }
     }
 
-    void plan_tiles(std::int32_t index) {
+    void resample_coarse_levels() {
+        if (bands_.empty()) return;
+        runner_(static_cast<std::int64_t>(bands_.size()), [&](std::int64_t i, int w) {
+            BandTask& task = bands_[static_cast<std::size_t>(i)];
+            const ImageState& image = images_[static_cast<std::size_t>(task.image)];
+            const ImageView& view = image.candidates.view();
+            const double begin = profile_ ? now() : 0.0;
+            CoarseLevel levels[kCoarseTogether];
+            const int count = image.coarse.of_task(view, image.levels, task.number, levels);
+            if (count > 0) cascade_.kernels_.resample_levels(levels, count, worker(w).coarse_sums(view.width));
+            if (profile_) task.time.first = now() - begin;
+        });
+    }
+
+    void plan_tiles(std::int32_t index, std::size_t& budget) {
         ImageState& image = images_[static_cast<std::size_t>(index)];
         const ImageView& view = image.candidates.view();
         const auto shorter = static_cast<double>(std::min(view.height, view.width));
@@ -205,6 +227,10 @@ class Detection {
         for (double s = kCellSize / settings_.min_face_size; shorter * s >= kCellSize; s *= settings_.factor) {
             if (kCellSize / s <= settings_.max_face_size) image.levels.emplace_back(view, s);
         }
+        // Every band reads some rows of the next, so one thread takes the image as a whole.
+        const auto bands = static_cast<std::int64_t>(workers_.size() > 1 ? 2 * workers_.size() : 1);
+        image.coarse.assign(view, image.levels, bands, budget);
+        for (std::int32_t k = 0; k < image.coarse.tasks(); ++k) bands_.push_back({index, k, {}});
         for (std::size_t k = 0; k < image.levels.size(); ++k) {
             const PyramidLevel& level = image.levels[k];
             const std::int32_t height = part_size(level.rows, kTileRows);
@@ -225,6 +251,7 @@ class Detection {
     }
 
     static TaskTime of(const TileTask& task) { return task.time; }
+    static TaskTime of(const BandTask& task) { return task.time; }
     static TaskTime of(const TaskTime& time) { return time; }
 
     template <class Tasks>
@@ -348,6 +375,7 @@ class Detection {
     std::vector<ImageState> images_;
     std::vector<Detections> results_;
     std::vector<TileTask> tiles_;
+    std::vector<BandTask> bands_;
     std::vector<std::int32_t> owners_;  // the image of each candidate of the batch
     std::vector<float> outputs_;
     std::vector<float> differences_;     // of the logits by the filter

@@ -33,6 +33,32 @@ struct Resampling {
     std::int32_t height;
 };
 
+// A level that is resampled before its tiles run: for each row six planes, the even and the odd columns of each
+// channel. Kernels write whole blocks of eight columns.
+struct LevelPlanes {
+    float* data;  // null where tiles resample
+    std::ptrdiff_t plane;
+
+    float* row(std::int64_t y) const { return data + 6 * plane * y; }
+};
+
+// Rows [row_begin, row_end) of a level of the whole image. Its bins have 2 to 257 rows.
+struct CoarseLevel {
+    Resampling level;
+    LevelPlanes planes;
+    std::int64_t row_begin;
+    std::int64_t row_end;
+};
+
+// Levels that resample_levels takes at once, and the elements of memory that it needs for them.
+inline constexpr int kCoarseTogether = 12;
+inline std::ptrdiff_t sums_pitch(std::int64_t width) {
+    return static_cast<std::ptrdiff_t>((3 * width + 16 + 63) / 64 * 64);
+}
+inline std::size_t coarse_memory(std::int64_t width) {
+    return static_cast<std::size_t>(2 + 2 * kCoarseTogether) * static_cast<std::size_t>(sums_pitch(width));
+}
+
 // A cell of P-Net's output that passed the threshold.
 struct Cell {
     std::int32_t row;
@@ -51,6 +77,7 @@ enum class Algorithm : std::uint8_t {
 // tile is no larger than kTileRows x kTileColumns.
 struct PNetTile {
     Resampling level;
+    LevelPlanes planes;
     std::int32_t row_begin;
     std::int32_t row_end;
     std::int32_t column_begin;
@@ -83,6 +110,8 @@ struct KernelTable {
     void (*resample_to_pixels)(const Resampling&, std::uint32_t* sums, float* out);
     void (*resample_to_planes)(const Resampling&, std::int64_t row_begin, std::int64_t row_end, std::uint32_t* sums,
                                const PlanesView& out);
+    // Resamples and normalises rows of levels of the same image. `memory` holds coarse_memory(image width) elements.
+    void (*resample_levels)(const CoarseLevel* levels, int count, std::uint16_t* memory);
     CropKernel rnet;  // kRNetStage
     CropKernel onet;  // kONetStage
     ByteKernel rnet_bytes;

@@ -2,6 +2,7 @@
 
 #include "cpp/engine/area.h"
 #include "cpp/engine/byte_kernel.inl"
+#include "cpp/engine/coarse_rows.h"
 #include "cpp/engine/crop_net.h"
 #include "cpp/engine/pnet_tile.h"
 
@@ -33,6 +34,10 @@ void resample_to_planes(const Resampling& job, std::int64_t row_begin, std::int6
     }
 }
 
+void resample_levels(const CoarseLevel* levels, int count, std::uint16_t* memory) {
+    CoarseRows(levels, count, memory).run();
+}
+
 template <const CropStage& kStage>
 // NOLINTNEXTLINE(readability-non-const-parameter): clang-tidy does not see what an instance does with it
 void crop_net(const CropNetWeights& net, Algorithm algorithm, const float* crops, int count, float* scratch,
@@ -47,6 +52,7 @@ constexpr KernelTable kTable{.pnet_scratch = PNetScratch::kFloats,
                              .pnet_tile = pnet_tile,
                              .resample_to_pixels = resample_to_pixels,
                              .resample_to_planes = resample_to_planes,
+                             .resample_levels = resample_levels,
                              .rnet = kCropKernel<kRNetStage>,
                              .onet = kCropKernel<kONetStage>,
                              .rnet_bytes = kByteKernel};

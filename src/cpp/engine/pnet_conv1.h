@@ -2,6 +2,8 @@
 // are pooled columns; even and odd columns of the convolution are accumulated apart and meet in the maximum.
 #pragma once
 
+#include <cstring>
+
 #include "cpp/engine/area.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/engine/simd.h"
@@ -31,6 +33,15 @@ class ScaledRow {
         for (int odd = 0; odd < 2; ++odd) {
             float* const at = data_ + odd * kPlane + ((x - first_) >> 1);
             block.template store_planes<2>(odd, at, at + 2 * kPlane, at + 4 * kPlane);
+        }
+    }
+
+    // Copies the columns up to `end` from a row that was resampled before, whose first column is 0.
+    MF_INLINE void copy(const float* from, std::ptrdiff_t plane, int end) const {
+        const int count = end - first_;
+        for (int i = 0; i < 6; ++i) {
+            std::memcpy(data_ + i * kPlane, from + i * plane + first_ / 2,
+                        static_cast<std::size_t>((count + (i % 2 == 0)) / 2) * sizeof(float));
         }
     }
 

@@ -81,14 +81,18 @@ class PNetTileRunner {
         conv2_done_ = tile_.row_begin;
     }
 
-    // Resamples row y of the level, columns from 2 * column_begin on.
+    // Row y of the level, resampled now or before, columns from 2 * column_begin on.
     MF_INLINE void scaled_row(int y) {
-        const Bin rows = area_bin(y, tile_.level.window.y.size(), tile_.level.height);
         const int begin = 2 * tile_.column_begin;
         const int wanted = 2 * (tile_.column_end + 5);
         const int end = wanted < tile_.level.columns.size ? wanted : tile_.level.columns.size;
         const ScaledRow row(scaled(y), begin);
-        resample_row(tile_.level, rows, begin, end, sums_, row);
+        if (tile_.planes.data != nullptr) {
+            row.copy(tile_.planes.row(y), tile_.planes.plane, end);
+        } else {
+            const Bin rows = area_bin(y, tile_.level.window.y.size(), tile_.level.height);
+            resample_row(tile_.level, rows, begin, end, sums_, row);
+        }
         row.finish(end, round_up(columns_ + 4, kLanes) + kLanes);
     }
 

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 
+#include "common/crop_window.h"
 #include "common/resample.h"
 #include "cpp/engine/area_columns.h"
+#include "cpp/engine/kernel_table.h"
 #include "cpp/image_view.h"
 
 namespace mtcnn_fast::engine {
@@ -17,6 +19,7 @@ struct PyramidLevel {
     std::int32_t rows;
     std::int32_t columns;
     AreaColumns bins;
+    LevelPlanes planes{};  // of a coarse level
 
     PyramidLevel(const ImageView& image, double s)
         : scale(static_cast<float>(s)),
@@ -25,6 +28,10 @@ struct PyramidLevel {
           rows((height - 1) / 2 - 4),
           columns((width - 1) / 2 - 4) {
         bins.assign(whole_span(image.width), width);
+    }
+
+    Resampling resampling(const ImageView& image) const {
+        return {image, whole_window(image.height, image.width), bins.bins(), height};
     }
 };
 

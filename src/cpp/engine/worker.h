@@ -27,6 +27,12 @@ class alignas(64) Worker {
         return sums_.data();
     }
 
+    // Memory for resample_levels on images of this width.
+    std::uint16_t* coarse_sums(std::int64_t width) {
+        if (coarse_sums_.size() < coarse_memory(width)) coarse_sums_.resize(coarse_memory(width));
+        return coarse_sums_.data();
+    }
+
     // Every kernel writes it before it reads it; its content is always finite.
     AlignedFloats scratch;
     AlignedFloats crops;
@@ -46,6 +52,7 @@ class alignas(64) Worker {
 
     static constexpr std::size_t kLine = 16;
     std::vector<std::uint32_t> sums_;
+    std::vector<std::uint16_t> coarse_sums_;
 };
 
 }  // namespace mtcnn_fast::engine
