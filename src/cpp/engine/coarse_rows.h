@@ -104,8 +104,13 @@ class CoarseRows {
         const CoarseLevel& level = levels_[i];
         const SplitRow to{level.planes.row(row), level.planes.plane};
         const ColumnBins& bins = level.level.columns;
-        area_columns(out, bins, 0, 0, bins.size, rows,
-                     [&](int at, const auto& block) __attribute__((always_inline)) { to.put_block(at, block); });
+        const auto put = [&](int at, const auto& block) __attribute__((always_inline)) { to.put_block(at, block); };
+        // The bins of coarse levels are wide, so the forms for the narrowest would only take room.
+        if (rows * (bins.count + 1) > kMax16) {
+            sum_columns<0, std::uint16_t, std::uint32_t>(out, bins, 0, 0, bins.size, rows, put);
+        } else {
+            sum_columns<0, std::uint16_t, std::uint16_t>(out, bins, 0, 0, bins.size, rows, put);
+        }
     }
 
     MF_INLINE void add_rows(std::int64_t begin, std::int64_t end) const {
