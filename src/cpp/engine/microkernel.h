@@ -50,9 +50,12 @@ MF_INLINE void multiply(const float* const* a, const int* offsets, int segments,
     }
 }
 
+// Whether opaque() and for_even_tiles() pay: with wide vectors. With four lanes they take more instructions.
+inline constexpr bool kWideVectors = kLanes > 4;
+
 // n, which the compiler does not know: loops of so few passes would be unrolled whole, and their accumulators spilled.
 MF_INLINE int opaque(int n) {
-    asm("" : "+r"(n));
+    if constexpr (kWideVectors) asm("" : "+r"(n));
     return n;
 }
 
@@ -71,16 +74,21 @@ MF_INLINE void for_tiles(int n, Body body) {
     if (rest > 0) return body.template operator()<3>(i);
 }
 
-// Splits N pixels into register tiles of at most kTile that differ by one pixel at most, with none too many.
+// Splits N pixels into register tiles of at most kTile, with wide vectors such that they differ by one pixel at most
+// and none is too many.
 template <int N, class Body>
 MF_INLINE void for_even_tiles(Body body) {
-    constexpr int count = (N + kTile - 1) / kTile, size = (N + count - 1) / count;
-    constexpr int large = (N - count * (size - 1)) * size;  // pixels in tiles of the larger size
-    MF_UNROLL(1)
-    for (int i = 0; i < large; i += size) body.template operator()<size>(i);
-    if constexpr (large < N) {
+    [[maybe_unused]] constexpr int count = (N + kTile - 1) / kTile, size = (N + count - 1) / count;
+    [[maybe_unused]] constexpr int large = (N - count * (size - 1)) * size;  // pixels in tiles of the larger size
+    if constexpr (!kWideVectors) {
+        for_tiles(N, body);
+    } else {
         MF_UNROLL(1)
-        for (int i = large; i < N; i += size - 1) body.template operator()<size - 1>(i);
+        for (int i = 0; i < large; i += size) body.template operator()<size>(i);
+        if constexpr (large < N) {
+            MF_UNROLL(1)
+            for (int i = large; i < N; i += size - 1) body.template operator()<size - 1>(i);
+        }
     }
 }
 
