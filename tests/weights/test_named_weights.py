@@ -93,7 +93,7 @@ class Bytes:
 @pytest.mark.parametrize(
     "given",
     [7, True, ["wider"], {}, b"wider", Bytes(), "", np.zeros(3), np.array("wider"), np.array(["wider", "zhang2016"])],
-    ids=repr,
+    ids=["number", "bool", "list", "dict", "bytes", "path of bytes", "empty", "zeros", "array", "names"],
 )
 def test_what_is_neither_a_name_nor_a_path_is_refused(given: object) -> None:
     """An array compares with a name by element; an empty path would be the current folder."""
