@@ -5,8 +5,7 @@
 //   release()            ends their use: until then the system saves eight kilobytes at each change of threads
 //   load<n>(p, pitch)    tile n from 16 rows of 64 bytes, `pitch` bytes apart; the same row for 0
 //   store<n>(p, pitch)   and back
-//   multiply_add<n, a, b>()      tile n += tile a * tile b as TDPBF16PS does. `a` has 16 rows of 32 numbers of
-//   bfloat16,
+//   multiply_add<n, a, b>()      tile n += tile a * tile b as TDPBF16PS does. `a` has 16 rows of 32 bfloat16 numbers,
 //                        `b` 16 rows of 16 pairs: what row i of the sums gets of numbers 2 k and 2 k + 1 of row i of
 //                        `a` are the pairs of row k of `b`.
 #pragma once
