@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from mtcnn_fast import Detector, Faces
+from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.datasets.fddb import read_fddb_images
 from mtcnn_fast.datasets.landmark_lists import read_landmarks
 from mtcnn_fast.datasets.textfiles import slashes
@@ -58,9 +59,8 @@ class Contender:
     def __init__(self, text: str) -> None:
         self.weights, *settings = text.split(",")
         self.settings = {name: _value(value) for name, value in (each.split("=") for each in settings)}
-        config = Detector("numpy", **self.settings).config
-        self.threshold = config.thresholds[2]
-        self._detector = self.make(thresholds=(*config.thresholds[:2], LOW))
+        *first, self.threshold = DetectorConfig(**self.settings).thresholds
+        self._detector = self.make(thresholds=(*first, LOW))
 
     def make(self, **settings: Any) -> Detector:
         return Detector("cpu", weights=self.weights, num_threads=1, **{**self.settings, **settings})

@@ -39,7 +39,7 @@ class RandomBytes {
   public:
     RandomBytes(std::uint64_t seed, Size size) {
         Random random(seed);
-        for (std::size_t i = 0; i < kByteLayers; ++i) {
+        for (std::size_t i = 0; i < kRoughLayers; ++i) {
             const ByteShape& shape = kRNetBytes[i];
             const auto outputs = static_cast<std::size_t>(shape.outputs);
             weights_[i].resize(outputs * static_cast<std::size_t>(shape.segments * shape.bytes));
@@ -81,8 +81,8 @@ class RandomBytes {
         for (float& value : values) value = random.uniform(low, high);
     }
 
-    std::array<std::vector<std::int8_t>, kByteLayers> weights_;
-    std::array<std::array<std::vector<float>, 4>, kByteLayers> values_;
+    std::array<std::vector<std::int8_t>, kRoughLayers> weights_;
+    std::array<std::array<std::vector<float>, 4>, kRoughLayers> values_;
     std::vector<float> head_;
 };
 
@@ -183,7 +183,7 @@ void every_form_has_the_bits_of_plain_loops() {
 }
 
 void what_16_bits_do_not_hold_is_refused() {
-    for (std::size_t layer = 0; layer < kByteLayers; ++layer) {
+    for (std::size_t layer = 0; layer < kRoughLayers; ++layer) {
         RandomBytes bytes(5, Size::kFull);
         std::int8_t& first = bytes.weights(layer)[0];
         first = static_cast<std::int8_t>(first > 0 ? first + 40 : first - 40);

@@ -14,8 +14,7 @@
 namespace mtcnn_fast::engine {
 inline namespace MF_ISA {
 
-// Bytes that 16 bits sum exactly, and that 32 bits do.
-inline constexpr std::int64_t kMax16 = 65535 / 255;
+// Bytes that 32 bits sum exactly.
 inline constexpr std::int64_t kMax32 = 4294967295 / 255;
 
 // The sums of a pixel's three elements, and of what follows them in memory, which is ignored.

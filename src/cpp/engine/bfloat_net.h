@@ -191,7 +191,7 @@ class BfloatNet {
     MF_INLINE float difference(float* hidden) const {
         MF_UNROLL(1)
         for (int k = 0; k < kRNetStage.hidden; k += kLanes) {
-            store(hidden + k, prelu(load(hidden + k), load(net_.layer[kBfloatLayers - 1].slope + k)));
+            store(hidden + k, prelu(load(hidden + k), load(net_.layer[kRoughLayers - 1].slope + k)));
         }
         return head_difference<kRNetStage.hidden>(hidden, net_.difference, net_.difference_bias);
     }

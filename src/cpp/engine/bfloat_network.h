@@ -30,11 +30,9 @@ struct BfloatShape {
     constexpr int weights() const { return segments * steps() * kTileFactors; }
 };
 
-inline constexpr std::size_t kBfloatLayers = 4;
-
 // Three convolutions, whose runs are rows of the kernel, and the dense layer.
-constexpr std::array<BfloatShape, kBfloatLayers> bfloat_shapes(const CropStage& stage) {
-    std::array<BfloatShape, kBfloatLayers> shapes{};
+constexpr std::array<BfloatShape, kRoughLayers> bfloat_shapes(const CropStage& stage) {
+    std::array<BfloatShape, kRoughLayers> shapes{};
     for (std::size_t i = 0; i < stage.convolutions; ++i) {
         const Convolution& layer = stage.convolution[i];
         const int channels = i == 0 ? layer.inputs : padded_channels(layer.inputs);
@@ -44,8 +42,7 @@ constexpr std::array<BfloatShape, kBfloatLayers> bfloat_shapes(const CropStage& 
     return shapes;
 }
 
-inline constexpr std::array<BfloatShape, kBfloatLayers> kRNetBfloat = bfloat_shapes(kRNetStage);
-static_assert(kRNetStage.convolutions + 1 == kBfloatLayers);
+inline constexpr std::array<BfloatShape, kRoughLayers> kRNetBfloat = bfloat_shapes(kRNetStage);
 
 // An output is PReLU(bias + sum). `bias` and `slope` have lanes() elements.
 struct BfloatLayer {
@@ -54,11 +51,7 @@ struct BfloatLayer {
     const float* slope;
 };
 
-struct BfloatNetworkWeights {
-    std::array<BfloatLayer, kBfloatLayers> layer;
-    const float* difference;  // [hidden]: face minus background
-    float difference_bias;
-};
+using BfloatNetworkWeights = RoughWeights<BfloatLayer>;
 
 using BfloatKernel = RoughKernel<BfloatNetworkWeights>;
 

@@ -35,7 +35,7 @@ std::uint16_t to_bfloat(float value) {
 }
 
 BfloatNetwork::BfloatNetwork(const CropNetWeights& rnet) : difference_(static_cast<std::size_t>(kRNetStage.hidden)) {
-    for (std::size_t i = 0; i < kBfloatLayers; ++i) {
+    for (std::size_t i = 0; i < kRoughLayers; ++i) {
         const BfloatShape& shape = kRNetBfloat[i];
         const bool dense = i == kRNetStage.convolutions;
         const Layer& layer = dense ? rnet.dense : rnet.convolution[i];

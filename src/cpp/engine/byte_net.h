@@ -126,7 +126,7 @@ class ByteNet {
     MF_INLINE void convolve(std::size_t in, int maps, std::size_t out) const {
         constexpr ByteShape kShape = kRNetBytes[kLayer];
         constexpr int kLanesOf = kShape.lanes();
-        constexpr bool kLast = kLayer + 1 == kByteLayers;
+        constexpr bool kLast = kLayer + 1 == kRoughLayers;
         const ByteLayer& layer = net_.layer[kLayer];
         const int* const table = kPixelTable<COUNT, ROWS, COLUMNS, PITCH, STEP, MAP>.at;
         const int total = maps * ROWS * COLUMNS;

@@ -27,11 +27,9 @@ struct ByteShape {
     }
 };
 
-inline constexpr std::size_t kByteLayers = 4;
-
 // Three convolutions, whose runs are rows of the kernel, and the dense layer.
-constexpr std::array<ByteShape, kByteLayers> byte_shapes(const CropStage& stage) {
-    std::array<ByteShape, kByteLayers> shapes{};
+constexpr std::array<ByteShape, kRoughLayers> byte_shapes(const CropStage& stage) {
+    std::array<ByteShape, kRoughLayers> shapes{};
     for (std::size_t i = 0; i < stage.convolutions; ++i) {
         const Convolution& layer = stage.convolution[i];
         shapes[i] = {layer.outputs, layer.kernel, layer.kernel * layer.inputs};
@@ -40,8 +38,7 @@ constexpr std::array<ByteShape, kByteLayers> byte_shapes(const CropStage& stage)
     return shapes;
 }
 
-inline constexpr std::array<ByteShape, kByteLayers> kRNetBytes = byte_shapes(kRNetStage);
-static_assert(kRNetStage.convolutions + 1 == kByteLayers);
+inline constexpr std::array<ByteShape, kRoughLayers> kRNetBytes = byte_shapes(kRNetStage);
 
 // An output is PReLU(scale * sum + bias), and what is stored of it clamp(that + zero) of 8 bits; the last layer's is
 // kept. All arrays have lanes() elements.
@@ -53,11 +50,7 @@ struct ByteLayer {
     const float* zero;
 };
 
-struct ByteNetworkWeights {
-    std::array<ByteLayer, kByteLayers> layer;
-    const float* difference;  // [hidden]: face minus background
-    float difference_bias;
-};
+using ByteNetworkWeights = RoughWeights<ByteLayer>;
 
 // The same bits on every instruction set. The difference is infinity where a map has the greatest byte: what lay beyond
 // was cut off, and by how much the difference is wrong then, nobody has measured.

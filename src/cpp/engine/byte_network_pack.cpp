@@ -33,7 +33,7 @@ void check_steps(const std::int8_t* run, int bytes, std::size_t layer) {
 }  // namespace
 
 ByteNetwork::ByteNetwork(const ByteTensors& tensors) {
-    for (std::size_t i = 0; i < kByteLayers; ++i) {
+    for (std::size_t i = 0; i < kRoughLayers; ++i) {
         const ByteShape& shape = kRNetBytes[i];
         const ByteLayerTensors& source = tensors.layer[i];
         const auto lanes = static_cast<std::size_t>(shape.lanes());

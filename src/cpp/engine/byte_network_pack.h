@@ -20,7 +20,7 @@ struct ByteLayerTensors {
 };
 
 struct ByteTensors {
-    std::array<ByteLayerTensors, kByteLayers> layer;
+    std::array<ByteLayerTensors, kRoughLayers> layer;
     const float* difference;  // [hidden]
     float difference_bias;
 };

@@ -76,15 +76,12 @@ class CoarseLevels {
 
   private:
     static bool has_tall_bins(const ImageView& image, const PyramidLevel& level) {
-        return (image.height + level.height - 1) / level.height + 1 > kMaxBinRows;
+        return (image.height + level.height - 1) / level.height + 1 > kMax16;
     }
     static std::ptrdiff_t plane(const PyramidLevel& level) { return (level.width + 7) / 8 * 4; }
     static std::size_t size(const PyramidLevel& level) {
         return 6 * static_cast<std::size_t>(plane(level)) * static_cast<std::size_t>(level.height);
     }
-
-    // Whose sum of bytes fits 16 bits.
-    static constexpr std::int64_t kMaxBinRows = 65535 / 255;
 
     std::unique_ptr<float[]> memory_;
     std::size_t first_ = 0;

@@ -42,7 +42,10 @@ struct LevelPlanes {
     float* row(std::int64_t y) const { return data + 6 * plane * y; }
 };
 
-// Rows [row_begin, row_end) of a level of the whole image. Its bins have 2 to 257 rows.
+// Bytes that 16 bits sum exactly.
+inline constexpr std::int64_t kMax16 = 65535 / 255;
+
+// Rows [row_begin, row_end) of a level of the whole image. Its bins have 2 to kMax16 rows.
 struct CoarseLevel {
     Resampling level;
     LevelPlanes planes;

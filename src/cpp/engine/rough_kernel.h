@@ -1,10 +1,23 @@
-// The interface of the kernels that score crops roughly before R-Net, whatever numbers they compute with.
+// What the kernels that score crops roughly before R-Net have in common, whatever numbers they compute with.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
+#include "cpp/engine/crop_stage.h"
+
 namespace mtcnn_fast::engine {
+
+// R-Net's convolutions and the dense layer.
+inline constexpr std::size_t kRoughLayers = kRNetStage.convolutions + 1;
+
+template <class Layer>
+struct RoughWeights {
+    std::array<Layer, kRoughLayers> layer;
+    const float* difference;  // [hidden]: face minus background
+    float difference_bias;
+};
 
 // `run` takes up to kCropBlock crops as R-Net's kernel does, and writes the difference of the two logits of each.
 // `scratch` bytes of memory are aligned to 64 and zeroed once.

@@ -83,9 +83,9 @@ const T* elements(const py::array& array, const std::vector<py::ssize_t>& shape,
 }
 
 engine::ByteTensors byte_tensors(const ByteFilter& filter) {
-    if (filter.layers.size() != engine::kByteLayers) throw py::value_error("the filter must have four layers");
+    if (filter.layers.size() != engine::kRoughLayers) throw py::value_error("the filter must have four layers");
     engine::ByteTensors tensors{};
-    for (std::size_t i = 0; i < engine::kByteLayers; ++i) {
+    for (std::size_t i = 0; i < engine::kRoughLayers; ++i) {
         const engine::ByteShape& shape = engine::kRNetBytes[i];
         const py::tuple& layer = filter.layers[i];
         if (layer.size() != 5) throw py::value_error("a layer of the filter must have five arrays");
