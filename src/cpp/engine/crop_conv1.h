@@ -13,10 +13,6 @@ inline namespace MF_ISA {
 constexpr std::size_t crop_row(std::size_t size) { return 3 * size + 16; }
 constexpr std::size_t crop_conv1_workspace(std::size_t size) { return 6 * crop_row(size); }
 
-// Whether winograd() is the faster one. With vectors of 16 floats the products are cheap, and storing them is not:
-// measured with AVX-512, R-Net takes 1.12 times as long with it and O-Net 0.97 times; with AVX2, 0.78 and 0.86 times.
-inline constexpr bool kColumnsPay = kLanes < 16;
-
 // Crops of S x S pixels to C channels. `ring` holds three rows of S pixels.
 template <int S, int C>
 class CropConv1 {

@@ -214,7 +214,7 @@ class CropNet {
 
     MF_INLINE void first_layer(const float* crop, float* out) const {
         const CropConv1<kStage.size, kChannels<0>> conv1(net_.convolution[0], crop, convolved<0>(), workspace(), out);
-        if (kColumnsPay && kStage.convolution[0].winograd > 0 && !direct_) {
+        if (kStage.convolution[0].winograd > 0 && !direct_) {
             conv1.winograd();
         } else {
             conv1.direct();
