@@ -86,7 +86,7 @@ tidy: $(TOOLS)/.tidy ## look for faults in the C++ with clang-tidy; FILES=patter
 	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" cmake --preset tidy -DPython_EXECUTABLE=$(CURDIR)/$(TOOLS)/bin/python \
 		-Dpybind11_DIR="$$($(TOOLS)/bin/python -m pybind11 --cmakedir)" > /dev/null
 	$(TOOLS)/bin/run-clang-tidy.py -quiet -p build/tidy -j $(JOBS) -clang-tidy-binary $(CLANG_TIDY) \
-		-warnings-as-errors='*' $(FILES)
+		-warnings-as-errors='*' $(if $(FILES),'$(FILES)')
 
 develop: $(DEVELOP)/.develop ## an editable install in .venv/develop that rebuilds the C++ on import
 	@echo "Activate it with: . $(DEVELOP)/bin/activate"

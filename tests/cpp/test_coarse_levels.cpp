@@ -1,9 +1,9 @@
 // Levels resampled from one reading of the image, against the same levels resampled one by one: bit for bit, on every
 // instruction set.
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <random>
 #include <utility>
 #include <vector>
@@ -81,8 +81,8 @@ void check_level(const KernelTable& kernels, const ImageView& image, const Level
         for (std::int64_t y = 0; y < level.height; ++y)
             for (std::int64_t x = 0; x < level.width; ++x) {
                 const float found = level.at(y, x, c);
-                const float* const wanted = &expected[static_cast<std::size_t>(c * size + y * level.width + x)];
-                CHECK(std::memcmp(&found, wanted, sizeof found) == 0);
+                const float wanted = expected[static_cast<std::size_t>(c * size + y * level.width + x)];
+                CHECK(std::bit_cast<std::uint32_t>(found) == std::bit_cast<std::uint32_t>(wanted));
             }
 }
 
@@ -136,6 +136,7 @@ void bins_as_tall_as_16_bits_allow() {
 std::vector<std::vector<int>> rows_taken(const engine::CoarseLevels& coarse, const ImageView& image,
                                          const std::vector<engine::PyramidLevel>& levels) {
     std::vector<std::vector<int>> taken;
+    taken.reserve(levels.size());
     for (const engine::PyramidLevel& level : levels) taken.emplace_back(static_cast<std::size_t>(level.height), 0);
     for (std::int32_t task = 0; task < coarse.tasks(); ++task) {
         CoarseLevel of_task[engine::kCoarseTogether];
