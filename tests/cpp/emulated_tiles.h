@@ -27,6 +27,32 @@ MF_INLINE void flush(Row& x) {
     x = (Row)((bits & 0x7f800000u) == 0 ? bits & 0x80000000u : bits);
 }
 
+using Tile = std::uint32_t[16][16];
+
+#if defined(__AVX512BF16__)
+
+// VDPBF16PS adds both products of a pair to a sum, each as TDPBF16PS does. The other one is 0 * -0: it changes no sum.
+MF_INLINE void add_product(Row& sum, float a, const Row& b) {
+    sum = (Row)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_ps(a), (__m512bh)b);
+}
+
+// The first and the second numbers of sixteen pairs, each beside 0.
+MF_INLINE void take_numbers(const std::uint32_t* pairs, Row (&numbers)[2]) {
+    RowBits bits;
+    std::memcpy(&bits, pairs, sizeof bits);
+    numbers[0] = (Row)(bits & 0xffffu);
+    numbers[1] = (Row)(bits & 0xffff0000u);
+}
+
+// The same beside -0.
+MF_INLINE void take_factors(const std::uint32_t* pairs, Row (&numbers)[2]) {
+    take_numbers(pairs, numbers);
+    numbers[0] = (Row)((RowBits)numbers[0] | 0x80000000u);
+    numbers[1] = (Row)((RowBits)numbers[1] | 0x8000u);
+}
+
+#else
+
 // sum += a * b, rounded once, of factors with eight bits.
 MF_INLINE void add_product(Row& sum, float a, const Row& b) {
 #if defined(__AVX512F__)
@@ -39,10 +65,8 @@ MF_INLINE void add_product(Row& sum, float a, const Row& b) {
     flush(sum);
 }
 
-using Tile = std::uint32_t[16][16];
-
 // The first and the second numbers of sixteen pairs.
-MF_INLINE void take_pairs(const std::uint32_t* pairs, Row (&numbers)[2]) {
+MF_INLINE void take_numbers(const std::uint32_t* pairs, Row (&numbers)[2]) {
     RowBits bits;
     std::memcpy(&bits, pairs, sizeof bits);
     numbers[0] = (Row)(bits << 16);
@@ -51,18 +75,22 @@ MF_INLINE void take_pairs(const std::uint32_t* pairs, Row (&numbers)[2]) {
     flush(numbers[1]);
 }
 
+MF_INLINE void take_factors(const std::uint32_t* pairs, Row (&numbers)[2]) { take_numbers(pairs, numbers); }
+
+#endif
+
 // Intel's manual, volume 2, TDPBF16PS: the first numbers of the pairs are summed by themselves, and so are the second
 // ones; then both are added, and that to the tile. Not inline: its many copies would take long to compile.
 __attribute__((noinline)) static void multiply_tiles(Tile& sums_of, const Tile& a, const Tile& b) {
     Row factors[16][2];
-    for (int k = 0; k < 16; ++k) take_pairs(b[k], factors[k]);
+    for (int k = 0; k < 16; ++k) take_factors(b[k], factors[k]);
     // Some rows at once, so that their sums need not wait for one another.
-    constexpr int kTogether = 4;
+    constexpr int kTogether = 8;
     for (int row = 0; row < 16; row += kTogether) {
         Row numbers[kTogether][2], sums[kTogether][2] = {};
-        for (int i = 0; i < kTogether; ++i) take_pairs(a[row + i], numbers[i]);
+        for (int i = 0; i < kTogether; ++i) take_numbers(a[row + i], numbers[i]);
         for (int k = 0; k < 16; ++k) {
-            MF_UNROLL(4)
+            MF_UNROLL(8)
             for (int i = 0; i < kTogether; ++i) {
                 add_product(sums[i][0], numbers[i][0][k], factors[k][0]);
                 add_product(sums[i][1], numbers[i][1][k], factors[k][1]);
