@@ -2,7 +2,7 @@
 """Compare a backend with the reference detections of the shared test data, and print the table.
 
     python scripts/parity.py [--device numpy] [--jobs 2] [FILE ...]
-    python scripts/parity.py --filter [int8|amx] [--jobs 2]
+    python scripts/parity.py --filter [int8|amx] [--weights wider] [--jobs 2]
 
 FILE is the name of a golden file without its ending; default: all of them. Exits with 1 if too few faces match. With
 `--filter`, the cpu backend with a filter, "int8" unless given, is compared with itself without, on the photographs of
@@ -24,12 +24,11 @@ sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests")]
 import numpy as np  # noqa: E402
 
 from mtcnn_fast.backends import create_backend  # noqa: E402
-from mtcnn_fast.backends.native import make_engine  # noqa: E402
+from mtcnn_fast.backends.native import filter_margins, make_engine  # noqa: E402
 from mtcnn_fast.config import FILTERS, DetectorConfig, Filter  # noqa: E402
 from mtcnn_fast.faces.overlap import iou_matrix  # noqa: E402
 from mtcnn_fast.images import load_image  # noqa: E402
-from mtcnn_fast.weights import int8, load_weights  # noqa: E402
-from mtcnn_fast.weights.margins import rnet_bfloat16_margin  # noqa: E402
+from mtcnn_fast.weights import load_weights  # noqa: E402
 from support import golden_report  # noqa: E402
 from support.data import DATA  # noqa: E402
 from support.golden import BORDERS, Tally, compare_images, load_golden  # noqa: E402
@@ -46,25 +45,27 @@ def run(device: str, job: tuple[str, tuple[str, ...]]) -> Tally:
 
 @dataclasses.dataclass(frozen=True)
 class Filtered:
-    """Counts of one image: faces without the filter, those lost or changed by it, R-Net's windows, those dropped."""
+    """Counts of one image: faces without the filter, those lost or changed, windows of each network, those dropped."""
 
     faces: int = 0
     lost: int = 0
     changed: int = 0
-    windows: int = 0
-    dropped: int = 0
+    rnet: int = 0
+    rnet_dropped: int = 0
+    onet: int = 0
+    onet_dropped: int = 0
 
     def __add__(self, other: Filtered) -> Filtered:
         return Filtered(*(sum(pair) for pair in zip(*map(dataclasses.astuple, (self, other)), strict=True)))
 
 
-def run_filtered(name: Filter, job: tuple[DetectorConfig, Path]) -> Filtered:
+def run_filtered(name: Filter, weights_name: str | None, job: tuple[DetectorConfig, Path]) -> Filtered:
     config, path = job
-    weights = load_weights(None)
+    weights = load_weights(weights_name)
     image = load_image(path)
-    filtered = dataclasses.replace(config, filter=name, num_threads=1)
-    (expected,) = make_backend("cpu", dataclasses.replace(config, num_threads=1)).detect([image])
-    (found,) = make_backend("cpu", filtered).detect([image])
+    plain, filtered = (dataclasses.replace(config, filter=each, num_threads=1) for each in (None, name))
+    (expected,) = create_backend("cpu", plain, weights).detect([image])
+    (found,) = create_backend("cpu", filtered, weights).detect([image])
     lost = changed = 0
     for box, score, points in zip(expected.boxes, expected.scores, expected.landmarks, strict=True):
         same = (found.boxes == box).all(axis=1) & (found.scores == score)
@@ -73,15 +74,17 @@ def run_filtered(name: Filter, job: tuple[DetectorConfig, Path]) -> Filtered:
         changed += not same.any() and near.any()
         lost += not near.any()
     changed += max(0, len(found) - (len(expected) - lost))  # faces that are there only with the filter
-    margin = int8.calibration(weights).margin if name == "int8" else rnet_bfloat16_margin(weights)
+    windows: dict[str, int] = {}
     engine = make_engine(filtered, weights)
-    ((_, rough),) = engine.filter_differences([image], 1)
-    threshold = config.thresholds[1]
-    floor = np.log(threshold / (1 - threshold)) - margin - 1e-3
-    return Filtered(len(expected), int(lost), int(changed), len(rough), int((rough < floor).sum()))
+    for network, margin in filter_margins(name, weights).items():
+        ((_, rough),) = engine.filter_differences([image], network, 1)
+        threshold = config.thresholds[("pnet", "rnet", "onet").index(network)]
+        floor = np.log(threshold / (1 - threshold)) - margin - 1e-3
+        windows |= {network: len(rough), f"{network}_dropped": int((rough < floor).sum())}
+    return Filtered(len(expected), int(lost), int(changed), **windows)
 
 
-def compare_filter(filter_: Filter, jobs: int, every: int) -> int:
+def compare_filter(filter_: Filter, weights: str | None, jobs: int, every: int) -> int:
     """Print what the filter changes; return the status to exit with."""
     sets = {
         "WIDER FACE": (DetectorConfig(), sorted((DATA / "wider/WIDER_val/images").rglob("*.jpg"))),
@@ -90,17 +93,20 @@ def compare_filter(filter_: Filter, jobs: int, every: int) -> int:
     for name in BORDERS:
         golden = load_golden(name)
         sets[name] = (golden.config, [golden.root / path for path in golden.images])
-    print("| images of | images | faces | lost | changed | windows of R-Net | dropped |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    print("| images of | images | faces | lost | changed | windows of R-Net | dropped | windows of O-Net | dropped |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     total = Filtered()
     with ProcessPoolExecutor(jobs) as pool:
         for name, (config, paths) in sets.items():
             paths = paths[::every]
-            found = pool.map(functools.partial(run_filtered, filter_), [(config, path) for path in paths], chunksize=8)
-            part = sum(found, Filtered())
-            share = part.dropped / max(part.windows, 1)
-            counts = " | ".join(map(str, (len(paths), part.faces, part.lost, part.changed, part.windows)))
-            print(f"| {name} | {counts} | {share:.1%} |", flush=True)
+            run_one = functools.partial(run_filtered, filter_, weights)
+            part = sum(pool.map(run_one, [(config, path) for path in paths], chunksize=8), Filtered())
+            counts = " | ".join(map(str, (len(paths), part.faces, part.lost, part.changed)))
+            shares = [
+                f"{windows} | {dropped / windows:.1%}" if windows else "- | -"
+                for windows, dropped in ((part.rnet, part.rnet_dropped), (part.onet, part.onet_dropped))
+            ]
+            print(f"| {name} | {counts} | {' | '.join(shares)} |", flush=True)
             total += part
     return int(total.lost + total.changed > 0)
 
@@ -112,9 +118,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes to run at a time")
     parser.add_argument("--every", type=int, default=1, help="with --filter, take one image of so many")
     parser.add_argument("--filter", nargs="?", const="int8", choices=FILTERS, help="compare a filter with none")
+    parser.add_argument("--weights", help="with --filter; those of the package unless given")
     options = parser.parse_args()
     if options.filter:
-        return compare_filter(options.filter, options.jobs, options.every)
+        return compare_filter(options.filter, options.weights, options.jobs, options.every)
 
     names = options.files or list(BORDERS)
     images = [(name, path) for name in names for path in load_golden(name).images]

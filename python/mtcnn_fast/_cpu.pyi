@@ -62,7 +62,7 @@ class Engine:
         max_faces: int | None,
         isa: str,
         direct: bool,
-        filter: tuple[list[tuple[Any, ...]], npt.NDArray[np.float32], float, float] | float | None,
+        filter: tuple[list[tuple[Any, ...]], npt.NDArray[np.float32], float, float] | dict[str, float] | None,
     ) -> None: ...
     @property
     def isa(self) -> str: ...
@@ -88,7 +88,7 @@ class Engine:
         ]
     ]: ...
     def filter_differences(
-        self, images: list[npt.NDArray[np.uint8]], num_threads: int
+        self, images: list[npt.NDArray[np.uint8]], network: str, num_threads: int
     ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]: ...
     def propose(
         self, images: list[npt.NDArray[np.uint8]], num_threads: int

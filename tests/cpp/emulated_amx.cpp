@@ -1,4 +1,4 @@
-// The kernel of kernels_amx.cpp with emulated tiles: for tests, and for builds with MTCNN_FAST_EMULATE_AMX.
+// The kernels of kernels_amx.cpp with emulated tiles: for tests, and for builds with MTCNN_FAST_EMULATE_AMX.
 #define MF_ISA isa_emulated_amx
 #define MF_SIMD "cpp/engine/simd/scalar.h"
 #define MF_TILES "emulated_tiles.h"
@@ -6,7 +6,7 @@
 
 namespace mtcnn_fast::engine {
 
-extern const BfloatKernel* const kEmulatedAmx;
-const BfloatKernel* const kEmulatedAmx = &kBfloatKernel;
+extern const BfloatKernels* const kEmulatedAmx;
+const BfloatKernels* const kEmulatedAmx = &kBfloatKernels;
 
 }  // namespace mtcnn_fast::engine

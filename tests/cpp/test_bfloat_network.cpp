@@ -1,6 +1,7 @@
-// R-Net in bfloat16: emulated tiles have the bits of Intel's definition, the kernel on them, and on AMX where it is,
-// those of plain loops near float32; and the cascade with it as a filter.
+// R-Net and O-Net in bfloat16: emulated tiles have the bits of Intel's definition, the kernels on them, and on AMX
+// where it is, those of plain loops near float32; and the cascade with them as filters.
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -25,16 +26,13 @@
 #include "emulated_tiles.h"
 
 namespace mtcnn_fast::engine {
-extern const BfloatKernel* const kEmulatedAmx;
+extern const BfloatKernels* const kEmulatedAmx;
 }
 
 namespace {
 
 using namespace mtcnn_fast;
 using namespace mtcnn_fast::engine;
-
-constexpr int kSize = kRNetStage.size;
-constexpr std::size_t kCrop = std::size_t{3} * kSize * kSize;
 
 float to_float(std::uint16_t bfloat) { return std::bit_cast<float>(std::uint32_t{bfloat} << 16); }
 
@@ -111,21 +109,42 @@ struct Map {
     std::vector<float> at;
 };
 
-// R-Net in plain loops, from the tensors as the weights files have them.
+// A network to test, with what it has in each of the sources.
+struct Network {
+    const char* name;
+    const CropStage& stage;
+    BfloatKernel BfloatKernels::* rough;
+    CropKernel KernelTable::* exact;
+    const CropNetWeights& (NetworkWeights::*weights)() const;
+    TensorMap RandomNetworks::* tensors;
+
+    std::size_t crop() const { return std::size_t{3} * static_cast<std::size_t>(stage.size * stage.size); }
+};
+
+const Network kNetworks[] = {
+    {"R-Net", kRNetStage, &BfloatKernels::rnet, &KernelTable::rnet, &NetworkWeights::rnet, &RandomNetworks::rnet},
+    {"O-Net", kONetStage, &BfloatKernels::onet, &KernelTable::onet, &NetworkWeights::onet, &RandomNetworks::onet}};
+
+// A network in plain loops, from the tensors as the weights files have them.
 class Reference {
   public:
-    explicit Reference(const TensorMap& rnet) : rnet_(rnet) {}
+    Reference(const CropStage& stage, const TensorMap& tensors)
+        : stage_(stage), shapes_(bfloat_shapes(stage)), tensors_(tensors) {}
 
     float difference(const float* crop) const {
-        Map map{kSize, 3, {crop, crop + kCrop}};
-        map = pooled(convolved(1, map));
-        map = pooled(convolved(2, map));
-        map = convolved(3, map);
-        const Map hidden = convolved(4, {1, 9 * map.channels, map.at});
-        const float *const weights = data("dense5_1.weight"), *const bias = data("dense5_1.bias");
+        Map map{stage_.size, 3, {crop, crop + std::size_t{3} * static_cast<std::size_t>(stage_.size * stage_.size)}};
+        const auto n = static_cast<int>(stage_.convolutions);
+        for (int i = 0; i < n; ++i) {
+            map = convolved(i, map);
+            const int pool = stage_.convolution[static_cast<std::size_t>(i)].pool;
+            if (pool > 0) map = pooled(map, pool);
+        }
+        const Map hidden = convolved(n, {1, 9 * map.channels, map.at});
+        const std::string head = "dense" + std::to_string(n + 2) + "_1";
+        const float *const weights = data(head + ".weight"), *const bias = data(head + ".bias");
         float sums[16] = {};
-        for (int k = 0; k < kRNetStage.hidden; ++k) {
-            sums[k % 16] += hidden.at[static_cast<std::size_t>(k)] * (weights[kRNetStage.hidden + k] - weights[k]);
+        for (int k = 0; k < stage_.hidden; ++k) {
+            sums[k % 16] += hidden.at[static_cast<std::size_t>(k)] * (weights[stage_.hidden + k] - weights[k]);
         }
         for (int half = 8; half > 0; half /= 2)
             for (int i = 0; i < half; ++i) sums[i] += sums[i + half];
@@ -133,18 +152,21 @@ class Reference {
     }
 
   private:
-    const float* data(const std::string& name) const { return rnet_.at(name).data; }
+    const float* data(const std::string& name) const { return tensors_.at(name).data; }
+
+    bool is_dense(int layer) const { return layer == static_cast<int>(stage_.convolutions); }
 
     // What output o gets of channel c of the kernel's pixel (y, x); the dense layer's lie column by column.
-    static std::size_t index(int layer, int side, int channels, int o, int y, int x, int c) {
-        const int at = layer == 4 ? o * channels + (c / 64 % 3 * 3 + c / 64 / 3) * 64 + c % 64
-                                  : ((o * channels + c) * side + y) * side + x;
+    std::size_t index(int layer, int side, int channels, int o, int y, int x, int c) const {
+        const int last = stage_.last().outputs;
+        const int at = is_dense(layer) ? o * channels + (c / last % 3 * 3 + c / last / 3) * last + c % last
+                                       : ((o * channels + c) * side + y) * side + x;
         return static_cast<std::size_t>(at);
     }
 
     Map convolved(int layer, const Map& in) const {
-        const std::string number = std::to_string(layer), name = (layer == 4 ? "dense" : "conv") + number;
-        const BfloatShape& shape = kRNetBfloat[static_cast<std::size_t>(layer) - 1];
+        const std::string number = std::to_string(layer + 1), name = (is_dense(layer) ? "dense" : "conv") + number;
+        const BfloatShape& shape = shapes_[static_cast<std::size_t>(layer)];
         const int side = shape.segments, padded = shape.inputs / side;
         const float *const weights = data(name + ".weight"), *const bias = data(name + ".bias");
         const float* const slopes = data("prelu" + number + ".weight");
@@ -176,14 +198,14 @@ class Reference {
         return out;
     }
 
-    static Map pooled(const Map& in) {
-        Map out{(in.side - 2) / 2 + 1, in.channels, {}};
+    static Map pooled(const Map& in, int window) {
+        Map out{(in.side - window + 1) / 2 + 1, in.channels, {}};
         for (int y = 0; y < out.side; ++y)
             for (int x = 0; x < out.side; ++x)
                 for (int c = 0; c < in.channels; ++c) {
                     float best = -INFINITY;
-                    for (int i = 2 * y; i < std::min(2 * y + 3, in.side); ++i)
-                        for (int j = 2 * x; j < std::min(2 * x + 3, in.side); ++j) {
+                    for (int i = 2 * y; i < std::min(2 * y + window, in.side); ++i)
+                        for (int j = 2 * x; j < std::min(2 * x + window, in.side); ++j) {
                             best = std::max(best, in.at[static_cast<std::size_t>((i * in.side + j) * in.channels + c)]);
                         }
                     out.at.push_back(best);
@@ -191,19 +213,21 @@ class Reference {
         return out;
     }
 
-    const TensorMap& rnet_;
+    const CropStage& stage_;
+    const std::array<BfloatShape, kMaxRoughLayers> shapes_;
+    const TensorMap& tensors_;
 };
 
-std::vector<const BfloatKernel*> kernels() {
-    std::vector<const BfloatKernel*> found{kEmulatedAmx};
-    if (bfloat_kernel() != nullptr) found.push_back(bfloat_kernel());
+std::vector<const BfloatKernels*> kernels() {
+    std::vector<const BfloatKernels*> found{kEmulatedAmx};
+    if (bfloat_kernels() != nullptr && bfloat_kernels() != kEmulatedAmx) found.push_back(bfloat_kernels());
     std::printf("  AMX: %s\n", found.size() > 1 ? "run" : "skipped: not on this processor");
     return found;
 }
 
-std::vector<float> random_crops() {
+std::vector<float> random_crops(const Network& network) {
     Random random(3);
-    std::vector<float> crops(kCropBlock * kCrop);
+    std::vector<float> crops(kCropBlock * network.crop());
     for (float& pixel : crops) pixel = random.uniform(-1.0f, 1.0f);
     return crops;
 }
@@ -211,57 +235,73 @@ std::vector<float> random_crops() {
 void every_kernel_has_the_bits_of_plain_loops() {
     const RandomNetworks networks(5);
     const NetworkWeights weights = networks.pack();
-    const BfloatNetwork network(weights.rnet());
-    const Reference reference(networks.rnet);
-    const std::vector<float> crops = random_crops();
-    std::vector<float> expected;
-    for (std::size_t i = 0; i < kCropBlock; ++i) expected.push_back(reference.difference(crops.data() + i * kCrop));
-    CHECK(expected[0] != expected[1]);
-    for (const BfloatKernel* const kernel : kernels()) {
-        const AlignedBytes scratch(kernel->scratch);
-        // What an earlier call left does not matter.
-        for (const int count : {8, 1, 2, 3, 4, 5, 6, 7, 8}) {
-            std::vector<float> found(static_cast<std::size_t>(count));
-            kernel->run(network.weights(), crops.data(), count, scratch.data(), found.data());
-            CHECK(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)) == 0);
+    for (const Network& of : kNetworks) {
+        const BfloatNetwork network(of.stage, (weights.*of.weights)());
+        const Reference reference(of.stage, networks.*of.tensors);
+        const std::vector<float> crops = random_crops(of);
+        std::vector<float> expected;
+        for (std::size_t i = 0; i < kCropBlock; ++i) {
+            expected.push_back(reference.difference(crops.data() + i * of.crop()));
         }
-    }
-}
-
-void it_is_near_float32() {
-    const std::vector<float> crops = random_crops();
-    double worst = 0.0, size = 0.0;
-    for (std::uint64_t seed = 20; seed < 25; ++seed) {
-        const RandomNetworks networks(seed);
-        const NetworkWeights weights = networks.pack();
-        const BfloatNetwork network(weights.rnet());
-        const CropKernel& exact = available_isas().front().kernels->rnet;
-        const AlignedFloats memory(exact.scratch);
-        std::vector<float> outputs(kCropBlock * kCropOutputs), found(kCropBlock);
-        exact.run(weights.rnet(), Algorithm::kDirect, crops.data(), kCropBlock, memory.data(), outputs.data());
-        for (const BfloatKernel* const kernel : kernels()) {
-            const AlignedBytes scratch(kernel->scratch);
-            kernel->run(network.weights(), crops.data(), kCropBlock, scratch.data(), found.data());
-            for (std::size_t i = 0; i < kCropBlock; ++i) {
-                const double expected = double{outputs[i * kCropOutputs + 1]} - double{outputs[i * kCropOutputs]};
-                worst = std::max(worst, std::abs(found[i] - expected));
-                size = std::max(size, std::abs(expected));
+        CHECK(expected[0] != expected[1]);
+        for (const BfloatKernels* const of_isa : kernels()) {
+            const BfloatKernel& kernel = of_isa->*of.rough;
+            const AlignedBytes scratch(kernel.scratch);
+            // What an earlier call left does not matter.
+            for (const int count : {8, 1, 2, 3, 4, 5, 6, 7, 8}) {
+                std::vector<float> found(static_cast<std::size_t>(count));
+                kernel.run(network.weights(), crops.data(), count, scratch.data(), found.data());
+                CHECK(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)) == 0);
             }
         }
     }
-    std::printf("  differences of up to %.3f are off by at most %.4f\n", size, worst);
-    // Each of four layers and its inputs are rounded to 8 bits, errors of 2^-9 that partly cancel.
-    CHECK(worst > 0.0 && worst < 4 * 2 * size / 512);
 }
 
-void the_cascade_keeps_what_the_margin_keeps() {
-    const RandomNetworks networks(7);
+void they_are_near_float32() {
+    for (const Network& of : kNetworks) {
+        const std::vector<float> crops = random_crops(of);
+        const CropKernel& exact = available_isas().front().kernels->*of.exact;
+        const AlignedFloats memory(exact.scratch);
+        double worst = 0.0, size = 0.0;
+        for (std::uint64_t seed = 20; seed < 25; ++seed) {
+            const RandomNetworks networks(seed);
+            const NetworkWeights weights = networks.pack();
+            const CropNetWeights& own = (weights.*of.weights)();
+            const BfloatNetwork network(of.stage, own);
+            std::vector<float> outputs(kCropBlock * kCropOutputs), found(kCropBlock);
+            exact.run(own, Algorithm::kDirect, crops.data(), kCropBlock, memory.data(), outputs.data());
+            for (const BfloatKernels* const of_isa : kernels()) {
+                const BfloatKernel& kernel = of_isa->*of.rough;
+                const AlignedBytes scratch(kernel.scratch);
+                kernel.run(network.weights(), crops.data(), kCropBlock, scratch.data(), found.data());
+                for (std::size_t i = 0; i < kCropBlock; ++i) {
+                    const double expected = double{outputs[i * kCropOutputs + 1]} - double{outputs[i * kCropOutputs]};
+                    worst = std::max(worst, std::abs(found[i] - expected));
+                    size = std::max(size, std::abs(expected));
+                }
+            }
+        }
+        std::printf("  %s: differences of up to %.3f are off by at most %.4f\n", of.name, size, worst);
+        // Each of the layers and its inputs are rounded to 8 bits, errors of 2^-9 that partly cancel.
+        const auto layers = static_cast<double>(of.stage.convolutions + 1);
+        CHECK(worst > 0.0 && worst < layers * 2 * size / 512);
+    }
+}
+
+void the_cascade_keeps_what_the_margins_keep() {
+    const RandomNetworks networks(8);
     const NetworkWeights weights = networks.pack();
-    const BfloatNetwork filter(weights.rnet());
+    const BfloatNetwork rnet(kRNetStage, weights.rnet()), onet(kONetStage, weights.onet());
     // One instruction set and few windows: a product of emulated tiles takes microseconds.
-    for (const BfloatKernel* const kernel : kernels()) {
-        check_filtered_cascade(weights, {available_isas().front()}, RandomImage(21, 26, 1),
-                               [&](const Isa&, float margin) { return CropFilter{&filter.weights(), kernel, margin}; });
+    const std::vector<Isa> isas{available_isas().front()};
+    for (const BfloatKernels* const kernel : kernels()) {
+        const RandomImage image(21, 26, 1);
+        check_filtered_cascade(
+            weights, isas, image, {0.3f, 0.9f, 0.0f}, FilteredNetwork::kRNet,
+            [&](const Isa&, float margin) { return CropFilter{&rnet.weights(), &kernel->rnet, margin}; });
+        check_filtered_cascade(
+            weights, isas, image, {0.3f, 0.9f, 0.05f}, FilteredNetwork::kONet,
+            [&](const Isa&, float margin) { return CropFilter{&onet.weights(), &kernel->onet, margin}; });
     }
 }
 
@@ -271,6 +311,6 @@ int main() {
     RUN(rounds_to_nearest_and_ties_to_even);
     RUN(emulated_tiles_have_the_bits_of_the_definition);
     RUN(every_kernel_has_the_bits_of_plain_loops);
-    RUN(it_is_near_float32);
-    RUN(the_cascade_keeps_what_the_margin_keeps);
+    RUN(they_are_near_float32);
+    RUN(the_cascade_keeps_what_the_margins_keep);
 }

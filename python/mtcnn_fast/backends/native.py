@@ -17,11 +17,11 @@ from mtcnn_fast.faces.trace import REASONS, STAGES, STEPS, Dropped, StageTrace
 
 if TYPE_CHECKING:
     from mtcnn_fast._cpu import Engine
-    from mtcnn_fast.config import DetectorConfig
+    from mtcnn_fast.config import DetectorConfig, Filter
     from mtcnn_fast.weights import Weights
 
-    #: Of R-Net in 8 bits layers, its head and that one's bias, and the margin; of R-Net in bfloat16 the margin.
-    EngineFilter = tuple[list[tuple[Any, ...]], Floats, float, float] | float
+    #: Of R-Net in 8 bits layers, its head and that one's bias, and the margin; in bfloat16 the margin of each network.
+    EngineFilter = tuple[list[tuple[Any, ...]], Floats, float, float] | dict[str, float]
 
 
 class NativeBackend:
@@ -129,27 +129,42 @@ def _filter(config: DetectorConfig, weights: Weights) -> EngineFilter | None:
     if config.filter is None:
         return None
     if config.filter == "amx":
-        from mtcnn_fast.weights.margins import rnet_bfloat16_margin
-
         module = find_native()[0]
         if module is not None and not module.has_tiles():
             raise ConfigError(
                 "filter must be 'int8' or None on this machine, got 'amx', which needs AMX's tiles of bfloat16: Linux "
                 "on an Intel Xeon from Sapphire Rapids on"
             )
-        return rnet_bfloat16_margin(weights)
+    return filter_with(config.filter, weights, filter_margins(config.filter, weights))
+
+
+def filter_margins(name: Filter, weights: Weights) -> dict[str, float]:
+    """Return the margin of the filter before each network that has one: rnet, and with amx onet.
+
+    Raises
+    ------
+    ConfigError
+        If none was measured for the weights.
+    """
+    if name == "amx":
+        from mtcnn_fast.weights.margins import bfloat16_margins
+
+        return bfloat16_margins(weights)
     from mtcnn_fast.weights import int8
 
-    measured = int8.calibration(weights)
-    return filter_of(weights, measured.ranges, measured.margin)
+    return {"rnet": int8.calibration(weights).margin}
 
 
-def filter_of(weights: Weights, ranges: Mapping[str, Floats], margin: float) -> EngineFilter:
-    """Return what the engine needs of the filter: layers, head and its bias, margin."""
+def filter_with(
+    name: Filter, weights: Weights, margins: Mapping[str, float], ranges: Mapping[str, Floats] | None = None
+) -> EngineFilter:
+    """Return what the engine needs of a filter with these margins, and for int8 with the measured ranges or these."""
+    if name == "amx":
+        return dict(margins)
     from mtcnn_fast.weights import int8
 
-    layers = [layer.arrays() for layer in int8.quantise(weights.rnet, ranges)]
-    return layers, *int8.head(weights.rnet), margin
+    layers = int8.quantise(weights.rnet, int8.calibration(weights).ranges if ranges is None else ranges)
+    return [layer.arrays() for layer in layers], *int8.head(weights.rnet), margins["rnet"]
 
 
 def engine_with(

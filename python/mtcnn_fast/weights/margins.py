@@ -21,6 +21,14 @@ RNET_BFLOAT16: Mapping[str, float] = MappingProxyType(
     {"7b913ae3ebe3802cddd517b463a280efe4a59e4c7afaaefe1b91ebc1f892815c": 0.625}  # zhang2016, wider
 )
 
+#: The same of O-Net, by the hash of all three networks' tensors: which windows it is given depends on the others.
+ONET_BFLOAT16: Mapping[str, float] = MappingProxyType(
+    {
+        "a46efc12c638c0fc47de872a6523a7ab62d219a54669f6d820dc7d090938cfa7": 0.56,  # zhang2016
+        "4cbc6ce27162c37c32adc15481bc0d9f1f32fa252ad355801f89f5d5c9e204b7": 0.31,  # wider
+    }
+)
+
 
 def tensors_hash(*networks: Tensors) -> str:
     """Return the SHA-256 of the tensors of networks: of each name, in alphabetical order, and the bytes after it."""
@@ -54,23 +62,28 @@ def windows_hash(weights: Weights) -> str:
     return tensors_hash(weights.pnet, weights.rnet)
 
 
+def faces_hash(weights: Weights) -> str:
+    """Return the hash of what a filter before O-Net depends on: the tensors of all three networks."""
+    return tensors_hash(weights.pnet, weights.rnet, weights.onet)
+
+
 def no_margin(name: str, weights: Weights) -> ConfigError:
-    """Return the error of a filter before R-Net whose margin was not measured for these weights."""
+    """Return the error of a filter whose margin was not measured for these weights."""
     return ConfigError(
         f"filter {name!r} needs a margin that was measured for the weights, and there is none for those in "
         f"{weights.source!r}: use filter=None, or the weights that come with the package"
     )
 
 
-def rnet_bfloat16_margin(weights: Weights) -> float:
-    """Return the margin of a filter by R-Net in bfloat16.
+def bfloat16_margins(weights: Weights) -> dict[str, float]:
+    """Return the margins of filters by R-Net and O-Net in bfloat16, named rnet and onet.
 
     Raises
     ------
     ConfigError
-        If none was measured for these weights: without a margin nothing says which windows may be dropped.
+        If they were not measured for these weights: without a margin nothing says which windows may be dropped.
     """
-    margin = RNET_BFLOAT16.get(windows_hash(weights))
-    if margin is None:
+    rnet, onet = RNET_BFLOAT16.get(windows_hash(weights)), ONET_BFLOAT16.get(faces_hash(weights))
+    if rnet is None or onet is None:
         raise no_margin("amx", weights)
-    return margin
+    return {"rnet": rnet, "onet": onet}

@@ -1,5 +1,5 @@
-// The kernel of R-Net in bfloat16 by products of tiles. MF_TILES names the file with the tiles: those of the processor,
-// or what tests have in their place. It defines, in the namespace of MF_ISA,
+// The kernel of R-Net and O-Net in bfloat16 by products of tiles. MF_TILES names the file with the tiles: those of the
+// processor, or what tests have in their place. It defines, in the namespace of MF_ISA,
 //
 //   Tiles                eight tiles of this thread, numbered from 0; at most one object at a time
 //   release()            ends their use: until then the system saves eight kilobytes at each change of threads
@@ -10,6 +10,7 @@
 //                        `a` are the pairs of row k of `b`.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -35,153 +36,201 @@ MF_INLINE void store_bfloat(std::uint16_t* p, V v) {
     std::memcpy(p, &half, sizeof half);
 }
 
-// Tiles that hold `rows` rows of a map.
-constexpr int tiles_of(int rows, int side) { return (rows * side + kTileSide - 1) / kTileSide; }
+// How the kernel computes a layer. A map of sums is as wide as the map that it is computed from, so that a tile's rows
+// are neighbours; pixels that lie in no output are not read.
+struct BfloatPass {
+    BfloatShape shape;
+    std::size_t from;  // bytes of the scratch before the layer's inputs
+    int step;          // numbers between the inputs of two pixels
+    int pitch;         // and of two rows
+    int width;         // pixels of a row of sums
+    int side;          // of the outputs before the maximum
+    int window;        // of the maximum; 1 for none
+    int tiles;         // of pixels
 
-// Bytes that a layer reads of its map for an even number of tiles, of pixels `step` and rows `pitch` numbers apart.
-constexpr std::size_t bytes_read(const BfloatShape& shape, int tiles, int step, int pitch) {
-    const int last = (tiles * kTileSide - 1) * step + (shape.segments - 1) * pitch;
-    return 2 * static_cast<std::size_t>(last + shape.steps() * kTileDepth);
-}
-
-// Where the kernel keeps its maps, in bytes. Maps of sums are as wide as those that they are computed from, so that a
-// tile's rows are neighbours; pixels that lie in no output are not read.
-struct BfloatLayout {
-    static constexpr int kSize = kRNetStage.size;
-    static constexpr int kPooled1 = kRNetStage.side(1), kPooled2 = kRNetStage.side(2);
-    static constexpr int kChannels1 = kRNetBfloat[0].lanes(), kChannels2 = kRNetBfloat[1].lanes();
-    static constexpr int kChannels3 = kRNetBfloat[2].lanes();
-    static constexpr int kMap2 = kPooled2 * kPooled2 * kChannels2, kMap3 = 9 * kChannels3;
-    static constexpr int kTiles1 = tiles_of(kSize - 2, kSize), kTiles2 = tiles_of(kPooled1 - 2, kPooled1);
-    static_assert(kPooled2 * kPooled2 == kTileSide);  // one for each crop
-    static_assert(kCropBlock <= kTileSide);           // one for all crops
-
-    static constexpr std::size_t kPixels = 0;
-    static constexpr std::size_t kMaxima1 = after(kPixels, 2 * 3 * kSize * kSize);
-    static constexpr std::size_t kMaxima2 = after(kMaxima1, 2 * kPooled1 * kPooled1 * kChannels1);
-    static constexpr std::size_t kConvolved3 = after(kMaxima2, 2 * kCropBlock * kMap2);
-    static constexpr std::size_t kSums = after(kConvolved3, 2 * kTileSide * kMap3);
-    static constexpr std::size_t kBytes = after(kSums, 4 * (kTiles1 + 1) * kTileSide * kChannels1);
-
-    // What a tile reads too much is padding: always zero, and so no infinity, which times 0 is no number.
-    static_assert(kPixels + bytes_read(kRNetBfloat[0], kTiles1 + 1, 3, 3 * kSize) <= kMaxima1);
-    static_assert(kMaxima1 + bytes_read(kRNetBfloat[1], kTiles2 + 1, kChannels1, kPooled1* kChannels1) <= kMaxima2);
-    static_assert(kMaxima2 + bytes_read(kRNetBfloat[2], kCropBlock, kChannels2, kPooled2* kChannels2) <= kConvolved3);
-    static_assert(kConvolved3 + bytes_read(kRNetBfloat[3], 1, kMap3, 0) <= kSums);
-    // The sums of the first layer are the most.
-    static_assert(kCropBlock * kTileSide * kChannels3 <= kTiles1 * kTileSide * kChannels1);
+    // Two tiles of pixels are computed together, but for a single one.
+    constexpr int even_tiles() const { return tiles > 1 ? (tiles + 1) / 2 * 2 : 1; }
+    constexpr int sums() const { return even_tiles() * kTileSide * shape.lanes(); }
+    // Numbers that the layer reads.
+    constexpr int reads() const {
+        return (even_tiles() * kTileSide - 1) * step + (shape.segments - 1) * pitch + shape.steps() * kTileDepth;
+    }
 };
 
-class BfloatNet {
-  public:
-    MF_INLINE BfloatNet(const BfloatNetworkWeights& net, std::uint8_t* scratch) : net_(net), scratch_(scratch) {}
+// A network's layers, and where in the scratch their inputs and sums lie. The last convolution, which reads a tile of
+// pixels for each crop, and the dense layer, which reads a row for each, compute all crops at once.
+struct BfloatPlan {
+    int pixels;         // numbers of a crop
+    std::size_t dense;  // index of that layer
+    std::array<BfloatPass, kMaxRoughLayers> pass{};
+    std::size_t sums = 0;
+    std::size_t bytes = 0;
+    // Whether what a tile reads beyond its map is padding: always zero, and so no infinity, which times 0 is no number.
+    bool reads_padding = true;
 
-    MF_INLINE void run(const float* crops, int count, float* differences) const {
-        using L = BfloatLayout;
-        Tiles tiles;
-        MF_UNROLL(1)
-        for (int i = 0; i < count; ++i) {
-            take_pixels(crops + i * 3 * L::kSize * L::kSize);
-            multiply<0, 2, 3, 3 * L::kSize>(tiles, map(L::kPixels), L::kTiles1);
-            activate<0, L::kSize - 2, L::kSize, 3>(sums(), map(L::kMaxima1));
-            multiply<1, 2, L::kChannels1, L::kPooled1 * L::kChannels1>(tiles, map(L::kMaxima1), L::kTiles2);
-            activate<1, L::kPooled1 - 2, L::kPooled1, 3>(sums(), map(L::kMaxima2) + i * L::kMap2);
+    constexpr explicit BfloatPlan(const CropStage& stage)
+        : pixels(3 * stage.size * stage.size), dense(stage.convolutions) {
+        const std::array<BfloatShape, kMaxRoughLayers> shapes = bfloat_shapes(stage);
+        int most = 0;
+        for (std::size_t i = 0; i <= dense; ++i) {
+            pass[i] = i < dense ? convolution(stage, i) : BfloatPass{{}, 0, 9 * stage.last().outputs, 0, 1, 1, 1, 1};
+            BfloatPass& of = pass[i];
+            of.shape = shapes[i];
+            of.from = sums;
+            const int crops = i == dense ? kTileSide : i + 1 == dense ? kCropBlock : 1;
+            sums = after(of.from, 2 * crops * (i == dense ? of.step : of.width * of.width * of.step));
+            if (of.from + 2 * static_cast<std::size_t>(of.reads()) > sums) reads_padding = false;
+            if (of.sums() > most) most = of.sums();
         }
-        multiply<2, 2, L::kChannels2, L::kPooled2 * L::kChannels2>(tiles, map(L::kMaxima2), count);
-        MF_UNROLL(1)
-        for (int i = 0; i < count; ++i) {
-            activate<2, 3, L::kPooled2, 1>(sums() + i * kTileSide * L::kChannels3, map(L::kConvolved3) + i * L::kMap3);
-        }
-        multiply<3, 1, L::kMap3, 0>(tiles, map(L::kConvolved3), 1);
-        tiles.release();
-        for (int i = 0; i < count; ++i) differences[i] = difference(sums() + i * kRNetStage.hidden);
+        bytes = after(sums, 4 * most);
     }
 
   private:
-    MF_INLINE std::uint16_t* map(std::size_t at) const { return reinterpret_cast<std::uint16_t*>(scratch_ + at); }
-    MF_INLINE float* sums() const { return reinterpret_cast<float*>(scratch_ + BfloatLayout::kSums); }
+    static constexpr BfloatPass convolution(const CropStage& stage, std::size_t i) {
+        const Convolution& layer = stage.convolution[i];
+        const int width = stage.side(i), side = layer.after_kernel(width);
+        const int step = i == 0 ? layer.inputs : padded_channels(layer.inputs);
+        const int tiles = i + 1 == stage.convolutions ? kCropBlock : (side * width + kTileSide - 1) / kTileSide;
+        return {{}, 0, step, width * step, width, side, layer.pool > 1 ? layer.pool : 1, tiles};
+    }
+};
+
+static_assert(kCropBlock <= kTileSide);
+
+class BfloatNet {
+  public:
+    MF_INLINE BfloatNet(const BfloatPlan& plan, const BfloatNetworkWeights& net, std::uint8_t* scratch)
+        : plan_(plan), net_(net), scratch_(scratch) {}
+
+    MF_INLINE void run(const float* crops, int count, float* differences) const {
+        const std::size_t dense = plan_.dense, last = dense - 1;
+        Tiles tiles;
+        MF_UNROLL(1)
+        for (int i = 0; i < count; ++i) {
+            take_pixels(crops + i * plan_.pixels);
+            MF_UNROLL(1)
+            for (std::size_t layer = 0; layer < last; ++layer) {
+                multiply<2>(tiles, layer, plan_.pass[layer].tiles);
+                std::uint16_t* const out = inputs(layer + 1) + (layer + 1 == last ? i * map_of(last) : 0);
+                if (plan_.pass[layer].window == 3) {
+                    activate<3>(layer, sums(), out);
+                } else {
+                    activate<2>(layer, sums(), out);
+                }
+            }
+        }
+        multiply<2>(tiles, last, count);
+        const int map = plan_.pass[dense].step, sums_of_crop = kTileSide * plan_.pass[last].shape.lanes();
+        MF_UNROLL(1)
+        for (int i = 0; i < count; ++i) activate<1>(last, sums() + i * sums_of_crop, inputs(dense) + i * map);
+        multiply<1>(tiles, dense, 1);
+        tiles.release();
+        MF_UNROLL(1)
+        for (int i = 0; i < count; ++i) differences[i] = difference(sums() + i * plan_.pass[dense].shape.lanes());
+    }
+
+  private:
+    MF_INLINE std::uint16_t* inputs(std::size_t layer) const {
+        return reinterpret_cast<std::uint16_t*>(scratch_ + plan_.pass[layer].from);
+    }
+    MF_INLINE float* sums() const { return reinterpret_cast<float*>(scratch_ + plan_.sums); }
+    // Numbers that a convolution reads of a crop.
+    MF_INLINE int map_of(std::size_t layer) const { return plan_.pass[layer].width * plan_.pass[layer].pitch; }
 
     MF_INLINE void take_pixels(const float* crop) const {
         MF_UNROLL(1)
-        for (int k = 0; k < 3 * BfloatLayout::kSize * BfloatLayout::kSize; k += kLanes) {
-            store_bfloat(map(BfloatLayout::kPixels) + k, load(crop + k));
+        for (int k = 0; k < plan_.pixels; k += kLanes) store_bfloat(inputs(0) + k, load(crop + k));
+    }
+
+    // The sums of a layer for `count` tiles of pixels, rounded up to a multiple of TOGETHER.
+    template <int TOGETHER>
+    MF_INLINE void multiply(Tiles& tiles, std::size_t layer, int count) const {
+        const BfloatPass& pass = plan_.pass[layer];
+        const int lanes = pass.shape.lanes();
+        MF_UNROLL(1)
+        for (int channel = 0; channel < lanes; channel += 2 * kTileSide) {
+            MF_UNROLL(1)
+            for (int t = 0; t < count; t += TOGETHER) {
+                const std::uint16_t* const in = inputs(layer) + t * kTileSide * pass.step;
+                float* const out = sums() + t * kTileSide * lanes + channel;
+                if (channel + kTileSide < lanes) {
+                    block<TOGETHER, 2>(tiles, layer, in, channel, out);
+                } else {
+                    block<TOGETHER, 1>(tiles, layer, in, channel, out);
+                }
+            }
         }
     }
 
-    // The sums of a layer for `count` tiles of pixels, rounded up to a multiple of TOGETHER; STEP and PITCH numbers lie
-    // between the inputs of two pixels and between two rows.
-    template <std::size_t kLayer, int TOGETHER, int STEP, int PITCH>
-    MF_INLINE void multiply(Tiles& tiles, const std::uint16_t* in, int count) const {
-        constexpr int kLanesOf = kRNetBfloat[kLayer].lanes();
-        for_lanes<kLanesOf, kTileSide>([&]<int N>(int channel) __attribute__((always_inline)) {
-            MF_UNROLL(1)
-            for (int t = 0; t < count; t += TOGETHER) {
-                block<kLayer, TOGETHER, N, STEP, PITCH>(tiles, in + t * kTileSide * STEP, channel,
-                                                        sums() + t * kTileSide * kLanesOf + channel);
-            }
-        });
-    }
-
     // Of M tiles of pixels and N of outputs: the sums in tiles 0 to 3, the pixels in 4 and 5, the weights in 6 and 7.
-    template <std::size_t kLayer, int M, int N, int STEP, int PITCH>
-    MF_INLINE void block(Tiles& tiles, const std::uint16_t* in, int channel, float* out) const {
-        constexpr BfloatShape kShape = kRNetBfloat[kLayer];
-        constexpr int kOut = 4 * kShape.lanes(), kIn = 2 * STEP, kRow = 2 * kTileDepth;
-        const std::uint16_t* w = net_.layer[kLayer].weights + channel / kTileSide * kShape.weights();
-        const float* const bias = net_.layer[kLayer].bias + channel;
+    template <int M, int N>
+    MF_INLINE void block(Tiles& tiles, std::size_t layer, const std::uint16_t* in, int channel, float* out) const {
+        const BfloatPass& pass = plan_.pass[layer];
+        const BfloatShape& shape = pass.shape;
+        const int row_out = 4 * shape.lanes(), row_in = 2 * pass.step, below = kTileSide * pass.step;
+        const int steps = shape.steps(), other = shape.weights();
+        constexpr int kRow = 2 * kTileDepth;
+        const std::uint16_t* w = net_.layer[layer].weights + channel / kTileSide * other;
+        const float* const bias = net_.layer[layer].bias + channel;
         tiles.template load<0>(bias, 0);
         if constexpr (N > 1) tiles.template load<1>(bias + kTileSide, 0);
         if constexpr (M > 1) tiles.template load<2>(bias, 0);
         if constexpr (M > 1 && N > 1) tiles.template load<3>(bias + kTileSide, 0);
         MF_UNROLL(1)
-        for (int s = 0; s < kShape.segments; ++s) {
-            for (int k = 0; k < kShape.steps(); ++k, w += kTileFactors) {
-                const std::uint16_t* const from = in + s * PITCH + k * kTileDepth;
-                tiles.template load<4>(from, kIn);
-                if constexpr (M > 1) tiles.template load<5>(from + kTileSide * STEP, kIn);
+        for (int s = 0; s < shape.segments; ++s) {
+            const std::uint16_t* from = in + s * pass.pitch;
+            MF_UNROLL(1)
+            for (int k = 0; k < steps; ++k, from += kTileDepth, w += kTileFactors) {
+                tiles.template load<4>(from, row_in);
+                if constexpr (M > 1) tiles.template load<5>(from + below, row_in);
                 tiles.template load<6>(w, kRow);
-                if constexpr (N > 1) tiles.template load<7>(w + kShape.weights(), kRow);
+                if constexpr (N > 1) tiles.template load<7>(w + other, kRow);
                 tiles.template multiply_add<0, 4, 6>();
                 if constexpr (N > 1) tiles.template multiply_add<1, 4, 7>();
                 if constexpr (M > 1) tiles.template multiply_add<2, 5, 6>();
                 if constexpr (M > 1 && N > 1) tiles.template multiply_add<3, 5, 7>();
             }
         }
-        float* const below = out + kTileSide * kShape.lanes();
-        tiles.template store<0>(out, kOut);
-        if constexpr (N > 1) tiles.template store<1>(out + kTileSide, kOut);
-        if constexpr (M > 1) tiles.template store<2>(below, kOut);
-        if constexpr (M > 1 && N > 1) tiles.template store<3>(below + kTileSide, kOut);
+        float* const out_below = out + kTileSide * shape.lanes();
+        tiles.template store<0>(out, row_out);
+        if constexpr (N > 1) tiles.template store<1>(out + kTileSide, row_out);
+        if constexpr (M > 1) tiles.template store<2>(out_below, row_out);
+        if constexpr (M > 1 && N > 1) tiles.template store<3>(out_below + kTileSide, row_out);
     }
 
-    // PReLU of the SIDE x SIDE pixels of a map of sums that is PITCH pixels wide, and the maximum of 3 x 3 of them,
-    // stride 2, ceil mode, for a WINDOW of 3.
-    template <std::size_t kLayer, int SIDE, int PITCH, int WINDOW>
-    MF_INLINE void activate(const float* in, std::uint16_t* out) const {
-        constexpr int kLanesOf = kRNetBfloat[kLayer].lanes(), kStride = WINDOW > 1 ? 2 : 1;
-        constexpr int n = (SIDE - WINDOW + kStride - 1) / kStride + 1;
+    // PReLU of a map of sums, and the maximum of WINDOW x WINDOW of them, stride 2, ceil mode, for a WINDOW above 1.
+    template <int WINDOW>
+    MF_INLINE void activate(std::size_t layer, const float* in, std::uint16_t* out) const {
+        constexpr int kStride = WINDOW > 1 ? 2 : 1;
+        const BfloatPass& pass = plan_.pass[layer];
+        const int lanes = pass.shape.lanes(), side = pass.side, pitch = pass.width * lanes;
+        const int n = (side - WINDOW + kStride - 1) / kStride + 1;
         MF_UNROLL(1)
-        for (int c = 0; c < kLanesOf; c += kLanes) {
-            const V slope = load(net_.layer[kLayer].slope + c);
+        for (int c = 0; c < lanes; c += kLanes) {
+            const V slope = load(net_.layer[layer].slope + c);
             MF_UNROLL(1)
             for (int y = 0; y < n; ++y) {
-                V columns[SIDE];
+                V columns[kMostColumns];
+                const float* row[WINDOW];
+                for (int i = 0; i < WINDOW; ++i) {
+                    const int at = kStride * y + i;
+                    row[i] = in + (at < side ? at : side - 1) * pitch + c;
+                }
                 MF_UNROLL(1)
-                for (int x = 0; x < SIDE; ++x) {
-                    const auto at = [&](int row) __attribute__((always_inline)) {
-                        return prelu(load(in + ((row < SIDE ? row : SIDE - 1) * PITCH + x) * kLanesOf + c), slope);
-                    };
-                    columns[x] = at(kStride * y);
-                    for (int i = 1; i < WINDOW; ++i) columns[x] = max(columns[x], at(kStride * y + i));
+                for (int x = 0; x < side; ++x) {
+                    columns[x] = prelu(load(row[0] + x * lanes), slope);
+                    for (int i = 1; i < WINDOW; ++i) {
+                        columns[x] = max(columns[x], prelu(load(row[i] + x * lanes), slope));
+                    }
                 }
                 MF_UNROLL(1)
                 for (int x = 0; x < n; ++x) {
                     V best = columns[kStride * x];
                     for (int i = 1; i < WINDOW; ++i) {
                         const int column = kStride * x + i;
-                        best = max(best, columns[column < SIDE ? column : SIDE - 1]);
+                        best = max(best, columns[column < side ? column : side - 1]);
                     }
-                    store_bfloat(out + (y * n + x) * kLanesOf + c, best);
+                    store_bfloat(out + (y * n + x) * lanes + c, best);
                 }
             }
         }
@@ -189,25 +238,38 @@ class BfloatNet {
 
     // Of the sums of the dense layer, which become its outputs.
     MF_INLINE float difference(float* hidden) const {
+        const int lanes = plan_.pass[plan_.dense].shape.lanes();
         MF_UNROLL(1)
-        for (int k = 0; k < kRNetStage.hidden; k += kLanes) {
-            store(hidden + k, prelu(load(hidden + k), load(net_.layer[kRoughLayers - 1].slope + k)));
+        for (int k = 0; k < lanes; k += kLanes) {
+            store(hidden + k, prelu(load(hidden + k), load(net_.layer[plan_.dense].slope + k)));
         }
-        return head_difference<kRNetStage.hidden>(hidden, net_.difference, net_.difference_bias);
+        return head_difference(hidden, lanes, net_.difference, net_.difference_bias);
     }
 
+    static constexpr int kMostColumns = kONetStage.size - 2;
+
+    const BfloatPlan& plan_;
     const BfloatNetworkWeights& net_;
     std::uint8_t* const scratch_;
 };
 
 namespace {
 
-void rnet_bfloat(const BfloatNetworkWeights& net, const float* crops, int count, std::uint8_t* scratch,
+template <const CropStage& kStage>
+constexpr BfloatPlan kBfloatPlan{kStage};
+
+template <const CropStage& kStage>
+void crop_bfloat(const BfloatNetworkWeights& net, const float* crops, int count, std::uint8_t* scratch,
                  float* differences) {
-    BfloatNet(net, scratch).run(crops, count, differences);
+    BfloatNet(kBfloatPlan<kStage>, net, scratch).run(crops, count, differences);
 }
 
-constexpr BfloatKernel kBfloatKernel{BfloatLayout::kBytes, rnet_bfloat};
+template <const CropStage& kStage>
+constexpr BfloatKernel kBfloatKernel{kBfloatPlan<kStage>.bytes, crop_bfloat<kStage>};
+
+static_assert(kBfloatPlan<kRNetStage>.reads_padding && kBfloatPlan<kONetStage>.reads_padding);
+
+constexpr BfloatKernels kBfloatKernels{kBfloatKernel<kRNetStage>, kBfloatKernel<kONetStage>};
 
 }  // namespace
 }  // namespace MF_ISA

@@ -1,5 +1,5 @@
-// R-Net in bfloat16, which scores crops roughly by products of tiles: factors of 16 bits, sums of float32. The layers
-// and their weights as the kernel reads them.
+// R-Net and O-Net in bfloat16, which score crops roughly by products of tiles: factors of 16 bits, sums of float32. The
+// layers and their weights as the kernels read them.
 #pragma once
 
 #include <array>
@@ -30,9 +30,9 @@ struct BfloatShape {
     constexpr int weights() const { return segments * steps() * kTileFactors; }
 };
 
-// Three convolutions, whose runs are rows of the kernel, and the dense layer.
-constexpr std::array<BfloatShape, kRoughLayers> bfloat_shapes(const CropStage& stage) {
-    std::array<BfloatShape, kRoughLayers> shapes{};
+// The convolutions, whose runs are rows of the kernel, and the dense layer.
+constexpr std::array<BfloatShape, kMaxRoughLayers> bfloat_shapes(const CropStage& stage) {
+    std::array<BfloatShape, kMaxRoughLayers> shapes{};
     for (std::size_t i = 0; i < stage.convolutions; ++i) {
         const Convolution& layer = stage.convolution[i];
         const int channels = i == 0 ? layer.inputs : padded_channels(layer.inputs);
@@ -41,8 +41,6 @@ constexpr std::array<BfloatShape, kRoughLayers> bfloat_shapes(const CropStage& s
     shapes[stage.convolutions] = {stage.hidden, 1, 9 * stage.last().outputs};
     return shapes;
 }
-
-inline constexpr std::array<BfloatShape, kRoughLayers> kRNetBfloat = bfloat_shapes(kRNetStage);
 
 // An output is PReLU(bias + sum). `bias` and `slope` have lanes() elements.
 struct BfloatLayer {
@@ -54,5 +52,10 @@ struct BfloatLayer {
 using BfloatNetworkWeights = RoughWeights<BfloatLayer>;
 
 using BfloatKernel = RoughKernel<BfloatNetworkWeights>;
+
+struct BfloatKernels {
+    BfloatKernel rnet;
+    BfloatKernel onet;
+};
 
 }  // namespace mtcnn_fast::engine

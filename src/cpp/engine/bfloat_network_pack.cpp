@@ -1,5 +1,6 @@
 #include "cpp/engine/bfloat_network_pack.h"
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -34,22 +35,24 @@ std::uint16_t to_bfloat(float value) {
     return static_cast<std::uint16_t>((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
 }
 
-BfloatNetwork::BfloatNetwork(const CropNetWeights& rnet) : difference_(static_cast<std::size_t>(kRNetStage.hidden)) {
-    for (std::size_t i = 0; i < kRoughLayers; ++i) {
-        const BfloatShape& shape = kRNetBfloat[i];
-        const bool dense = i == kRNetStage.convolutions;
-        const Layer& layer = dense ? rnet.dense : rnet.convolution[i];
-        const int channels = dense ? kRNetStage.last().outputs : kRNetStage.convolution[i].inputs;
+BfloatNetwork::BfloatNetwork(const CropStage& stage, const CropNetWeights& weights)
+    : difference_(static_cast<std::size_t>(stage.hidden)) {
+    const std::array<BfloatShape, kMaxRoughLayers> shapes = bfloat_shapes(stage);
+    for (std::size_t i = 0; i <= stage.convolutions; ++i) {
+        const BfloatShape& shape = shapes[i];
+        const bool dense = i == stage.convolutions;
+        const Layer& layer = dense ? weights.dense : weights.convolution[i];
+        const int channels = dense ? stage.last().outputs : stage.convolution[i].inputs;
         const int padded = i == 0 ? channels : padded_channels(channels);
         factors_.emplace_back(static_cast<std::size_t>(shape.lanes() / kTileSide * shape.weights()));
         pack(layer.direct, shape, channels, padded, factors_.back().data());
         weights_.layer[i] = {factors_.back().data(), layer.bias, layer.slope};
     }
-    for (std::size_t k = 0; k < static_cast<std::size_t>(kRNetStage.hidden); ++k) {
-        difference_.data()[k] = rnet.heads.direct[16 * k + 1] - rnet.heads.direct[16 * k];
+    for (std::size_t k = 0; k < static_cast<std::size_t>(stage.hidden); ++k) {
+        difference_.data()[k] = weights.heads.direct[16 * k + 1] - weights.heads.direct[16 * k];
     }
     weights_.difference = difference_.data();
-    weights_.difference_bias = rnet.heads.bias[1] - rnet.heads.bias[0];
+    weights_.difference_bias = weights.heads.bias[1] - weights.heads.bias[0];
 }
 
 }  // namespace mtcnn_fast::engine

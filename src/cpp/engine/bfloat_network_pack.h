@@ -1,4 +1,4 @@
-// Rounds R-Net's weights to bfloat16 and rearranges them for the kernel.
+// Rounds the weights of R-Net or O-Net to bfloat16 and rearranges them for the kernel.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 
 #include "cpp/engine/aligned.h"
 #include "cpp/engine/bfloat_network.h"
+#include "cpp/engine/crop_stage.h"
 #include "cpp/engine/layers.h"
 
 namespace mtcnn_fast::engine {
@@ -16,8 +17,8 @@ std::uint16_t to_bfloat(float value);
 // Owns the rearranged weights; immutable once made.
 class BfloatNetwork {
   public:
-    // `rnet` must outlive it.
-    explicit BfloatNetwork(const CropNetWeights& rnet);
+    // `weights` are those of `stage`, and must outlive it.
+    BfloatNetwork(const CropStage& stage, const CropNetWeights& weights);
     ~BfloatNetwork() = default;
     BfloatNetwork(const BfloatNetwork&) = delete;
     BfloatNetwork& operator=(const BfloatNetwork&) = delete;

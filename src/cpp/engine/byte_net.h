@@ -103,8 +103,8 @@ class ByteNet {
         for (int i = 0; i < count; ++i) {
             const bool known = !cut[i] && !holds_greatest<L::kMap2>(scratch_ + L::kMaxima2 + i * L::kMap2) &&
                                !holds_greatest<L::kMap3>(scratch_ + L::kConvolved3 + i * L::kMap3);
-            differences[i] = known ? head_difference<kRNetStage.hidden>(hidden + i * kRNetStage.hidden, net_.difference,
-                                                                        net_.difference_bias)
+            differences[i] = known ? head_difference(hidden + i * kRNetStage.hidden, kRNetStage.hidden, net_.difference,
+                                                     net_.difference_bias)
                                    : __builtin_inff();
         }
     }

@@ -90,8 +90,8 @@ void ImageCandidates::refine(const float* outputs, const std::uint8_t* dropped, 
     record(result, kAfterRefinement);
 }
 
-void ImageCandidates::finish(const float* outputs, Detections& result, Worker& worker) {
-    const Indices accepted = accept(outputs, nullptr, settings_.thresholds[2]);
+void ImageCandidates::finish(const float* outputs, const std::uint8_t* dropped, Detections& result, Worker& worker) {
+    const Indices accepted = accept(outputs, dropped, settings_.thresholds[2]);
     record(result, kAfterONet);
     const std::vector<Landmarks> landmarks = place_landmarks(outputs, accepted);
     for (std::size_t i = 0; i < boxes_.size(); ++i) {

@@ -40,12 +40,12 @@ class ImageCandidates {
     // Makes candidates of the given boxes, enlarged to squares; those that no network can crop are left out.
     void take_squares_of(const std::vector<Box>& boxes);
 
-    // Keeps what R-Net takes for faces, of the same candidates in the same order, kCropOutputs floats each. `dropped`
-    // says of each whether a filter has dropped it; null where there was none.
+    // Keeps what R-Net takes for faces, of the same candidates in the same order, kCropOutputs floats each. `dropped`,
+    // here and below, says of each whether a filter has dropped it; null where there was none.
     void refine(const float* outputs, const std::uint8_t* dropped, Detections& result, Worker& worker);
 
     // Writes what O-Net takes for faces to the result.
-    void finish(const float* outputs, Detections& result, Worker& worker);
+    void finish(const float* outputs, const std::uint8_t* dropped, Detections& result, Worker& worker);
 
   private:
     using Indices = std::vector<std::int32_t>;

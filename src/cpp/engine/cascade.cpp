@@ -99,9 +99,14 @@ class Detection {
         return refine(true);
     }
 
-    std::vector<FilterDifferences> filter_differences() {
+    std::vector<FilterDifferences> filter_differences(FilteredNetwork network) {
         propose();
-        run_on_crops(rnet(), {kRNetCrop, kRNet}, true);
+        if (network == FilteredNetwork::kONet) {
+            run_rnet(false);
+            run_on_crops(onet(), {kONetCrop, kONet}, &cascade_.filters_.onet, settings_.thresholds[2]);
+        } else {
+            run_on_crops(rnet(), {kRNetCrop, kRNet}, &cascade_.filters_.rnet, settings_.thresholds[1]);
+        }
         std::vector<FilterDifferences> found(images_.size());
         for (std::size_t i = 0; i < images_.size(); ++i) {
             const float* const outputs = outputs_of(images_[i]);
@@ -122,7 +127,7 @@ class Detection {
 
     std::vector<Detections> faces_in(std::span<const std::vector<Box>> boxes) {
         for (std::size_t i = 0; i < images_.size(); ++i) images_[i].candidates.take_squares_of(boxes[i]);
-        // The filter's margin is measured on P-Net's proposals: boxes of the caller's go by it.
+        // The filters' margins are measured on P-Net's proposals: boxes of the caller's go by them.
         return refine(false);
     }
 
@@ -137,16 +142,21 @@ class Detection {
 
     // R-Net and O-Net on the candidates.
     std::vector<Detections> refine(bool may_filter) {
-        run_on_crops(rnet(), {kRNetCrop, kRNet}, may_filter && cascade_.filter_.run != nullptr);
-        for_images(kRefinement, [&](ImageState& image, Detections& result, Worker& worker) {
-            const std::uint8_t* const dropped = dropped_.empty() ? nullptr : dropped_.data() + image.first;
-            image.candidates.refine(outputs_of(image), dropped, result, worker);
-        });
-        run_on_crops(onet(), {kONetCrop, kONet}, false);
+        run_rnet(may_filter);
+        run_on_crops(onet(), {kONetCrop, kONet}, may_filter ? &cascade_.filters_.onet : nullptr,
+                     settings_.thresholds[2]);
         for_images(kOutput, [&](ImageState& image, Detections& result, Worker& worker) {
-            image.candidates.finish(outputs_of(image), result, worker);
+            image.candidates.finish(outputs_of(image), dropped_of(image), result, worker);
         });
         return std::move(results_);
+    }
+
+    void run_rnet(bool may_filter) {
+        run_on_crops(rnet(), {kRNetCrop, kRNet}, may_filter ? &cascade_.filters_.rnet : nullptr,
+                     settings_.thresholds[1]);
+        for_images(kRefinement, [&](ImageState& image, Detections& result, Worker& worker) {
+            image.candidates.refine(outputs_of(image), dropped_of(image), result, worker);
+        });
     }
 
     Worker& worker(int i) {
@@ -275,6 +285,11 @@ class Detection {
     // The last network's outputs for the image's candidates.
     const float* outputs_of(const ImageState& image) const { return outputs_.data() + image.first * kCropOutputs; }
 
+    // Which of them its filter has dropped; null without one.
+    const std::uint8_t* dropped_of(const ImageState& image) const {
+        return dropped_.empty() ? nullptr : dropped_.data() + image.first;
+    }
+
     // The cells of all tiles of an image become boxes, scale by scale.
     void merge_proposals(ImageState& image, Detections& result, Worker& worker) {
         const auto index = static_cast<std::int32_t>(&image - images_.data());
@@ -297,21 +312,21 @@ class Detection {
         Stage network;
     };
 
-    // A crop network on the candidates of all images, in chunks that keep every worker busy.
-    void run_on_crops(const CropNetwork& network, CropTimes timed_as, bool filtered) {
+    // A crop network, and its filter if there is one, on the candidates of all images, in chunks that keep every worker
+    // busy.
+    void run_on_crops(const CropNetwork& network, CropTimes timed_as, const CropFilter* filter, float threshold) {
         const double started = now();
+        const bool filtered = filter != nullptr && filter->run != nullptr;
         owners_.clear();
         for (std::size_t i = 0; i < images_.size(); ++i) {
             images_[i].first = owners_.size();
             owners_.insert(owners_.end(), images_[i].candidates.size(), static_cast<std::int32_t>(i));
         }
         outputs_.resize(owners_.size() * kCropOutputs);
-        if (filtered) {
-            differences_.resize(owners_.size());
-            dropped_.resize(owners_.size());
-        }
+        differences_.resize(filtered ? owners_.size() : 0);
+        dropped_.resize(differences_.size());
         const FilteredCrops crops{outputs_.data(), differences_.data(), dropped_.data(), trace_};
-        const float floor = logit_floor(settings_.thresholds[1]) - cascade_.filter_.margin;
+        const float floor = filtered ? logit_floor(threshold) - filter->margin : 0.0f;
         const std::size_t share = (owners_.size() + 2 * workers_.size() - 1) / (2 * workers_.size());
         const std::size_t chunk = std::clamp<std::size_t>(share, 1, filtered ? kFilteredChunk : kCropBlock);
         std::vector<TaskTime> times((owners_.size() + chunk - 1) / chunk);
@@ -327,7 +342,7 @@ class Detection {
                 if (profile_) time.first += now() - t0;
             };
             if (filtered) {
-                run_filtered(network, cascade_.filter_, floor, begin, end, crop, memory, crops);
+                run_filtered(network, *filter, floor, begin, end, crop, memory, crops);
             } else {
                 crop(begin, end - begin, memory.crops.data());
                 network.kernel.run(network.weights, network.algorithm, memory.crops.data(),
@@ -383,8 +398,8 @@ class Detection {
 };
 
 Cascade::Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm,
-                 const CropFilter& filter)
-    : weights_(weights), kernels_(kernels), algorithm_(algorithm), filter_(filter) {}
+                 const CropFilters& filters)
+    : weights_(weights), kernels_(kernels), algorithm_(algorithm), filters_(filters) {}
 
 Cascade::~Cascade() = default;
 
@@ -402,7 +417,7 @@ std::unique_ptr<Worker> Cascade::take_worker(std::size_t number) {
             }
         }
     }
-    return std::make_unique<Worker>(kernels_, filter_.scratch);
+    return std::make_unique<Worker>(kernels_, filters_.scratch(), filters_.crop_blocks());
 }
 
 void Cascade::give_worker(std::size_t number, std::unique_ptr<Worker> worker) {
@@ -415,11 +430,11 @@ std::vector<Detections> Cascade::detect(std::span<const ImageView> images, const
     return Detection(*this, images, settings, runner, workers, profile, trace).detect();
 }
 
-std::vector<FilterDifferences> Cascade::filter_differences(std::span<const ImageView> images,
+std::vector<FilterDifferences> Cascade::filter_differences(std::span<const ImageView> images, FilteredNetwork network,
                                                            const CascadeSettings& settings, const Runner& runner,
                                                            int workers) {
     // As for a trace, the network runs on all.
-    return Detection(*this, images, settings, runner, workers, false, true).filter_differences();
+    return Detection(*this, images, settings, runner, workers, false, true).filter_differences(network);
 }
 
 std::vector<Detections> Cascade::propose(std::span<const ImageView> images, const CascadeSettings& settings,

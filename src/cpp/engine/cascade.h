@@ -26,6 +26,8 @@ using Runner = std::function<void(std::int64_t, const Task&)>;
 
 class Worker;
 
+enum class FilteredNetwork { kRNet, kONet };
+
 struct FilterDifferences {
     std::vector<float> exact;
     std::vector<float> filter;
@@ -33,9 +35,9 @@ struct FilterDifferences {
 
 class Cascade {
   public:
-    // `weights`, and those of the filter before R-Net, must outlive the cascade.
+    // `weights`, and those of the filters, must outlive the cascade.
     Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm,
-            const CropFilter& filter = {});
+            const CropFilters& filters = {});
     ~Cascade();
     Cascade(const Cascade&) = delete;
     Cascade& operator=(const Cascade&) = delete;
@@ -44,9 +46,9 @@ class Cascade {
     std::vector<Detections> detect(std::span<const ImageView> images, const CascadeSettings& settings,
                                    const Runner& runner, int workers, bool profile, bool trace);
 
-    // The differences of R-Net's two logits for what P-Net proposes in each image, computed exactly and by the filter,
-    // of which there must be one.
-    std::vector<FilterDifferences> filter_differences(std::span<const ImageView> images,
+    // The differences of a network's two logits for its windows in each image, computed exactly and by its filter, of
+    // which there must be one. The windows are those without filters.
+    std::vector<FilterDifferences> filter_differences(std::span<const ImageView> images, FilteredNetwork network,
                                                       const CascadeSettings& settings, const Runner& runner,
                                                       int workers);
 
@@ -73,7 +75,7 @@ class Cascade {
     const NetworkWeights& weights_;
     const KernelTable& kernels_;
     const Algorithm algorithm_;
-    const CropFilter filter_;
+    const CropFilters filters_;
     std::mutex mutex_;
     std::vector<Idle> idle_;
 };

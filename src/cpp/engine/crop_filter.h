@@ -1,5 +1,5 @@
-// A rough network before R-Net: what it scores surely below the threshold is dropped, and R-Net's own kernel
-// computes the rest, with the bits that it has without the filter.
+// A rough network before R-Net or O-Net: what it scores surely below the threshold is dropped, and the network's own
+// kernel computes the rest, with the bits that it has without the filter.
 #pragma once
 
 #include <algorithm>
@@ -32,6 +32,15 @@ struct CropFilter {
     float margin = 0.0f;
     // RoughKernel::run on the weights; empty for none.
     std::function<void(const float* crops, int count, std::uint8_t* memory, float* differences)> run;
+};
+
+// Those before each network.
+struct CropFilters {
+    CropFilter rnet;
+    CropFilter onet;
+
+    std::size_t scratch() const { return std::max(rnet.scratch, onet.scratch); }
+    std::size_t crop_blocks() const { return onet.run ? 2 : 1; }
 };
 
 // The network behind the filter.

@@ -19,9 +19,9 @@ extern const KernelTable* const kKernels_neon;
 extern const KernelTable* const kKernels_scalar;
 extern const ByteKernel* const kKernels_avx512vnni;
 extern const ByteKernel* const kKernels_avxvnni;
-extern const BfloatKernel* const kKernels_amx;
+extern const BfloatKernels* const kKernels_amx;
 // tests/cpp/emulated_amx.cpp.
-extern const BfloatKernel* const kEmulatedAmx;
+extern const BfloatKernels* const kEmulatedAmx;
 
 namespace {
 
@@ -79,7 +79,7 @@ const ByteKernel& byte_kernel(const Isa& isa) {
     return isa.kernels->rnet_bytes;
 }
 
-const BfloatKernel* bfloat_kernel() {
+const BfloatKernels* bfloat_kernels() {
 #if defined(MTCNN_FAST_EMULATE_AMX)
     return kEmulatedAmx;
 #elif defined(MTCNN_FAST_HAVE_amx)

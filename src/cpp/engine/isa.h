@@ -30,9 +30,9 @@ std::vector<ByteForm> available_byte_forms();
 // The best one for these kernels.
 const ByteKernel& byte_kernel(const Isa& isa);
 
-// That of R-Net in bfloat16; null where processor, system or build have no AMX. The first call asks the system, for the
-// whole process and those that it starts by fork.
-const BfloatKernel* bfloat_kernel();
+// Those of R-Net and O-Net in bfloat16; null where processor, system or build have no AMX. The first call asks the
+// system, for the whole process and those that it starts by fork.
+const BfloatKernels* bfloat_kernels();
 
 // The instruction sets that run here, best first; never empty.
 std::vector<Isa> available_isas();

@@ -1,4 +1,4 @@
-// The kernel of R-Net in bfloat16 for processors with the tiles of AMX, which have AVX-512 too.
+// The kernels of R-Net and O-Net in bfloat16 for processors with the tiles of AMX, which have AVX-512 too.
 #define MF_ISA isa_amx
 #define MF_SIMD "cpp/engine/simd/avx512.h"
 #define MF_TILES "cpp/engine/simd/amx_tiles.h"
@@ -6,7 +6,7 @@
 
 namespace mtcnn_fast::engine {
 
-extern const BfloatKernel* const kKernels_amx;
-const BfloatKernel* const kKernels_amx = &kBfloatKernel;
+extern const BfloatKernels* const kKernels_amx;
+const BfloatKernels* const kKernels_amx = &kBfloatKernels;
 
 }  // namespace mtcnn_fast::engine

@@ -24,11 +24,10 @@ MF_INLINE void for_lanes(Body body) {
 }
 
 // The difference of the two logits: sixteen sums, which are added by halves, so that every kernel has the same bits.
-template <int HIDDEN>
-MF_INLINE float head_difference(const float* hidden, const float* weights, float bias) {
+MF_INLINE float head_difference(const float* hidden, int count, const float* weights, float bias) {
     constexpr int kSums = 16;
     float sums[kSums] = {};
-    for (int k = 0; k < HIDDEN; k += kSums)
+    for (int k = 0; k < count; k += kSums)
         for (int j = 0; j < kSums; ++j) sums[j] += hidden[k + j] * weights[k + j];
     for (int half = kSums / 2; half > 0; half /= 2)
         for (int j = 0; j < half; ++j) sums[j] += sums[j + half];

@@ -14,10 +14,11 @@ namespace mtcnn_fast::engine {
 
 class alignas(64) Worker {
   public:
-    // `byte_scratch`: bytes of memory for the filter's kernel, 0 where there is none.
-    Worker(const KernelTable& kernels, std::size_t byte_scratch)
+    // `byte_scratch`: bytes of memory for the filters' kernels, 0 where there are none. `crop_blocks`: blocks of
+    // O-Net's crops; 2 with a filter before it, as those that pass wait.
+    Worker(const KernelTable& kernels, std::size_t byte_scratch, std::size_t crop_blocks)
         : scratch(std::max({kernels.pnet_scratch, kernels.rnet.scratch, kernels.onet.scratch})),
-          crops(crop_floats(kRNetStage, kONetStage) + kLine),
+          crops(crop_blocks * kBlockFloats + kLine),
           bytes(byte_scratch),
           cells(std::size_t{kTileRows} * kTileColumns) {}
 
@@ -43,13 +44,9 @@ class alignas(64) Worker {
     std::vector<std::int32_t> keep;
 
   private:
-    // A block of crops of the largest of these stages.
-    template <class... Stages>
-    static constexpr std::size_t crop_floats(const Stages&... stages) {
-        const auto size = static_cast<std::size_t>(std::max({stages.size...}));
-        return kCropBlock * size * size * 3;
-    }
-
+    static constexpr std::size_t kBlockFloats = std::size_t{kCropBlock} * 3 * kONetStage.size * kONetStage.size;
+    // Two blocks of R-Net's crops fit.
+    static_assert(2 * kRNetStage.size * kRNetStage.size <= kONetStage.size * kONetStage.size);
     static constexpr std::size_t kLine = 16;
     std::vector<std::uint32_t> sums_;
     std::vector<std::uint16_t> coarse_sums_;

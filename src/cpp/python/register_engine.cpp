@@ -65,9 +65,10 @@ struct ByteFilter {
     float margin;
 };
 
-// That of bfloat16, which makes its weights of R-Net's.
+// Those of bfloat16 before R-Net and O-Net, which make their weights of the networks'.
 struct BfloatFilter {
-    float margin;
+    float rnet_margin;
+    float onet_margin;
 };
 
 using FilterArguments = std::variant<std::monostate, ByteFilter, BfloatFilter>;
@@ -124,8 +125,8 @@ class Engine {
         : settings_(settings),
           weights_(tensor_map(pnet), tensor_map(rnet), tensor_map(onet)),
           isa_(engine::select_isa(isa)),
-          filter_(make_filter(filter)),
-          cascade_(weights_, *isa_.kernels, direct ? engine::Algorithm::kDirect : engine::Algorithm::kFast, filter_) {}
+          filters_(make_filters(filter)),
+          cascade_(weights_, *isa_.kernels, direct ? engine::Algorithm::kDirect : engine::Algorithm::kFast, filters_) {}
 
     std::string isa() const { return isa_.name; }
 
@@ -141,11 +142,18 @@ class Engine {
         return results;
     }
 
-    py::list filter_differences(const py::list& images, py::ssize_t num_threads) {
-        if (!filter_.run) throw py::value_error("the engine was made without a filter");
+    py::list filter_differences(const py::list& images, const std::string& network, py::ssize_t num_threads) {
+        if (network != "rnet" && network != "onet") {
+            throw py::value_error("network must be 'rnet' or 'onet', got '" + network + "'");
+        }
+        const bool first = network == "rnet";
+        if (!(first ? filters_.rnet : filters_.onet).run) {
+            throw py::value_error("the engine was made without a filter before " + network);
+        }
         const std::vector<ImageView> views = image_views(images);
         const auto found = without_gil(num_threads, [&](const engine::Runner& runner, int threads) {
-            return cascade_.filter_differences(views, settings_, runner, threads);
+            const auto of = first ? engine::FilteredNetwork::kRNet : engine::FilteredNetwork::kONet;
+            return cascade_.filter_differences(views, of, settings_, runner, threads);
         });
         py::list results;
         for (const engine::FilterDifferences& of : found) {
@@ -186,16 +194,18 @@ class Engine {
     }
 
   private:
-    engine::CropFilter make_filter(const FilterArguments& arguments) {
+    engine::CropFilters make_filters(const FilterArguments& arguments) {
         if (const auto* const bytes = std::get_if<ByteFilter>(&arguments)) {
             byte_network_ = std::make_unique<engine::ByteNetwork>(byte_tensors(*bytes));
-            return {&byte_network_->weights(), &engine::byte_kernel(isa_), bytes->margin};
+            return {{&byte_network_->weights(), &engine::byte_kernel(isa_), bytes->margin}, {}};
         }
         if (const auto* const bfloat = std::get_if<BfloatFilter>(&arguments)) {
-            const engine::BfloatKernel* const kernel = engine::bfloat_kernel();
-            if (kernel == nullptr) throw py::value_error("the filter of bfloat16 needs AMX");
-            bfloat_network_ = std::make_unique<engine::BfloatNetwork>(weights_.rnet());
-            return {&bfloat_network_->weights(), kernel, bfloat->margin};
+            const engine::BfloatKernels* const kernels = engine::bfloat_kernels();
+            if (kernels == nullptr) throw py::value_error("the filter of bfloat16 needs AMX");
+            rough_rnet_ = std::make_unique<engine::BfloatNetwork>(engine::kRNetStage, weights_.rnet());
+            rough_onet_ = std::make_unique<engine::BfloatNetwork>(engine::kONetStage, weights_.onet());
+            return {{&rough_rnet_->weights(), &kernels->rnet, bfloat->rnet_margin},
+                    {&rough_onet_->weights(), &kernels->onet, bfloat->onet_margin}};
         }
         return {};
     }
@@ -261,8 +271,9 @@ class Engine {
     const engine::NetworkWeights weights_;
     const engine::Isa isa_;
     std::unique_ptr<const engine::ByteNetwork> byte_network_;
-    std::unique_ptr<const engine::BfloatNetwork> bfloat_network_;
-    const engine::CropFilter filter_;
+    std::unique_ptr<const engine::BfloatNetwork> rough_rnet_;
+    std::unique_ptr<const engine::BfloatNetwork> rough_onet_;
+    const engine::CropFilters filters_;
     Cascade cascade_;
 };
 
@@ -281,8 +292,8 @@ std::unique_ptr<Engine> make_engine(const py::dict& pnet, const py::dict& rnet, 
     settings.coding = rcnn_coding ? BoxCoding::kRcnn : BoxCoding::kCorner;
     if (max_faces) settings.max_faces = *max_faces;
     FilterArguments arguments;
-    if (py::isinstance<py::float_>(filter)) {
-        arguments = BfloatFilter{py::cast<float>(filter)};
+    if (py::isinstance<py::dict>(filter)) {
+        arguments = BfloatFilter{py::cast<float>(filter["rnet"]), py::cast<float>(filter["onet"])};
     } else if (!filter.is_none()) {
         const auto [layers, head, head_bias, margin] =
             py::cast<std::tuple<std::vector<py::tuple>, py::array, float, float>>(filter);
@@ -312,7 +323,8 @@ void register_engine(py::module_& m) {
              py::arg("isa"), py::arg("direct"), py::arg("filter"))
         .def_property_readonly("isa", &Engine::isa)
         .def("detect", &Engine::detect, py::arg("images"), py::arg("num_threads"), py::arg("profile"), py::arg("trace"))
-        .def("filter_differences", &Engine::filter_differences, py::arg("images"), py::arg("num_threads"))
+        .def("filter_differences", &Engine::filter_differences, py::arg("images"), py::arg("network"),
+             py::arg("num_threads"))
         .def("propose", &Engine::propose, py::arg("images"), py::arg("num_threads"))
         .def("refine", &Engine::refine, py::arg("images"), py::arg("boxes"), py::arg("num_threads"));
 }

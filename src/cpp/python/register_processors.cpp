@@ -23,7 +23,7 @@ std::vector<std::string> isa_names() {
 void register_processors(py::module_& m) {
     m.def("available_threads", &available_threads);
     m.def("available_isas", &isa_names);
-    m.def("has_tiles", [] { return engine::bfloat_kernel() != nullptr; });
+    m.def("has_tiles", [] { return engine::bfloat_kernels() != nullptr; });
     m.attr("MAX_THREADS") = kMaxThreads;
 }
 

@@ -1,4 +1,4 @@
-"""The filter before R-Net: its numbers on every instruction set, and the faces that it leaves as they are."""
+"""The filters before R-Net and O-Net: their numbers, and the faces that they leave as they are."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from safetensors.numpy import save_file
 
 from mtcnn_fast import ConfigError, Detector, ops
 from mtcnn_fast._native import find_native
-from mtcnn_fast.backends.native import engine_with, filter_of
-from mtcnn_fast.backends.numpy.nets import RNet
+from mtcnn_fast.backends.native import engine_with, filter_margins, filter_with
+from mtcnn_fast.backends.numpy.nets import ONet, RNet
 from mtcnn_fast.config import FILTERS, DetectorConfig
-from mtcnn_fast.faces.trace import STEPS
+from mtcnn_fast.config import WEIGHTS as PACKAGED
+from mtcnn_fast.faces.trace import REASONS, STEPS
 from mtcnn_fast.weights import NETWORKS, int8, load_weights
-from mtcnn_fast.weights.margins import rnet_bfloat16_margin
+from mtcnn_fast.weights.margins import bfloat16_margins
 from support.data import shared
 from support.golden import read_image
 from support.int8_network import difference
@@ -33,8 +34,8 @@ from support.variants import THREADS, engine
 WEIGHTS = load_weights(None)
 MEASURED = int8.calibration(WEIGHTS)
 
-
-MARGINS = {"int8": MEASURED.margin, "amx": rnet_bfloat16_margin(WEIGHTS)}
+#: Each filter, and each of its networks.
+FILTERED = [("int8", "rnet"), ("amx", "rnet"), ("amx", "onet")]
 
 
 def has_amx() -> bool:
@@ -49,10 +50,18 @@ def name(request) -> str:
     return request.param
 
 
-def with_margin(name: str, config: DetectorConfig, isa: str, margin: float):
-    return engine_with(
-        config, WEIGHTS, margin if name == "amx" else filter_of(WEIGHTS, MEASURED.ranges, margin), isa=isa
-    )
+@pytest.fixture(params=FILTERED, ids="-".join)
+def filtered(request) -> tuple[str, str]:
+    """Each filter that this machine has, and a network that it is before."""
+    if request.param[0] == "amx" and not has_amx():
+        pytest.skip("this processor, or the build, has no AMX")
+    return request.param
+
+
+def with_margin(name: str, config: DetectorConfig, isa: str, margin: float, network: str | None = None):
+    """Make an engine whose filter has this margin, or that before one network while others drop nothing."""
+    margins = {each: margin if network in (None, each) else 1e6 for each in filter_margins(name, WEIGHTS)}
+    return engine_with(config, WEIGHTS, filter_with(name, WEIGHTS, margins), isa=isa)
 
 
 @functools.cache
@@ -77,7 +86,7 @@ def test_every_instruction_set_has_the_bits_of_numpy(isa, photo, mixed):
     for config in (DetectorConfig(thresholds=(0.1, 0.7, 0.7)), DetectorConfig(border="clip", min_face_size=12)):
         made = with_margin("int8", config, isa, 0.0)
         images = [photo, *mixed[:4]]
-        found = made.filter_differences(images, 2)
+        found = made.filter_differences(images, "rnet", 2)
         assert sum(len(rough) for _, rough in found) > 300
         for image, (boxes, _), (exact, rough) in zip(images, made.propose(images, 1), found, strict=True):
             crops, valid = ops.crop_pad_resize(image, boxes, RNet.size, config.border)
@@ -92,8 +101,11 @@ def test_every_instruction_set_has_the_bits_of_numpy(isa, photo, mixed):
 
 
 def test_no_differences_without_a_filter(isa, photo):
-    with pytest.raises(ValueError, match="without a filter"):
-        backend(isa)._engine.filter_differences([photo], 1)
+    for made, network in (backend(isa), "rnet"), (backend(isa, filter="int8"), "onet"):
+        with pytest.raises(ValueError, match=f"without a filter before {network}"):
+            made._engine.filter_differences([photo], network, 1)
+    with pytest.raises(ValueError, match="network must be 'rnet' or 'onet', got 'pnet'"):
+        backend(isa, filter="int8")._engine.filter_differences([photo], "pnet", 1)
 
 
 @pytest.mark.parametrize("border", ["zero", "clip"])
@@ -161,32 +173,59 @@ def test_a_window_beyond_what_was_measured_is_not_dropped(isa, border, side):
     assert len(expected.trace[STEPS.index("rnet")].boxes) > 1
     (found,) = backend(isa, filter="int8", **of).detect([image], trace=True)
     assert same_trace(found, expected)
-    ((exact, rough),) = with_margin("int8", DetectorConfig(**of), isa, 0.0).filter_differences([image], 1)
+    ((exact, rough),) = with_margin("int8", DetectorConfig(**of), isa, 0.0).filter_differences([image], "rnet", 1)
     assert 0.1 < np.isinf(rough).mean() < 1
     assert (exact - rough).max() <= MEASURED.margin
 
 
-def test_the_margin_decides(name, isa, photo):
-    """One that is far below 0 drops every window; boxes of the caller's go by the filter."""
+def test_the_margin_decides(filtered, isa, photo):
+    """One that is far below 0 drops every window, and a trace shows each; boxes of the caller's go by the filter."""
+    name, network = filtered
     config = DetectorConfig()
-    dropping = with_margin(name, config, isa, -1e6)
+    dropping = with_margin(name, config, isa, -1e6, network)
     expected = backend(isa).detect([photo], trace=True)[0]
     assert len(expected) == 1
     boxes, scores, landmarks, _, steps = dropping.detect([photo], 1, False, True)[0]
     assert len(boxes) == len(scores) == len(landmarks) == 0
-    after = expected.trace[STEPS.index("rnet")]
-    assert len(steps[STEPS.index("rnet")][0]) == 0
-    assert len(steps[STEPS.index("rnet")][2]) == len(after.boxes) + len(after.dropped.boxes)
+    after, found = expected.trace[STEPS.index(network)], steps[STEPS.index(network)]
+    assert len(found[0]) == 0
+    every = np.concatenate([after.boxes, after.dropped.boxes])
+    np.testing.assert_array_equal(np.sort(found[2], axis=0), np.sort(every, axis=0))
+    np.testing.assert_array_equal(np.sort(found[3]), np.sort(np.concatenate([after.scores, after.dropped.scores])))
+    assert {REASONS[reason] for reason in found[4]} == {"threshold"}
     refined = dropping.refine([photo], [expected.boxes], 1)[0]
     np.testing.assert_array_equal(refined[0], backend(isa).refine([photo], [expected.boxes])[0].boxes)
     assert len(refined[0]) == 1
 
 
-def test_most_windows_are_dropped(name, isa, photo):
-    ((exact, rough),) = with_margin(name, DetectorConfig(), isa, 0.0).filter_differences([photo], 1)
-    floor = np.log(0.7 / 0.3) - MARGINS[name]
+def test_many_windows_are_dropped(filtered, isa, photo):
+    """More of P-Net's proposals than of what R-Net leaves, here at a low threshold."""
+    name, network = filtered
+    config = DetectorConfig() if network == "rnet" else DetectorConfig(thresholds=(0.6, 0.1, 0.7))
+    ((exact, rough),) = with_margin(name, config, isa, 0.0).filter_differences([photo], network, 1)
+    floor = np.log(0.7 / 0.3) - filter_margins(name, WEIGHTS)[network]
     assert (rough < floor).mean() > 0.6
     assert (exact[rough < floor] < np.log(0.7 / 0.3)).all()
+
+
+def test_onet_in_bfloat16_is_near_numpy_on_its_windows(isa, photo, mixed):
+    if not has_amx():
+        pytest.skip("this processor, or the build, has no AMX")
+    margin = filter_margins("amx", WEIGHTS)["onet"]
+    for config in (DetectorConfig(thresholds=(0.6, 0.1, 0.7)), DetectorConfig(border="clip", min_face_size=12)):
+        made = with_margin("amx", config, isa, 0.0)
+        images = [photo, *mixed[:4]]
+        traced = engine(isa, config).detect(images, trace=True)
+        found = made.filter_differences(images, "onet", 2)
+        assert sum(len(rough) for _, rough in found) > 20
+        for image, faces, (exact, rough) in zip(images, traced, found, strict=True):
+            boxes = faces.trace[STEPS.index("refinement")].boxes
+            assert len(exact) == len(rough) == len(boxes)
+            if not len(boxes):
+                continue
+            scores, *_ = ONet(WEIGHTS.onet)(ops.crop_pad_resize(image, boxes, ONet.size, config.border)[0])
+            np.testing.assert_allclose(1 / (1 + np.exp(-exact.astype(np.float64))), scores, atol=1e-5)
+            assert 0 < np.abs(exact - rough).max() < margin
 
 
 def test_a_detector_with_a_filter_travels(name, photo):
@@ -226,14 +265,24 @@ def test_any_weights_fit_16_bits(seed, spread, dead):
         assert int8._pairs(layer.weights.astype(np.float64)).max() <= int8.MOST
         assert all(np.isfinite(array).all() for array in layer.arrays())
     weights = dataclasses.replace(WEIGHTS, rnet=rnet)
-    engine_with(DetectorConfig(), weights, filter_of(weights, ranges, 1.0))
+    engine_with(DetectorConfig(), weights, filter_with("int8", weights, {"rnet": 1.0}, ranges))
 
 
-def test_other_weights_have_no_margin_for_amx():
-    """Also where there is no AMX, which a detector names first."""
-    rnet = {**WEIGHTS.rnet, "conv1.bias": WEIGHTS.rnet["conv1.bias"] + np.float32(1)}
+@pytest.mark.parametrize("network", NETWORKS)
+def test_other_weights_have_no_margin_for_amx(network):
+    """Whichever network is another one; also where there is no AMX, which a detector names first."""
+    tensors = getattr(WEIGHTS, f"{network}net")
+    other = {f"{network}net": {**tensors, "conv1.bias": tensors["conv1.bias"] + np.float32(1)}}
     with pytest.raises(ConfigError, match=r"^filter 'amx' needs a margin that was measured for the weights"):
-        rnet_bfloat16_margin(dataclasses.replace(WEIGHTS, rnet=rnet))
+        bfloat16_margins(dataclasses.replace(WEIGHTS, **other))
+
+
+@pytest.mark.parametrize("weights", PACKAGED)
+def test_the_package_s_weights_have_margins_for_amx(weights):
+    """Each has an O-Net of its own, and hence a margin of its own."""
+    margins = bfloat16_margins(load_weights(weights))
+    assert 0 < margins["rnet"] < 2
+    assert 0 < margins["onet"] < 2
 
 
 def test_amx_is_refused_where_it_is_not():
@@ -242,7 +291,7 @@ def test_amx_is_refused_where_it_is_not():
     with pytest.raises(ConfigError, match=r"^filter must be 'int8' or None on this machine, got 'amx', which needs"):
         Detector("cpu", filter="amx")
     with pytest.raises(ValueError, match="needs AMX"):
-        engine_with(DetectorConfig(), WEIGHTS, 1.0)
+        engine_with(DetectorConfig(), WEIGHTS, {"rnet": 1.0, "onet": 1.0})
 
 
 @pytest.mark.golden
