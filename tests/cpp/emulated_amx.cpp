@@ -1,12 +1,15 @@
-// The kernel of kernels_amx.cpp with emulated tiles: for tests, and for builds with MTCNN_FAST_EMULATE_AMX.
+// The kernels of kernels_amx.cpp with emulated tiles: for tests, and for builds with MTCNN_FAST_EMULATE_AMX.
 #define MF_ISA isa_emulated_amx
 #define MF_SIMD "cpp/engine/simd/scalar.h"
 #define MF_TILES "emulated_tiles.h"
 #include "cpp/engine/bfloat_net.h"
+#include "cpp/engine/pnet_bfloat.h"
 
 namespace mtcnn_fast::engine {
 
 extern const BfloatKernel* const kEmulatedAmx;
 const BfloatKernel* const kEmulatedAmx = &kBfloatKernel;
+extern const PNetBfloatKernel* const kEmulatedPNet;
+const PNetBfloatKernel* const kEmulatedPNet = &kPNetBfloatKernel;
 
 }  // namespace mtcnn_fast::engine

@@ -16,6 +16,7 @@
 #include "cpp/engine/detections.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/engine/network_weights.h"
+#include "cpp/engine/pnet_filter.h"
 #include "cpp/image_view.h"
 
 namespace mtcnn_fast::engine {
@@ -33,9 +34,9 @@ struct FilterDifferences {
 
 class Cascade {
   public:
-    // `weights`, and those of the filter before R-Net, must outlive the cascade.
+    // `weights`, and those of the filters before P-Net and R-Net, must outlive the cascade.
     Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm,
-            const CropFilter& filter = {});
+            const CropFilter& filter = {}, const RoughPNet& rough = {});
     ~Cascade();
     Cascade(const Cascade&) = delete;
     Cascade& operator=(const Cascade&) = delete;
@@ -74,6 +75,7 @@ class Cascade {
     const KernelTable& kernels_;
     const Algorithm algorithm_;
     const CropFilter filter_;
+    const RoughPNet rough_;
     std::mutex mutex_;
     std::vector<Idle> idle_;
 };

@@ -1,12 +1,15 @@
-// The kernel of R-Net in bfloat16 for processors with the tiles of AMX, which have AVX-512 too.
+// The kernels of P-Net and R-Net in bfloat16 for processors with the tiles of AMX, which have AVX-512 too.
 #define MF_ISA isa_amx
 #define MF_SIMD "cpp/engine/simd/avx512.h"
 #define MF_TILES "cpp/engine/simd/amx_tiles.h"
 #include "cpp/engine/bfloat_net.h"
+#include "cpp/engine/pnet_bfloat.h"
 
 namespace mtcnn_fast::engine {
 
 extern const BfloatKernel* const kKernels_amx;
 const BfloatKernel* const kKernels_amx = &kBfloatKernel;
+extern const PNetBfloatKernel* const kPNet_amx;
+const PNetBfloatKernel* const kPNet_amx = &kPNetBfloatKernel;
 
 }  // namespace mtcnn_fast::engine

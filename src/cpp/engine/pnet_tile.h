@@ -11,6 +11,9 @@
 // Cell (r, c) needs pooled rows r ... r + 4 and scaled rows 2r ... 2r + 11. Whatever lies beyond the valid columns or
 // rows is finite and does not depend on what was computed before: Winograd's transforms mix it into every output of a
 // tile.
+//
+// With a filter, only some blocks of 4x4 cells are computed, and of conv2 and of the pooled rows only what those read.
+// Blocks lie where they lie without it, so that they have the same bits.
 #pragma once
 
 #include <cmath>
@@ -18,6 +21,7 @@
 
 #include "cpp/engine/area.h"
 #include "cpp/engine/pnet_conv1.h"
+#include "cpp/engine/pnet_filter.h"
 #include "cpp/engine/probability.h"
 #include "cpp/engine/winograd.h"
 
@@ -50,35 +54,110 @@ class PNetTileRunner {
         : tile_(tile),
           weights_(weights),
           direct_(algorithm == Algorithm::kDirect),
+          filter_(direct_ ? nullptr : tile.filter),
           scratch_(scratch),
+          scaled_rows_(filter_ != nullptr ? filter_->rows : scratch + PNetScratch::kScaled),
+          scaled_mask_((filter_ != nullptr ? kRoughRing : kRing) - 1),
           sums_(sums),
           cells_(cells),
           columns_(tile.column_end - tile.column_begin),
+          blocks_((columns_ + 3) / 4),
           conv1_height_(tile.level.height - 2),
-          pooled_height_((tile.level.height - 1) / 2) {}
+          pooled_height_((tile.level.height - 1) / 2),
+          next_scaled_(2 * tile.row_begin) {}
 
     MF_INLINE int run() {
         clear_padding();
+        MF_UNROLL(1)
         for (int row = tile_.row_begin; row < tile_.row_end; row += 4) {
-            while (conv2_done_ < row + 6 && conv2_done_ < pooled_height_ - 2) conv2_rows();
-            conv3_rows(row);
+            if (filter_ != nullptr) find_skipped(row);
+            const int conv2_end = computed_conv2(row);
+            MF_UNROLL(1)
+            for (int y = row; y < conv2_end; y += 4) {
+                for_runs(skipped_, 0, blocks_, [&](int begin, int end) __attribute__((always_inline)) {
+                    conv2_blocks(y, begin, end < conv2_tiles() ? end + 1 : end);
+                });
+                if (y == row) forget_after(row);
+            }
+            for_runs(skipped_, 0, blocks_,
+                     [&](int begin, int end) __attribute__((always_inline)) { conv3_blocks(row, begin, end); });
         }
         return count_;
     }
 
   private:
-    float* scaled(int y) const { return scratch_ + PNetScratch::kScaled + (y & (kRing - 1)) * ScaledRow::kFloats; }
+    // One for each block of four columns, or vector of pooled columns.
+    using Flags = std::uint8_t[(kTileColumns + 4) / 4 + 1];
+
+    float* scaled(int y) const { return scaled_rows_ + (y & scaled_mask_) * ScaledRow::kFloats; }
     float* pooled(int y) const { return scratch_ + PNetScratch::kPooled + (y & (kRing - 1)) * PNetScratch::kPooledRow; }
     float* conv2(int y) const { return scratch_ + PNetScratch::kConv2 + (y & (kRing - 1)) * PNetScratch::kPooledRow; }
     float* workspace() const { return scratch_ + PNetScratch::kTransform + conv1_workspace(); }
+    // What is computed of the four rows of conv2, or the two pooled rows, from y on.
+    Flags& conv2_done(int y) { return conv2_done_[y / 4 & 1]; }
+    Flags& pooled_done(int y) { return pooled_done_[y / 2 & 3]; }
+    int conv2_columns() const { return columns_ + 2; }
+    int conv2_tiles() const { return (conv2_columns() + 3) / 4; }
+
+    // The end of the rows of conv2 that the cells of four rows need.
+    int computed_conv2(int row) const { return row + 4 < pooled_height_ - 2 ? row + 8 : row + 4; }
+
+    // Rows take the place of others, which are no longer read once the first four rows of conv2 from `row` on are
+    // there.
+    MF_INLINE void forget_after(int row) {
+        for (std::uint8_t* const flags : {conv2_done(row + 4), pooled_done(row + 6), pooled_done(row + 8)}) {
+            std::memset(flags, 0, sizeof(Flags));
+        }
+    }
+
+    // Calls body(first, end) for each run of zeros among flags [begin, end).
+    template <class Body>
+    MF_INLINE static void for_runs(const Flags& flags, int begin, int end, Body body) {
+        for (int first = begin; first < end;) {
+            int last = first;
+            while (last < end && flags[last] == 0) ++last;
+            if (last > first) body(first, last);
+            first = last + 1;
+        }
+    }
+
+    // The same for what is not done yet, and is then.
+    template <class Body>
+    MF_INLINE static void for_missing(Flags& done, int begin, int end, Body body) {
+        for_runs(done, begin, end, [&](int first, int last) __attribute__((always_inline)) {
+            body(first, last);
+            std::memset(done + first, 1, static_cast<std::size_t>(last - first));
+        });
+    }
 
     // Columns that a row of 4x4 tiles may read beyond those that are written for this tile's width.
     MF_INLINE void clear_padding() {
         const int written = round_up(columns_ + 4, kLanes);
-        for (int y = 0; y < kRing; ++y) std::memset(pooled(y) + written * 16, 0, 4 * 16 * sizeof(float));
-        next_scaled_ = 2 * tile_.row_begin;
-        next_pooled_ = tile_.row_begin;
-        conv2_done_ = tile_.row_begin;
+        const int readable = round_up(columns_, 4) + 2;
+        for (int y = 0; y < kRing; ++y) {
+            std::memset(pooled(y) + written * 16, 0, 4 * 16 * sizeof(float));
+            for (int x = 4 * conv2_tiles(); x < readable; ++x) std::memset(conv2(y) + x * 16, 0, 16 * sizeof(float));
+        }
+    }
+
+    // Which blocks of these rows' cells have none that may pass, roughly.
+    MF_INLINE void find_skipped(int row) {
+        scaled_rows(2 * row + 22);
+        float differences[4 * kRoughColumns];
+        filter_->kernel.run(filter_->weights, {tile_, scaled_rows_}, row, filter_->scratch, differences);
+        const V floor = set1(filter_->floor);
+        std::memset(skipped_, 1, sizeof skipped_);
+        const int rows = tile_.row_end - row < 4 ? tile_.row_end - row : 4;
+        for (int i = 0; i < rows; ++i) {
+            for (int x = 0; x < columns_; x += kLanes) {
+                // What is no number is not below.
+                unsigned below = lanes_at_least(floor, load(differences + i * kRoughColumns + x));
+                for (int k = 0; k < kLanes && x + k < columns_; k += 4) {
+                    const unsigned cells = columns_ - x - k < 4 ? (1u << (columns_ - x - k)) - 1 : 15u;
+                    if ((below >> k & cells) != cells) skipped_[(x + k) / 4] = 0;
+                }
+            }
+        }
     }
 
     // Row y of the level, resampled now or before, columns from 2 * column_begin on.
@@ -96,13 +175,17 @@ class PNetTileRunner {
         row.finish(end, round_up(columns_ + 4, kLanes) + kLanes);
     }
 
-    // Two more pooled rows, from four rows of conv1.
-    MF_INLINE void pooled_rows() {
-        const int y = next_pooled_;
-        const int last = tile_.level.height - 1;
+    // The rows up to y, and no further than the level's last. Not inline, as it is called twice.
+    __attribute__((noinline)) void scaled_rows(int y) {
         const double started = tile_.clock ? tile_.clock() : 0.0;
-        while (next_scaled_ <= last && next_scaled_ < 2 * y + 6) scaled_row(next_scaled_++);
+        while (next_scaled_ < tile_.level.height && next_scaled_ < y) scaled_row(next_scaled_++);
         if (tile_.clock) *tile_.resample_seconds += tile_.clock() - started;
+    }
+
+    // The vectors [begin, end) of two pooled rows, from four rows of conv1.
+    MF_INLINE void pooled_vectors(int y, int begin, int end) {
+        scaled_rows(2 * y + 6);
+        const int last = tile_.level.height - 1;
         const float* rows[6];
         for (int i = 0; i < 6; ++i) rows[i] = scaled(2 * y + i < last ? 2 * y + i : last);
         const int valid_rows = conv1_height_ - 2 * y;  // of the four rows of conv1
@@ -111,25 +194,32 @@ class PNetTileRunner {
         const int whole = conv1_columns / 2 - tile_.column_begin;
         const Conv1 conv1{rows, weights_, pooled(y), pooled(y + 1), scratch_ + PNetScratch::kTransform};
         if (!direct_) {
-            conv1.winograd(columns_ + 4, whole, valid_rows);
+            conv1.winograd(begin * kLanes, end * kLanes, whole, valid_rows);
         } else {
-            conv1.direct(columns_ + 4, whole, valid_rows);
+            conv1.direct(begin * kLanes, end * kLanes, whole, valid_rows);
         }
-        next_pooled_ += 2;
     }
 
-    // Four more rows of conv2; rows beyond the last repeat it.
-    MF_INLINE void conv2_rows() {
-        const int y = conv2_done_;
-        const int wanted = y + 6 < pooled_height_ ? y + 6 : pooled_height_;
-        while (next_pooled_ < wanted) pooled_rows();
+    // Blocks [begin, end) of four rows of conv2, as far as they are missing; rows beyond the last repeat it.
+    MF_INLINE void conv2_blocks(int y, int begin, int end) {
+        for_missing(conv2_done(y), begin, end, [&](int first, int last) __attribute__((always_inline)) {
+            const int vectors = (columns_ + 4 + kLanes - 1) / kLanes, needed = (4 * last + 2 + kLanes - 1) / kLanes;
+            const int rows_end = y + 6 < pooled_height_ ? y + 6 : pooled_height_;
+            MF_UNROLL(1)
+            for (int p = y; p < rows_end; p += 2) {
+                for_missing(pooled_done(p), 4 * first / kLanes, needed < vectors ? needed : vectors,
+                            [&](int from, int to) __attribute__((always_inline)) { pooled_vectors(p, from, to); });
+            }
+            conv2_part(y, first, last);
+        });
+    }
+
+    MF_INLINE void conv2_part(int y, int begin, int end) {
         const float* rows[6];
         for (int i = 0; i < 6; ++i) rows[i] = pooled(y + i < pooled_height_ ? y + i : pooled_height_ - 1);
-        const int columns = columns_ + 2;
         const Layer& layer = weights_.conv2;
         if (!direct_) {
-            const int tiles = (columns + 3) / 4;
-            for_blocks(tiles, [&](int first, int count) __attribute__((always_inline)) {
+            for_blocks(begin, end, [&](int first, int count) __attribute__((always_inline)) {
                 winograd_block<4, 10, 16, kWinogradTiles>(
                     count, layer.winograd, workspace(),
                     [&](int t, int i, int j)
@@ -144,33 +234,23 @@ class PNetTileRunner {
                         }
                     });
             });
-            finish_conv2(y, 4 * tiles);
         } else {
             for (int i = 0; i < 4; ++i) {
                 // The rows of an incomplete last group repeat the last valid one, as their inputs do.
-                direct_row<10, 16>(rows + (i < pooled_height_ - 2 - y ? i : pooled_height_ - 3 - y), columns, layer,
-                                   conv2(y + i));
+                direct_row<10, 16>(rows + (i < pooled_height_ - 2 - y ? i : pooled_height_ - 3 - y), conv2_columns(),
+                                   layer, conv2(y + i));
             }
-            finish_conv2(y, round_up(columns, 3));
-        }
-        conv2_done_ += 4;
-    }
-
-    // What conv3's tiles read beyond the columns just written.
-    MF_INLINE void finish_conv2(int y, int written) {
-        const int readable = round_up(columns_, 4) + 2;
-        for (int i = 0; i < 4 && written < readable; ++i) {
-            std::memset(conv2(y + i) + written * 16, 0, std::size_t(readable - written) * 16 * sizeof(float));
         }
     }
 
-    MF_INLINE void conv3_rows(int y) {
+    MF_INLINE void conv3_blocks(int y, int begin, int end) {
+        const int computed = computed_conv2(y);
         const float* rows[6];
-        for (int i = 0; i < 6; ++i) rows[i] = conv2(y + i < conv2_done_ ? y + i : conv2_done_ - 1);
+        for (int i = 0; i < 6; ++i) rows[i] = conv2(y + i < computed ? y + i : computed - 1);
         const Layer& layer = weights_.conv3;
         const int valid_rows = tile_.row_end - y < 4 ? tile_.row_end - y : 4;
         if (!direct_) {
-            for_blocks((columns_ + 3) / 4, [&](int first, int count) __attribute__((always_inline)) {
+            for_blocks(begin, end, [&](int first, int count) __attribute__((always_inline)) {
                 float* const block = scratch_ + PNetScratch::kBlock;
                 winograd_block<4, 16, 32, kWinogradTiles>(
                     count, layer.winograd, workspace(),
@@ -267,26 +347,33 @@ class PNetTileRunner {
         }
     }
 
+    // Splits [begin, end) into equal parts of at most kWinogradTiles.
     template <class Body>
-    MF_INLINE static void for_blocks(int tiles, Body body) {
+    MF_INLINE static void for_blocks(int begin, int end, Body body) {
+        const int tiles = end - begin;
         const int blocks = (tiles + kWinogradTiles - 1) / kWinogradTiles;
         const int size = (tiles + blocks - 1) / blocks;
-        for (int first = 0; first < tiles; first += size) body(first, tiles - first < size ? tiles - first : size);
+        for (int first = begin; first < end; first += size) body(first, end - first < size ? end - first : size);
     }
 
     const PNetTile& tile_;
     const PNetWeights& weights_;
     const bool direct_;
+    const PNetFilter* const filter_;
     float* const scratch_;
+    float* const scaled_rows_;
+    const int scaled_mask_;
     std::uint32_t* const sums_;
     Cell* const cells_;
     const int columns_;
+    const int blocks_;
     const int conv1_height_;
     const int pooled_height_;
-    int next_scaled_ = 0;
-    int next_pooled_ = 0;
-    int conv2_done_ = 0;
+    int next_scaled_;
     int count_ = 0;
+    Flags skipped_ = {};
+    Flags conv2_done_[2] = {};
+    Flags pooled_done_[4] = {};
 };
 
 }  // namespace MF_ISA

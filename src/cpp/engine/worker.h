@@ -8,6 +8,7 @@
 #include "cpp/engine/aligned.h"
 #include "cpp/engine/area_columns.h"
 #include "cpp/engine/kernel_table.h"
+#include "cpp/engine/pnet_filter.h"
 #include "cpp/nms.h"
 
 namespace mtcnn_fast::engine {
@@ -15,10 +16,12 @@ namespace mtcnn_fast::engine {
 class alignas(64) Worker {
   public:
     // `byte_scratch`: bytes of memory for the filter's kernel, 0 where there is none.
-    Worker(const KernelTable& kernels, std::size_t byte_scratch)
+    Worker(const KernelTable& kernels, std::size_t byte_scratch, const RoughPNet& rough)
         : scratch(std::max({kernels.pnet_scratch, kernels.rnet.scratch, kernels.onet.scratch})),
           crops(crop_floats(kRNetStage, kONetStage) + kLine),
           bytes(byte_scratch),
+          rough_rows(rough.kernel != nullptr ? kRoughRing * kScaledFloats : 0),
+          rough_bytes(rough.kernel != nullptr ? rough.kernel->scratch : 0),
           cells(std::size_t{kTileRows} * kTileColumns) {}
 
     // Memory for a row of sums over `width` pixels.
@@ -37,6 +40,9 @@ class alignas(64) Worker {
     AlignedFloats scratch;
     AlignedFloats crops;
     AlignedBytes bytes;
+    // For the filter before P-Net: rows of a level, and its kernel's memory.
+    AlignedFloats rough_rows;
+    AlignedBytes rough_bytes;
     std::vector<Cell> cells;
     AreaColumns columns;  // of the crop at hand
     NmsScratch nms;
