@@ -74,7 +74,8 @@ class DetectorConfig:
         On the ``cpu`` backend, R-Net in 8 bits drops the windows that it scores surely below the threshold, and R-Net
         itself computes the rest: less time, the same faces. "Surely" is a margin measured on photographs, not proved;
         it is known for the weights that come with the package, and others are refused, as other backends refuse it.
-        amx does so in bfloat16 by Intel's matrix instructions, on Linux and processors that have AMX.
+        amx does so in bfloat16 by Intel's matrix instructions, with P-Net's cells too, on Linux and processors that
+        have AMX.
 
     Raises
     ------
@@ -121,7 +122,7 @@ class DetectorConfig:
     filter: Filter | None = setting(
         None,
         Maybe(Choice(FILTERS)),
-        "On cpu, R-Net in 8 bits, or with amx in bfloat16 by AMX, drops windows that are surely no face.",
+        "On cpu, R-Net in 8 bits, or with amx P-Net and R-Net in bfloat16, drops what is surely no face.",
     )
 
     def __post_init__(self) -> None:

@@ -68,26 +68,40 @@ class PNetTileRunner {
 
     MF_INLINE int run() {
         clear_padding();
+        for (int block = 0; block < blocks_; ++block) wanted_.add(block);
         MF_UNROLL(1)
         for (int row = tile_.row_begin; row < tile_.row_end; row += 4) {
-            if (filter_ != nullptr) find_skipped(row);
+            if (filter_ != nullptr) find_wanted(row);
             const int conv2_end = computed_conv2(row);
             MF_UNROLL(1)
             for (int y = row; y < conv2_end; y += 4) {
-                for_runs(skipped_, 0, blocks_, [&](int begin, int end) __attribute__((always_inline)) {
-                    conv2_blocks(y, begin, end < conv2_tiles() ? end + 1 : end);
-                });
+                conv2_rows(y);
                 if (y == row) forget_after(row);
             }
-            for_runs(skipped_, 0, blocks_,
-                     [&](int begin, int end) __attribute__((always_inline)) { conv3_blocks(row, begin, end); });
+            conv3_rows(row);
         }
         return count_;
     }
 
   private:
-    // One for each block of four columns, or vector of pooled columns.
-    using Flags = std::uint8_t[(kTileColumns + 4) / 4 + 1];
+    // Blocks of four columns, or vectors of pooled columns.
+    static constexpr int kParts = (kTileColumns + 4) / 4 + 1;
+    using Flags = std::uint8_t[kParts];
+
+    // Some of them in ascending order.
+    struct Parts {
+        int count = 0;
+        int at[kParts];
+
+        MF_INLINE void add(int part) { at[count++] = part; }
+        // Those that are not done yet, and are then.
+        MF_INLINE void add_missing(Flags& done, int begin, int end) {
+            for (int part = begin; part < end; ++part) {
+                if (done[part] == 0) add(part);
+                done[part] = 1;
+            }
+        }
+    };
 
     float* scaled(int y) const { return scaled_rows_ + (y & scaled_mask_) * ScaledRow::kFloats; }
     float* pooled(int y) const { return scratch_ + PNetScratch::kPooled + (y & (kRing - 1)) * PNetScratch::kPooledRow; }
@@ -110,26 +124,6 @@ class PNetTileRunner {
         }
     }
 
-    // Calls body(first, end) for each run of zeros among flags [begin, end).
-    template <class Body>
-    MF_INLINE static void for_runs(const Flags& flags, int begin, int end, Body body) {
-        for (int first = begin; first < end;) {
-            int last = first;
-            while (last < end && flags[last] == 0) ++last;
-            if (last > first) body(first, last);
-            first = last + 1;
-        }
-    }
-
-    // The same for what is not done yet, and is then.
-    template <class Body>
-    MF_INLINE static void for_missing(Flags& done, int begin, int end, Body body) {
-        for_runs(done, begin, end, [&](int first, int last) __attribute__((always_inline)) {
-            body(first, last);
-            std::memset(done + first, 1, static_cast<std::size_t>(last - first));
-        });
-    }
-
     // Columns that a row of 4x4 tiles may read beyond those that are written for this tile's width.
     MF_INLINE void clear_padding() {
         const int written = round_up(columns_ + 4, kLanes);
@@ -140,22 +134,21 @@ class PNetTileRunner {
         }
     }
 
-    // Which blocks of these rows' cells have none that may pass, roughly.
-    MF_INLINE void find_skipped(int row) {
+    // The blocks of four rows of cells that have one that may pass, roughly.
+    MF_INLINE void find_wanted(int row) {
         scaled_rows(2 * row + 22);
         float differences[4 * kRoughColumns];
         filter_->kernel.run(filter_->weights, {tile_, scaled_rows_}, row, filter_->scratch, differences);
         const V floor = set1(filter_->floor);
-        std::memset(skipped_, 1, sizeof skipped_);
         const int rows = tile_.row_end - row < 4 ? tile_.row_end - row : 4;
-        for (int i = 0; i < rows; ++i) {
-            for (int x = 0; x < columns_; x += kLanes) {
-                // What is no number is not below.
-                unsigned below = lanes_at_least(floor, load(differences + i * kRoughColumns + x));
-                for (int k = 0; k < kLanes && x + k < columns_; k += 4) {
-                    const unsigned cells = columns_ - x - k < 4 ? (1u << (columns_ - x - k)) - 1 : 15u;
-                    if ((below >> k & cells) != cells) skipped_[(x + k) / 4] = 0;
-                }
+        wanted_.count = 0;
+        for (int x = 0; x < columns_; x += kLanes) {
+            // What is no number is not below.
+            unsigned below = ~0u;
+            for (int i = 0; i < rows; ++i) below &= lanes_at_least(floor, load(differences + i * kRoughColumns + x));
+            for (int k = 0; k < kLanes && x + k < columns_; k += 4) {
+                const unsigned cells = columns_ - x - k < 4 ? (1u << (columns_ - x - k)) - 1 : 15u;
+                if ((below >> k & cells) != cells) wanted_.add((x + k) / 4);
             }
         }
     }
@@ -200,35 +193,49 @@ class PNetTileRunner {
         }
     }
 
-    // Blocks [begin, end) of four rows of conv2, as far as they are missing; rows beyond the last repeat it.
-    MF_INLINE void conv2_blocks(int y, int begin, int end) {
-        for_missing(conv2_done(y), begin, end, [&](int first, int last) __attribute__((always_inline)) {
-            const int vectors = (columns_ + 4 + kLanes - 1) / kLanes, needed = (4 * last + 2 + kLanes - 1) / kLanes;
-            const int rows_end = y + 6 < pooled_height_ ? y + 6 : pooled_height_;
-            MF_UNROLL(1)
-            for (int p = y; p < rows_end; p += 2) {
-                for_missing(pooled_done(p), 4 * first / kLanes, needed < vectors ? needed : vectors,
-                            [&](int from, int to) __attribute__((always_inline)) { pooled_vectors(p, from, to); });
+    // Of four rows of conv2 the blocks that the wanted cells need and that are missing; rows beyond the last repeat it.
+    MF_INLINE void conv2_rows(int y) {
+        const int tiles = conv2_tiles(), vectors = (columns_ + 4 + kLanes - 1) / kLanes;
+        // Without a filter all blocks of a row are done together.
+        if (filter_ == nullptr && conv2_done(y)[0] != 0) return;
+        Parts blocks;
+        for (int i = 0; i < wanted_.count; ++i) {
+            const int block = wanted_.at[i];
+            blocks.add_missing(conv2_done(y), block, block + 2 < tiles ? block + 2 : tiles);
+        }
+        const int rows_end = y + 6 < pooled_height_ ? y + 6 : pooled_height_;
+        MF_UNROLL(1)
+        for (int p = y; p < rows_end; p += 2) {
+            if (filter_ == nullptr && pooled_done(p)[0] != 0) continue;
+            Parts missing;
+            for (int i = 0; i < blocks.count; ++i) {
+                const int first = 4 * blocks.at[i] / kLanes, end = (4 * blocks.at[i] + 5) / kLanes + 1;
+                missing.add_missing(pooled_done(p), first, end < vectors ? end : vectors);
             }
-            conv2_part(y, first, last);
-        });
+            int next = 0;
+            for (int i = 0; i < missing.count; i = next) {
+                next = i + 1;
+                while (next < missing.count && missing.at[next] == missing.at[next - 1] + 1) ++next;
+                pooled_vectors(p, missing.at[i], missing.at[next - 1] + 1);
+            }
+        }
+        if (blocks.count > 0) conv2_blocks(y, blocks);
     }
 
-    MF_INLINE void conv2_part(int y, int begin, int end) {
+    MF_INLINE void conv2_blocks(int y, const Parts& blocks) {
         const float* rows[6];
         for (int i = 0; i < 6; ++i) rows[i] = pooled(y + i < pooled_height_ ? y + i : pooled_height_ - 1);
         const Layer& layer = weights_.conv2;
         if (!direct_) {
-            for_blocks(begin, end, [&](int first, int count) __attribute__((always_inline)) {
+            for_batches(blocks, [&](const int* at, int count) __attribute__((always_inline)) {
                 winograd_block<4, 10, 16, kWinogradTiles>(
                     count, layer.winograd, workspace(),
-                    [&](int t, int i, int j)
-                        __attribute__((always_inline)) { return rows[i] + ((first + t) * 4 + j) * 16; },
+                    [&](int t, int i, int j) __attribute__((always_inline)) { return rows[i] + (at[t] * 4 + j) * 16; },
                     [&](int t, int c, const V(&out)[4][4]) __attribute__((always_inline)) {
                         const V bias = load(layer.bias + c), slope = load(layer.slope + c);
                         MF_UNROLL(4)
                         for (int i = 0; i < 4; ++i) {
-                            float* const row = conv2(y + i) + (first + t) * 4 * 16 + c;
+                            float* const row = conv2(y + i) + at[t] * 4 * 16 + c;
                             MF_UNROLL(4)
                             for (int j = 0; j < 4; ++j) store(row + j * 16, prelu(out[i][j] + bias, slope));
                         }
@@ -243,26 +250,25 @@ class PNetTileRunner {
         }
     }
 
-    MF_INLINE void conv3_blocks(int y, int begin, int end) {
+    MF_INLINE void conv3_rows(int y) {
         const int computed = computed_conv2(y);
         const float* rows[6];
         for (int i = 0; i < 6; ++i) rows[i] = conv2(y + i < computed ? y + i : computed - 1);
         const Layer& layer = weights_.conv3;
         const int valid_rows = tile_.row_end - y < 4 ? tile_.row_end - y : 4;
         if (!direct_) {
-            for_blocks(begin, end, [&](int first, int count) __attribute__((always_inline)) {
+            for_batches(wanted_, [&](const int* at, int count) __attribute__((always_inline)) {
                 float* const block = scratch_ + PNetScratch::kBlock;
                 winograd_block<4, 16, 32, kWinogradTiles>(
                     count, layer.winograd, workspace(),
-                    [&](int t, int i, int j)
-                        __attribute__((always_inline)) { return rows[i] + ((first + t) * 4 + j) * 16; },
+                    [&](int t, int i, int j) __attribute__((always_inline)) { return rows[i] + (at[t] * 4 + j) * 16; },
                     [&](int t, int c, const V(&out)[4][4]) __attribute__((always_inline)) {
                         const V bias = load(layer.bias + c), slope = load(layer.slope + c);
                         MF_UNROLL(4)
                         for (int i = 0; i < 4; ++i) MF_UNROLL(4)
                         for (int j = 0; j < 4; ++j) store(block + (i * 4 + j) * 32 + c, prelu(out[i][j] + bias, slope));
                         if (c + kLanes == 32) {
-                            const int x = (first + t) * 4;
+                            const int x = at[t] * 4;
                             const int valid = columns_ - x < 4 ? columns_ - x : 4;
                             heads(block, 16, [&](int p) __attribute__((always_inline)) {
                                 if (p / 4 < valid_rows && p % 4 < valid) emit(y + p / 4, x + p % 4, block + p * 32);
@@ -347,13 +353,14 @@ class PNetTileRunner {
         }
     }
 
-    // Splits [begin, end) into equal parts of at most kWinogradTiles.
+    // Calls body(blocks, count) for equal parts of at most kWinogradTiles.
     template <class Body>
-    MF_INLINE static void for_blocks(int begin, int end, Body body) {
-        const int tiles = end - begin;
-        const int blocks = (tiles + kWinogradTiles - 1) / kWinogradTiles;
-        const int size = (tiles + blocks - 1) / blocks;
-        for (int first = begin; first < end; first += size) body(first, end - first < size ? end - first : size);
+    MF_INLINE static void for_batches(const Parts& blocks, Body body) {
+        const int batches = (blocks.count + kWinogradTiles - 1) / kWinogradTiles;
+        const int size = batches > 0 ? (blocks.count + batches - 1) / batches : 1;
+        for (int first = 0; first < blocks.count; first += size) {
+            body(blocks.at + first, blocks.count - first < size ? blocks.count - first : size);
+        }
     }
 
     const PNetTile& tile_;
@@ -371,7 +378,7 @@ class PNetTileRunner {
     const int pooled_height_;
     int next_scaled_;
     int count_ = 0;
-    Flags skipped_ = {};
+    Parts wanted_;
     Flags conv2_done_[2] = {};
     Flags pooled_done_[4] = {};
 };
