@@ -119,9 +119,9 @@ class PNetTileRunner {
     // Rows take the place of others, which are no longer read once the first four rows of conv2 from `row` on are
     // there.
     MF_INLINE void forget_after(int row) {
-        for (std::uint8_t* const flags : {conv2_done(row + 4), pooled_done(row + 6), pooled_done(row + 8)}) {
-            std::memset(flags, 0, sizeof(Flags));
-        }
+        std::memset(conv2_done(row + 4), 0, sizeof(Flags));
+        std::memset(pooled_done(row + 6), 0, sizeof(Flags));
+        std::memset(pooled_done(row + 8), 0, sizeof(Flags));
     }
 
     // Columns that a row of 4x4 tiles may read beyond those that are written for this tile's width.
