@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How far P-Net in half precision is from float32 on photographs: the margin that its filter needs.
+"""How far P-Net with factors of 16 bits is from float32 on photographs: the margin that its filter needs.
 
 For every cell of the pyramid of every image it computes the face's logit less the other, once in float32 and once with
-factors of half precision and sums of float32, as the tensor cores do. Prints the hash of P-Net's tensors, the greatest
-differences, the share of parts of 8 x 8 cells that the filter would take, and the candidates that it would lose with
-``--margin``. Needs torch.
+factors of 16 bits and sums of float32: float16 as the tensor cores of ``cuda`` do, bfloat16 as AMX does on ``cpu``.
+Prints the hash of P-Net's tensors, the greatest differences, the share of parts of 8 x 8 or 4 x 4 cells that the filter
+would take, and the candidates that it would lose with ``--margin``. Needs torch.
 
-    python scripts/filter_margins.py [--weights FOLDER] [--margin 0.3] [--every 1] FOLDER...
+    python scripts/filter_margins.py [--format bfloat16] [--weights FOLDER] [--margin 0.3] [--every 1] FOLDER...
 """
 
 from __future__ import annotations
@@ -30,20 +30,33 @@ from mtcnn_fast.weights import load_weights
 from mtcnn_fast.weights.margins import tensors_hash
 
 #: Cells along a side of what the filter takes or drops.
-PART = 8
+PARTS = {"float16": 8, "bfloat16": 4}
+FORMATS = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
-def rounded(values: Tensor) -> Tensor:
-    return values.half().float()
+def rounded_kernels(weights: Tensor) -> Tensor:
+    """Round 3 x 3 weights to bfloat16 as the engine does: what is left of one goes to the next, row by row and back."""
+    result, rest = torch.empty_like(weights), torch.zeros_like(weights[..., 0, 0])
+    for y in range(3):
+        for x in range(3) if y % 2 == 0 else (2, 1, 0):
+            weight = weights[..., y, x] + rest
+            result[..., y, x] = weight.bfloat16().float()
+            rest = weight - result[..., y, x]
+    return result
 
 
 class FaceLogits:
-    """P-Net's face logit less the other, with factors of either precision."""
+    """P-Net's face logit less the other, in float32 or with factors of a format of 16 bits."""
 
-    def __init__(self, tensors: Any, *, half: bool) -> None:
-        self._round = rounded if half else lambda values: values
+    def __init__(self, tensors: Any, number_format: str | None = None) -> None:
+        self._format = number_format
         self._tensors = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
-        self._factors = {name: self._round(value) for name, value in self._tensors.items()}
+        of_kernel = rounded_kernels if number_format == "bfloat16" else self._round
+        names = [f"conv{number}.weight" for number in (1, 2, 3)]
+        self._factors = {name: of_kernel(self._tensors[name]) for name in names}
+
+    def _round(self, values: Tensor) -> Tensor:
+        return values if self._format is None else values.to(FORMATS[self._format]).float()
 
     def _layer(self, x: Tensor, number: int) -> Tensor:
         factor, bias = self._factors[f"conv{number}.weight"], self._tensors[f"conv{number}.bias"]
@@ -66,25 +79,26 @@ def levels_of(path: Path, config: DetectorConfig) -> Iterator[np.ndarray]:
     return iter(resize_to_sizes(image, sizes, 1))
 
 
-def parts(cells: np.ndarray) -> np.ndarray:
-    """Return which parts have a cell that is set."""
+def parts(cells: np.ndarray, side: int) -> np.ndarray:
+    """Return which parts of `side` x `side` cells have one that is set."""
     rows, columns = cells.shape
-    padded = np.zeros((-(-rows // PART) * PART, -(-columns // PART) * PART), bool)
+    padded = np.zeros((-(-rows // side) * side, -(-columns // side) * side), bool)
     padded[:rows, :columns] = cells
-    found: np.ndarray = padded.reshape(len(padded) // PART, PART, -1, PART).any((1, 3))
+    found: np.ndarray = padded.reshape(len(padded) // side, side, -1, side).any((1, 3))
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--format", choices=FORMATS, default="float16")
     parser.add_argument("--weights")
     parser.add_argument("--margin", type=float, default=0.3)
     parser.add_argument("--every", type=int, default=1, help="take one image of so many")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     config, tensors = DetectorConfig(), load_weights(arguments.weights).pnet
-    exact, half = FaceLogits(tensors, half=False), FaceLogits(tensors, half=True)
+    exact, rough, side = FaceLogits(tensors), FaceLogits(tensors, arguments.format), PARTS[arguments.format]
     paths = sorted(
         path for folder in arguments.folders for path in folder.rglob("*") if path.suffix in (".jpg", ".png")
     )
@@ -96,17 +110,17 @@ def main() -> None:
     with torch.inference_mode():
         for path in paths:
             for level in levels_of(path, config):
-                ours, theirs = half(level), exact(level)
+                ours, theirs = rough(level), exact(level)
                 difference, passes = theirs - ours, theirs >= limit
                 greatest = max(greatest, float(np.abs(difference).max()))
                 below = max(below, float(difference.max()))
                 near = max(near, float(difference[passes].max(initial=0)))
                 reached = ours >= limit - arguments.margin
-                some = parts(reached)
+                some = parts(reached, side)
                 cells, candidates = cells + ours.size, candidates + int(passes.sum())
                 taken, whole = taken + int(some.sum()), whole + some.size
                 cells_lost += int((passes & ~reached).sum())
-                parts_lost += int((parts(passes) & ~some).sum())
+                parts_lost += int((parts(passes, side) & ~some).sum())
     print(f"P-Net {tensors_hash(tensors)}")
     print(f"{len(paths)} images, {cells} cells, {candidates} candidates at {threshold}")
     print(f"greatest difference {greatest:.4f}, below float32 {below:.4f}, of candidates {near:.4f}")

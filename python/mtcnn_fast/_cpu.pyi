@@ -63,6 +63,7 @@ class Engine:
         isa: str,
         direct: bool,
         filter: tuple[list[tuple[Any, ...]], npt.NDArray[np.float32], float, float] | dict[str, float] | None,
+        pnet_margin: float | None,
     ) -> None: ...
     @property
     def isa(self) -> str: ...

@@ -74,7 +74,8 @@ class DetectorConfig:
         On the ``cpu`` backend, R-Net in 8 bits drops the windows that it scores surely below the threshold, and R-Net
         itself computes the rest: less time, the same faces. "Surely" is a margin measured on photographs, not proved;
         it is known for the weights that come with the package, and others are refused, as other backends refuse it.
-        amx does so in bfloat16 by Intel's matrix instructions, for O-Net too, on Linux and processors that have AMX.
+        amx does so in bfloat16 by Intel's matrix instructions, for P-Net's cells and O-Net too, on Linux and
+        processors that have AMX.
 
     Raises
     ------
@@ -121,7 +122,7 @@ class DetectorConfig:
     filter: Filter | None = setting(
         None,
         Maybe(Choice(FILTERS)),
-        "On cpu, drops windows that are surely no face: by R-Net in 8 bits, or amx: R-Net and O-Net in bfloat16.",
+        "On cpu, drops what is surely no face: windows by R-Net in 8 bits, or amx: all three networks in bfloat16.",
     )
 
     def __post_init__(self) -> None:

@@ -3,10 +3,13 @@
 #define MF_SIMD "cpp/engine/simd/scalar.h"
 #define MF_TILES "emulated_tiles.h"
 #include "cpp/engine/bfloat_net.h"
+#include "cpp/engine/pnet_bfloat.h"
 
 namespace mtcnn_fast::engine {
 
 extern const BfloatKernels* const kEmulatedAmx;
 const BfloatKernels* const kEmulatedAmx = &kBfloatKernels;
+extern const PNetBfloatKernel* const kEmulatedPNet;
+const PNetBfloatKernel* const kEmulatedPNet = &kPNetBfloatKernel;
 
 }  // namespace mtcnn_fast::engine

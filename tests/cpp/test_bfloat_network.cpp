@@ -22,6 +22,7 @@
 #include "cpp/engine/network_weights.h"
 #include "engine_fixture.h"
 #include "filtered_cascade.h"
+#include "tile_sum.h"
 #define MF_ISA isa_of_this_test
 #include "emulated_tiles.h"
 
@@ -34,20 +35,6 @@ namespace {
 using namespace mtcnn_fast;
 using namespace mtcnn_fast::engine;
 
-float to_float(std::uint16_t bfloat) { return std::bit_cast<float>(std::uint32_t{bfloat} << 16); }
-
-float normal(float x) { return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0f, x) : x; }
-
-// What an element of a tile of sums is after TDPBF16PS: x(i) and y(i) are the factors, i < 2 * pairs.
-template <class X, class Y>
-float tile_sum(float sum, int numbers, X x, Y y) {
-    float parts[2] = {};
-    for (int i = 0; i < numbers; ++i) {
-        float& part = parts[i % 2];
-        part = normal(std::fma(normal(x(i)), normal(y(i)), part));
-    }
-    return normal(normal(sum) + normal(parts[0] + parts[1]));
-}
 
 void rounds_to_nearest_and_ties_to_even() {
     const auto is = [](std::uint32_t bits, std::uint16_t expected) {

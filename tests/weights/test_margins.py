@@ -40,11 +40,11 @@ def test_the_script_computes_both_arithmetics(monkeypatch):
     script = runpy.run_path(str(ROOT / "scripts" / "filter_margins.py"))
     tensors = load_weights(None).pnet
     level = numpy_steps.resize(numpy_steps.integral_image(ramp_with_noise(70, 90)), 61, 83)
-    exact, half = (script["FaceLogits"](tensors, half=half)(level) for half in (False, True))
+    exact, half = (script["FaceLogits"](tensors, form)(level) for form in (None, "float16"))
     scores, _ = PNet(tensors)(level)
     np.testing.assert_allclose(1 / (1 + np.exp(-exact.astype(np.float64))), scores, rtol=0, atol=1e-5)
     np.testing.assert_allclose(half, face_logits(level, tensors), rtol=0, atol=5e-3)
     assert 1e-4 < np.abs(half - exact).max() < SEEN
     np.testing.assert_array_equal(
-        script["parts"](np.eye(9, 17, dtype=bool)), [[True, False, False], [False, True, False]]
+        script["parts"](np.eye(9, 17, dtype=bool), 8), [[True, False, False], [False, True, False]]
     )

@@ -122,7 +122,8 @@ def make_engine(config: DetectorConfig, weights: Weights, *, isa: str = "", dire
     direct : bool
         Compute every convolution directly: slower, and the reference for the algorithms that are used otherwise.
     """
-    return engine_with(config, weights, _filter(config, weights), isa=isa, direct=direct)
+    filter_ = _filter(config, weights)
+    return engine_with(config, weights, filter_, isa=isa, direct=direct, pnet_margin=_pnet_margin(config, weights))
 
 
 def _filter(config: DetectorConfig, weights: Weights) -> EngineFilter | None:
@@ -155,6 +156,15 @@ def filter_margins(name: Filter, weights: Weights) -> dict[str, float]:
     return {"rnet": int8.calibration(weights).margin}
 
 
+def _pnet_margin(config: DetectorConfig, weights: Weights) -> float | None:
+    """Return the margin of the filter before P-Net, which amx has; None for no such filter."""
+    if config.filter != "amx":
+        return None
+    from mtcnn_fast.weights.margins import pnet_bfloat16_margin
+
+    return pnet_bfloat16_margin(weights)
+
+
 def filter_with(
     name: Filter, weights: Weights, margins: Mapping[str, float], ranges: Mapping[str, Floats] | None = None
 ) -> EngineFilter:
@@ -168,9 +178,15 @@ def filter_with(
 
 
 def engine_with(
-    config: DetectorConfig, weights: Weights, filter_: EngineFilter | None, *, isa: str = "", direct: bool = False
+    config: DetectorConfig,
+    weights: Weights,
+    filter_: EngineFilter | None,
+    *,
+    isa: str = "",
+    direct: bool = False,
+    pnet_margin: float | None = None,
 ) -> Engine:
-    """Make the engine with a filter of the caller's, whatever the configuration says of it; see `make_engine`."""
+    """Make the engine with filters of the caller's, whatever the configuration says of them; see `make_engine`."""
     module, problem = find_native()
     if module is None:
         raise BackendUnavailableError(problem)
@@ -192,5 +208,6 @@ def engine_with(
         isa=isa,
         direct=direct,
         filter=filter_,
+        pnet_margin=pnet_margin,
     )
     return engine

@@ -15,6 +15,12 @@ PNET_FLOAT16: Mapping[str, float] = MappingProxyType(
     {"f039fc738b5903be42e83b29c6188b2c25acc70b7cc9635dd090204419333cbe": 0.3}  # zhang2016
 )
 
+#: Of P-Net with factors of bfloat16, likewise: four times what ``scripts/filter_margins.py --format bfloat16`` saw of
+#: float32's difference of the logits above the other at most.
+PNET_BFLOAT16: Mapping[str, float] = MappingProxyType(
+    {"f039fc738b5903be42e83b29c6188b2c25acc70b7cc9635dd090204419333cbe": 1.5}  # zhang2016
+)
+
 #: Of R-Net with factors of bfloat16: by the hash of P-Net's and R-Net's tensors, how far R-Net's difference of the
 #: logits may exceed the filter's. Four times what ``scripts/calibrate_filter.py --filter amx`` saw at most.
 RNET_BFLOAT16: Mapping[str, float] = MappingProxyType(
@@ -68,7 +74,7 @@ def faces_hash(weights: Weights) -> str:
 
 
 def no_margin(name: str, weights: Weights) -> ConfigError:
-    """Return the error of a filter whose margin was not measured for these weights."""
+    """Return the error of a filter on the ``cpu`` backend whose margin was not measured for these weights."""
     return ConfigError(
         f"filter {name!r} needs a margin that was measured for the weights, and there is none for those in "
         f"{weights.source!r}: use filter=None, or the weights that come with the package"
@@ -87,3 +93,17 @@ def bfloat16_margins(weights: Weights) -> dict[str, float]:
     if rnet is None or onet is None:
         raise no_margin("amx", weights)
     return {"rnet": rnet, "onet": onet}
+
+
+def pnet_bfloat16_margin(weights: Weights) -> float:
+    """Return the margin of a filter by P-Net in bfloat16.
+
+    Raises
+    ------
+    ConfigError
+        If none was measured for these weights.
+    """
+    margin = PNET_BFLOAT16.get(tensors_hash(weights.pnet))
+    if margin is None:
+        raise no_margin("amx", weights)
+    return margin

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "cpp/engine/crop_stage.h"
 #include "cpp/engine/detections.h"
 #include "cpp/engine/kernel_table.h"
+#include "cpp/engine/pnet_filter.h"
 #include "cpp/engine/probability.h"
 #include "cpp/engine/pyramid_level.h"
 #include "cpp/engine/worker.h"
@@ -190,9 +192,15 @@ class Detection {
             const PyramidLevel& level = image.levels[static_cast<std::size_t>(task.level)];
             Worker& memory = worker(w);
             const ImageView& view = image.candidates.view();
-            const PNetTile tile{level.resampling(view),   level.planes,    task.row_begin,          task.row_end,
-                                task.column_begin,        task.column_end, settings_.thresholds[0], floor,
-                                profile_ ? now : nullptr, &task.time.first};
+            PNetTile tile{level.resampling(view),   level.planes,    task.row_begin,          task.row_end,
+                          task.column_begin,        task.column_end, settings_.thresholds[0], floor,
+                          profile_ ? now : nullptr, &task.time.first};
+            const RoughPNet& rough = cascade_.rough_;
+            std::optional<PNetFilter> filter;
+            if (rough.kernel != nullptr) {
+                tile.filter = &filter.emplace(PNetFilter{*rough.kernel, *rough.weights, floor - rough.margin,
+                                                         memory.rough_rows.data(), memory.rough_bytes.data()});
+            }
             const double begin = profile_ ? now() : 0.0;
             const int n =
                 cascade_.kernels_.pnet_tile(tile, cascade_.weights_.pnet(), cascade_.algorithm_, memory.scratch.data(),
@@ -398,8 +406,8 @@ class Detection {
 };
 
 Cascade::Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm,
-                 const CropFilters& filters)
-    : weights_(weights), kernels_(kernels), algorithm_(algorithm), filters_(filters) {}
+                 const CropFilters& filters, const RoughPNet& rough)
+    : weights_(weights), kernels_(kernels), algorithm_(algorithm), filters_(filters), rough_(rough) {}
 
 Cascade::~Cascade() = default;
 
@@ -417,7 +425,7 @@ std::unique_ptr<Worker> Cascade::take_worker(std::size_t number) {
             }
         }
     }
-    return std::make_unique<Worker>(kernels_, filters_.scratch(), filters_.crop_blocks());
+    return std::make_unique<Worker>(kernels_, filters_.scratch(), filters_.crop_blocks(), rough_);
 }
 
 void Cascade::give_worker(std::size_t number, std::unique_ptr<Worker> worker) {

@@ -16,6 +16,7 @@
 #include "cpp/engine/detections.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/engine/network_weights.h"
+#include "cpp/engine/pnet_filter.h"
 #include "cpp/image_view.h"
 
 namespace mtcnn_fast::engine {
@@ -37,7 +38,7 @@ class Cascade {
   public:
     // `weights`, and those of the filters, must outlive the cascade.
     Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm,
-            const CropFilters& filters = {});
+            const CropFilters& filters = {}, const RoughPNet& rough = {});
     ~Cascade();
     Cascade(const Cascade&) = delete;
     Cascade& operator=(const Cascade&) = delete;
@@ -76,6 +77,7 @@ class Cascade {
     const KernelTable& kernels_;
     const Algorithm algorithm_;
     const CropFilters filters_;
+    const RoughPNet rough_;
     std::mutex mutex_;
     std::vector<Idle> idle_;
 };

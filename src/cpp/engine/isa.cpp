@@ -8,6 +8,7 @@
 #include "cpp/engine/byte_network.h"
 #include "cpp/engine/cpu_features.h"
 #include "cpp/engine/kernel_table.h"
+#include "cpp/engine/pnet_filter.h"
 
 namespace mtcnn_fast::engine {
 
@@ -20,8 +21,10 @@ extern const KernelTable* const kKernels_scalar;
 extern const ByteKernel* const kKernels_avx512vnni;
 extern const ByteKernel* const kKernels_avxvnni;
 extern const BfloatKernels* const kKernels_amx;
+extern const PNetBfloatKernel* const kPNet_amx;
 // tests/cpp/emulated_amx.cpp.
 extern const BfloatKernels* const kEmulatedAmx;
+extern const PNetBfloatKernel* const kEmulatedPNet;
 
 namespace {
 
@@ -85,6 +88,17 @@ const BfloatKernels* bfloat_kernels() {
 #elif defined(MTCNN_FAST_HAVE_amx)
     static const bool usable = cpu_features().amx && request_tiles();
     return usable ? kKernels_amx : nullptr;
+#else
+    return nullptr;
+#endif
+}
+
+const PNetBfloatKernel* pnet_bfloat_kernel() {
+    if (bfloat_kernel() == nullptr) return nullptr;
+#if defined(MTCNN_FAST_EMULATE_AMX)
+    return kEmulatedPNet;
+#elif defined(MTCNN_FAST_HAVE_amx)
+    return kPNet_amx;
 #else
     return nullptr;
 #endif

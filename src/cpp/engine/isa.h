@@ -7,6 +7,7 @@
 #include "cpp/engine/bfloat_network.h"
 #include "cpp/engine/byte_network.h"
 #include "cpp/engine/kernel_table.h"
+#include "cpp/engine/pnet_filter.h"
 
 namespace mtcnn_fast::engine {
 
@@ -33,6 +34,8 @@ const ByteKernel& byte_kernel(const Isa& isa);
 // Those of R-Net and O-Net in bfloat16; null where processor, system or build have no AMX. The first call asks the
 // system, for the whole process and those that it starts by fork.
 const BfloatKernels* bfloat_kernels();
+// That of P-Net, likewise.
+const PNetBfloatKernel* pnet_bfloat_kernel();
 
 // The instruction sets that run here, best first; never empty.
 std::vector<Isa> available_isas();

@@ -76,6 +76,8 @@ enum class Algorithm : std::uint8_t {
     kDirect,  // all as they are defined: the reference that tests compare with
 };
 
+struct PNetFilter;
+
 // Cells [row_begin, row_end) x [column_begin, column_end) of one pyramid level; the begins are multiples of 4, and the
 // tile is no larger than kTileRows x kTileColumns.
 struct PNetTile {
@@ -89,10 +91,15 @@ struct PNetTile {
     float logit_floor;         // cells whose logit difference is below this cannot reach the threshold
     double (*clock)();         // seconds, or null where nothing is timed
     double* resample_seconds;  // takes the part of the time that resampling took
+    const PNetFilter* filter = nullptr;
 };
 
 inline constexpr int kTileRows = 96;
 inline constexpr int kTileColumns = 256;
+
+// A tile's part of a row of a level, ScaledRow: six planes.
+inline constexpr int kScaledPlane = kTileColumns + 48;
+inline constexpr std::size_t kScaledFloats = 6 * std::size_t{kScaledPlane};
 
 // A crop network. `run` takes `count` <= kCropBlock crops, each size * size * 3 floats, one after the other, and writes
 // kCropOutputs floats a crop. `scratch` floats of memory are 64-byte aligned and finite (zeroed once).

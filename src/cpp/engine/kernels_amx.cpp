@@ -1,12 +1,15 @@
-// The kernels of R-Net and O-Net in bfloat16 for processors with the tiles of AMX, which have AVX-512 too.
+// The kernels of all three networks in bfloat16 for processors with the tiles of AMX, which have AVX-512 too.
 #define MF_ISA isa_amx
 #define MF_SIMD "cpp/engine/simd/avx512.h"
 #define MF_TILES "cpp/engine/simd/amx_tiles.h"
 #include "cpp/engine/bfloat_net.h"
+#include "cpp/engine/pnet_bfloat.h"
 
 namespace mtcnn_fast::engine {
 
 extern const BfloatKernels* const kKernels_amx;
 const BfloatKernels* const kKernels_amx = &kBfloatKernels;
+extern const PNetBfloatKernel* const kPNet_amx;
+const PNetBfloatKernel* const kPNet_amx = &kPNetBfloatKernel;
 
 }  // namespace mtcnn_fast::engine

@@ -17,8 +17,8 @@ MF_INLINE constexpr int round_up(int n, int step) { return (n + step - 1) / step
 // A tile's part of one row of a pyramid level, from column `first` on: three planes of even columns, three of odd ones.
 class ScaledRow {
   public:
-    static constexpr int kPlane = kTileColumns + 48;
-    static constexpr std::size_t kFloats = 6 * std::size_t{kPlane};
+    static constexpr int kPlane = kScaledPlane;
+    static constexpr std::size_t kFloats = kScaledFloats;
 
     MF_INLINE ScaledRow(float* data, int first) : data_(data), first_(first) {}
 
@@ -77,10 +77,10 @@ struct Conv1 {
     static constexpr bool kInRegisters = kLanes == 16;
     static constexpr int kGroup = kInRegisters ? 2 : kTile == 12 ? 10 : 5;
 
-    // Four rows of conv1 directly. `whole` is the number of pooled columns that have two columns of conv1, `valid_rows`
-    // the number of rows of conv1 that exist.
-    MF_INLINE void direct(int columns, int whole, int valid_rows) const {
-        for (int t = 0; t < columns; t += kLanes) {
+    // Four rows of conv1 directly, for the pooled columns [begin, end), whole vectors. `whole` is the number of pooled
+    // columns that have two columns of conv1, `valid_rows` the number of rows of conv1 that exist.
+    MF_INLINE void direct(int begin, int end, int whole, int valid_rows) const {
+        for (int t = begin; t < end; t += kLanes) {
             MF_UNROLL(1)
             for (int o = 0; o < 10; o += 5) {
                 V best[2][5];
@@ -118,9 +118,9 @@ struct Conv1 {
     }
 
     // The same by Winograd's F(4, 3) along the columns only: 6 instead of 12 products for four rows.
-    MF_INLINE void winograd(int columns, int whole, int valid_rows) const {
-        transform(columns);
-        for (int t = 0; t < columns; t += kLanes) {
+    MF_INLINE void winograd(int begin, int end, int whole, int valid_rows) const {
+        transform(begin, end);
+        for (int t = begin; t < end; t += kLanes) {
             MF_UNROLL(1)
             for (int o = 0; o < 10; o += kGroup) {
                 V product[6][2][kGroup];
@@ -216,11 +216,10 @@ struct Conv1 {
         return whole >= kLanes ? max(a, b) : max(a, first_lanes(whole < 0 ? 0 : whole, b, a));
     }
 
-    MF_INLINE void transform(int columns) const {
+    MF_INLINE void transform(int begin, int end) const {
         // The last vector of columns reads one column more, whose old content would otherwise show in the rounding.
-        const int last = round_up(columns, kLanes);
         for (int plane = 0; plane < 6; ++plane) {
-            for (int x = 0; x <= last; x += kLanes) {
+            for (int x = begin; x <= end; x += kLanes) {
                 const int at = plane * ScaledRow::kPlane + x;
                 V d[6], o[6];
                 MF_UNROLL(6)

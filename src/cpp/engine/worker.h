@@ -8,6 +8,7 @@
 #include "cpp/engine/aligned.h"
 #include "cpp/engine/area_columns.h"
 #include "cpp/engine/kernel_table.h"
+#include "cpp/engine/pnet_filter.h"
 #include "cpp/nms.h"
 
 namespace mtcnn_fast::engine {
@@ -16,10 +17,12 @@ class alignas(64) Worker {
   public:
     // `byte_scratch`: bytes of memory for the filters' kernels, 0 where there are none. `crop_blocks`: blocks of
     // O-Net's crops; 2 with a filter before it, as those that pass wait.
-    Worker(const KernelTable& kernels, std::size_t byte_scratch, std::size_t crop_blocks)
+    Worker(const KernelTable& kernels, std::size_t byte_scratch, std::size_t crop_blocks, const RoughPNet& rough)
         : scratch(std::max({kernels.pnet_scratch, kernels.rnet.scratch, kernels.onet.scratch})),
           crops(crop_blocks * kBlockFloats + kLine),
           bytes(byte_scratch),
+          rough_rows(rough.kernel != nullptr ? kRoughRing * kScaledFloats : 0),
+          rough_bytes(rough.kernel != nullptr ? rough.kernel->scratch : 0),
           cells(std::size_t{kTileRows} * kTileColumns) {}
 
     // Memory for a row of sums over `width` pixels.
@@ -38,6 +41,9 @@ class alignas(64) Worker {
     AlignedFloats scratch;
     AlignedFloats crops;
     AlignedBytes bytes;
+    // For the filter before P-Net: rows of a level, and its kernel's memory.
+    AlignedFloats rough_rows;
+    AlignedBytes rough_bytes;
     std::vector<Cell> cells;
     AreaColumns columns;  // of the crop at hand
     NmsScratch nms;

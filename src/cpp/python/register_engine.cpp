@@ -28,6 +28,8 @@
 #include "cpp/engine/isa.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/engine/network_weights.h"
+#include "cpp/engine/pnet_bfloat_pack.h"
+#include "cpp/engine/pnet_filter.h"
 #include "cpp/image_view.h"
 #include "cpp/python/arguments.h"
 #include "cpp/python/register.h"
@@ -121,12 +123,13 @@ py::array_t<float> scores_array(const std::vector<float>& scores) {
 class Engine {
   public:
     Engine(const py::dict& pnet, const py::dict& rnet, const py::dict& onet, const CascadeSettings& settings,
-           const std::string& isa, bool direct, const FilterArguments& filter)
+           const std::string& isa, bool direct, const FilterArguments& filter, std::optional<float> pnet_margin)
         : settings_(settings),
           weights_(tensor_map(pnet), tensor_map(rnet), tensor_map(onet)),
           isa_(engine::select_isa(isa)),
           filters_(make_filters(filter)),
-          cascade_(weights_, *isa_.kernels, direct ? engine::Algorithm::kDirect : engine::Algorithm::kFast, filters_) {}
+          cascade_(weights_, *isa_.kernels, direct ? engine::Algorithm::kDirect : engine::Algorithm::kFast, filters_,
+                   make_rough_pnet(pnet_margin)) {}
 
     std::string isa() const { return isa_.name; }
 
@@ -210,6 +213,14 @@ class Engine {
         return {};
     }
 
+    engine::RoughPNet make_rough_pnet(std::optional<float> margin) {
+        if (!margin) return {};
+        const engine::PNetBfloatKernel* const kernel = engine::pnet_bfloat_kernel();
+        if (kernel == nullptr) throw py::value_error("the filter of bfloat16 needs AMX");
+        pnet_bfloat_ = std::make_unique<engine::PNetBfloat>(weights_.pnet());
+        return {kernel, &pnet_bfloat_->weights(), *margin};
+    }
+
     static std::vector<ImageView> image_views(const py::list& images) {
         std::vector<ImageView> views;
         views.reserve(images.size());
@@ -273,6 +284,7 @@ class Engine {
     std::unique_ptr<const engine::ByteNetwork> byte_network_;
     std::unique_ptr<const engine::BfloatNetwork> rough_rnet_;
     std::unique_ptr<const engine::BfloatNetwork> rough_onet_;
+    std::unique_ptr<const engine::PNetBfloat> pnet_bfloat_;
     const engine::CropFilters filters_;
     Cascade cascade_;
 };
@@ -281,7 +293,8 @@ std::unique_ptr<Engine> make_engine(const py::dict& pnet, const py::dict& rnet, 
                                     double min_face_size, std::optional<double> max_face_size, double factor,
                                     const std::array<float, 3>& thresholds, const std::array<float, 4>& nms_thresholds,
                                     bool zero_border, bool rcnn_coding, std::optional<std::int64_t> max_faces,
-                                    const std::string& isa, bool direct, const py::object& filter) {
+                                    const std::string& isa, bool direct, const py::object& filter,
+                                    std::optional<float> pnet_margin) {
     CascadeSettings settings;
     settings.min_face_size = min_face_size;
     if (max_face_size) settings.max_face_size = *max_face_size;
@@ -299,7 +312,7 @@ std::unique_ptr<Engine> make_engine(const py::dict& pnet, const py::dict& rnet, 
             py::cast<std::tuple<std::vector<py::tuple>, py::array, float, float>>(filter);
         arguments = ByteFilter{layers, head, head_bias, margin};
     }
-    return std::make_unique<Engine>(pnet, rnet, onet, settings, isa, direct, arguments);
+    return std::make_unique<Engine>(pnet, rnet, onet, settings, isa, direct, arguments, pnet_margin);
 }
 
 template <std::size_t N>
@@ -320,7 +333,7 @@ void register_engine(py::module_& m) {
         .def(py::init(&make_engine), py::arg("pnet"), py::arg("rnet"), py::arg("onet"), py::kw_only(),
              py::arg("min_face_size"), py::arg("max_face_size"), py::arg("factor"), py::arg("thresholds"),
              py::arg("nms_thresholds"), py::arg("zero_border"), py::arg("rcnn_coding"), py::arg("max_faces"),
-             py::arg("isa"), py::arg("direct"), py::arg("filter"))
+             py::arg("isa"), py::arg("direct"), py::arg("filter"), py::arg("pnet_margin"))
         .def_property_readonly("isa", &Engine::isa)
         .def("detect", &Engine::detect, py::arg("images"), py::arg("num_threads"), py::arg("profile"), py::arg("trace"))
         .def("filter_differences", &Engine::filter_differences, py::arg("images"), py::arg("network"),

@@ -1,4 +1,4 @@
-"""The filters before R-Net and O-Net: their numbers, and the faces that they leave as they are."""
+"""The filters before all three networks: their numbers, and the faces that they leave as they are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mtcnn_fast.config import FILTERS, DetectorConfig
 from mtcnn_fast.config import WEIGHTS as PACKAGED
 from mtcnn_fast.faces.trace import REASONS, STEPS
 from mtcnn_fast.weights import NETWORKS, int8, load_weights
-from mtcnn_fast.weights.margins import bfloat16_margins
+from mtcnn_fast.weights.margins import bfloat16_margins, pnet_bfloat16_margin
 from support.data import shared
 from support.golden import read_image
 from support.int8_network import difference
@@ -198,6 +198,27 @@ def test_the_margin_decides(filtered, isa, photo):
     assert len(refined[0]) == 1
 
 
+def proposals(isa: str, config: DetectorConfig, images, pnet_margin: float | None):
+    return engine_with(config, WEIGHTS, None, isa=isa, pnet_margin=pnet_margin).propose(images, 2)
+
+
+def test_the_margin_before_pnet_decides(isa, photo, mixed):
+    """Far below 0 it skips all, far above it skips nothing; what it keeps has the bits that it has without."""
+    if not has_amx():
+        pytest.skip("this processor, or the build, has no AMX")
+    config = DetectorConfig(min_face_size=14)
+    images = [photo, *mixed]
+    expected = proposals(isa, config, images, None)
+    assert sum(len(boxes) for boxes, _ in expected) > 500
+    for margin in (1e9, pnet_bfloat16_margin(WEIGHTS)):
+        for found, one in zip(proposals(isa, config, images, margin), expected, strict=True):
+            assert all(map(np.array_equal, found, one))
+    assert all(len(boxes) == 0 for boxes, _ in proposals(isa, config, images, -1e9))
+    # In between some are lost. Suppression then may keep others, which are among those of a threshold alone.
+    fewer = proposals(isa, config, images, -1.0)
+    assert 0 < sum(len(boxes) for boxes, _ in fewer) < sum(len(boxes) for boxes, _ in expected)
+
+
 def test_many_windows_are_dropped(filtered, isa, photo):
     """More of P-Net's proposals than of what R-Net leaves, here at a low threshold."""
     name, network = filtered
@@ -275,6 +296,9 @@ def test_other_weights_have_no_margin_for_amx(network):
     other = {f"{network}net": {**tensors, "conv1.bias": tensors["conv1.bias"] + np.float32(1)}}
     with pytest.raises(ConfigError, match=r"^filter 'amx' needs a margin that was measured for the weights"):
         bfloat16_margins(dataclasses.replace(WEIGHTS, **other))
+    if network == "p":
+        with pytest.raises(ConfigError, match=r"^filter 'amx' needs a margin that was measured for the weights"):
+            pnet_bfloat16_margin(dataclasses.replace(WEIGHTS, **other))
 
 
 @pytest.mark.parametrize("weights", PACKAGED)
@@ -292,6 +316,8 @@ def test_amx_is_refused_where_it_is_not():
         Detector("cpu", filter="amx")
     with pytest.raises(ValueError, match="needs AMX"):
         engine_with(DetectorConfig(), WEIGHTS, {"rnet": 1.0, "onet": 1.0})
+    with pytest.raises(ValueError, match="needs AMX"):
+        engine_with(DetectorConfig(), WEIGHTS, None, pnet_margin=1.0)
 
 
 @pytest.mark.golden
