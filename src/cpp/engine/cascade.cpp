@@ -128,11 +128,11 @@ class Detection {
 
   private:
     CropNetwork rnet() const {
-        return {kRNetStage, cascade_.kernels_.rnet, cascade_.weights_.rnet(), cascade_.algorithm_};
+        return {cascade_.weights_.rnet().stage, cascade_.rnet_, cascade_.weights_.rnet(), cascade_.algorithm_};
     }
 
     CropNetwork onet() const {
-        return {kONetStage, cascade_.kernels_.onet, cascade_.weights_.onet(), cascade_.algorithm_};
+        return {cascade_.weights_.onet().stage, cascade_.onet_, cascade_.weights_.onet(), cascade_.algorithm_};
     }
 
     // R-Net and O-Net on the candidates.
@@ -384,7 +384,12 @@ class Detection {
 
 Cascade::Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm,
                  const CropFilter& filter)
-    : weights_(weights), kernels_(kernels), algorithm_(algorithm), filter_(filter) {}
+    : weights_(weights),
+      kernels_(kernels),
+      algorithm_(algorithm),
+      filter_(filter),
+      rnet_(crop_kernel(kernels, weights.rnet())),
+      onet_(crop_kernel(kernels, weights.onet())) {}
 
 Cascade::~Cascade() = default;
 
@@ -402,7 +407,7 @@ std::unique_ptr<Worker> Cascade::take_worker(std::size_t number) {
             }
         }
     }
-    return std::make_unique<Worker>(kernels_, filter_.scratch);
+    return std::make_unique<Worker>(std::max({kernels_.pnet_scratch, rnet_.scratch, onet_.scratch}), filter_.scratch);
 }
 
 void Cascade::give_worker(std::size_t number, std::unique_ptr<Worker> worker) {

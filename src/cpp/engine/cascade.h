@@ -74,6 +74,8 @@ class Cascade {
     const KernelTable& kernels_;
     const Algorithm algorithm_;
     const CropFilter filter_;
+    const CropKernel rnet_;
+    const CropKernel onet_;
     std::mutex mutex_;
     std::vector<Idle> idle_;
 };

@@ -7,7 +7,9 @@
 #include "cpp/engine/bfloat_network.h"
 #include "cpp/engine/byte_network.h"
 #include "cpp/engine/cpu_features.h"
+#include "cpp/engine/crop_stage.h"
 #include "cpp/engine/kernel_table.h"
+#include "cpp/engine/layers.h"
 
 namespace mtcnn_fast::engine {
 
@@ -70,6 +72,12 @@ std::vector<ByteForm> available_byte_forms() {
         forms.push_back({isa.name, isa.name, &isa.kernels->rnet_bytes, isa.supported});
     }
     return forms;
+}
+
+CropKernel crop_kernel(const KernelTable& kernels, const CropNetWeights& weights) {
+    if (weights.stage == kRNetStage) return kernels.rnet;
+    if (weights.stage == kONetStage) return kernels.onet;
+    return {weights.layout.floats, kernels.crop_net_any};
 }
 
 const ByteKernel& byte_kernel(const Isa& isa) {

@@ -14,9 +14,10 @@ namespace mtcnn_fast::engine {
 
 class alignas(64) Worker {
   public:
-    // `byte_scratch`: bytes of memory for the filter's kernel, 0 where there is none.
-    Worker(const KernelTable& kernels, std::size_t byte_scratch)
-        : scratch(std::max({kernels.pnet_scratch, kernels.rnet.scratch, kernels.onet.scratch})),
+    // `floats` of memory for the kernels; `byte_scratch`: bytes of memory for the filter's kernel, 0 where there is
+    // none.
+    Worker(std::size_t floats, std::size_t byte_scratch)
+        : scratch(floats),
           crops(crop_floats(kRNetStage, kONetStage) + kLine),
           bytes(byte_scratch),
           cells(std::size_t{kTileRows} * kTileColumns) {}

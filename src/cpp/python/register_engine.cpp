@@ -187,6 +187,9 @@ class Engine {
 
   private:
     engine::CropFilter make_filter(const FilterArguments& arguments) {
+        if (!std::holds_alternative<std::monostate>(arguments) && weights_.rnet().stage != engine::kRNetStage) {
+            throw py::value_error("a filter needs an R-Net of the standard widths");
+        }
         if (const auto* const bytes = std::get_if<ByteFilter>(&arguments)) {
             byte_network_ = std::make_unique<engine::ByteNetwork>(byte_tensors(*bytes));
             return {&byte_network_->weights(), &engine::byte_kernel(isa_), bytes->margin};
