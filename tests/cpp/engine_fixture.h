@@ -50,18 +50,20 @@ class Random {
     std::uint64_t state_;
 };
 
-// Three networks with the tensors of the shipped ones. Signals keep about their size from layer to layer; slopes are
-// negative and above 1 too, as the shipped ones.
+// Three networks with the tensors of the shipped ones, but for other widths of R- and O-Net. Signals keep about their
+// size from layer to layer; slopes are negative and above 1 too, as the shipped ones.
 class RandomNetworks {
   public:
-    explicit RandomNetworks(std::uint64_t seed) : random_(seed) {
+    explicit RandomNetworks(std::uint64_t seed, const engine::CropStage& r = engine::kRNetStage,
+                            const engine::CropStage& o = engine::kONetStage)
+        : random_(seed) {
         layer(pnet, "conv1", {10, 3, 3, 3}, "prelu1");
         layer(pnet, "conv2", {16, 10, 3, 3}, "prelu2");
         layer(pnet, "conv3", {32, 16, 3, 3}, "prelu3");
         head(pnet, "conv4_1", {2, 32, 1, 1}, 1.0f);
         head(pnet, "conv4_2", {4, 32, 1, 1}, 0.05f);
-        crop_net(rnet, engine::kRNetStage);
-        crop_net(onet, engine::kONetStage);
+        crop_net(rnet, r);
+        crop_net(onet, o);
     }
 
     // The elements of a tensor, to be changed.

@@ -139,7 +139,7 @@ def with_value(value):
         (put("conv9.weight", lambda _: np.zeros(3, np.float32)), r"unexpected tensor 'conv9\.weight': R-Net has conv1"),
         (
             put("conv3.weight", lambda t: t[:, :, :1]),
-            r"'conv3\.weight' must have shape \(64, 48, 2, 2\), it has \(64, 48, 1, 2\)",
+            r"'conv3\.weight' must have shape \(n, 48, 2, 2\) with n a multiple of 16 up to 512, it has \(64, 48, 1",
         ),
         (put("conv1.weight", lambda t: t.astype(np.float64)), r"'conv1\.weight' must be float32 \(F32\), it is F64"),
         (put("conv1.weight", lambda t: t.astype(np.float16)), r"'conv1\.weight' must be float32 \(F32\), it is F16"),

@@ -41,6 +41,8 @@ class Entry:
         Images that are worth giving to it at once. More keep it busy; fewer bring each result sooner.
     numbered : bool
         Whether there may be several such devices, ``name:0`` and so on.
+    refusal : callable
+        Gets the settings and the weights, and returns why the backend cannot run them, or None if it can.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Entry:
     filters: tuple[Filter, ...] = ()
     batch_size: int = 8
     numbered: bool = False
+    refusal: Callable[[DetectorConfig, Weights], str | None] = lambda config, weights: None
 
 
 def _native_problem() -> str:
@@ -76,6 +79,12 @@ def _cuda_problem(index: int) -> str | None:
     from mtcnn_fast.backends.cuda.devices import cuda_problem
 
     return cuda_problem(index)
+
+
+def _cuda_refusal(config: DetectorConfig, weights: Weights) -> str | None:
+    from mtcnn_fast.backends.cuda.devices import widths_problem
+
+    return widths_problem(weights) if config.precision in FUSED_PRECISIONS else None
 
 
 def _make_numpy(config: DetectorConfig, weights: Weights, index: int) -> Backend:
@@ -120,7 +129,16 @@ BACKENDS: dict[str, Entry] = {
         Entry("numpy", lambda index: None, _make_numpy, rank=2, batch_size=1),
         Entry("cpu", _cpu_problem, _make_cpu, rank=1, filters=FILTERS),
         Entry("torch:cpu", _torch_problem, _make_torch, rank=None, precisions=TORCH_PRECISIONS),
-        Entry("cuda", _cuda_problem, _make_cuda, rank=0, precisions=PRECISIONS, numbered=True, batch_size=64),
+        Entry(
+            "cuda",
+            _cuda_problem,
+            _make_cuda,
+            rank=0,
+            precisions=PRECISIONS,
+            numbered=True,
+            batch_size=64,
+            refusal=_cuda_refusal,
+        ),
     )
 }
 
@@ -185,7 +203,7 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
     Parameters
     ----------
     device : str
-        See `parse_device`. ``auto`` takes the first, by rank, that can be used here.
+        See `parse_device`. ``auto`` takes the first, by rank, that can be used here and runs the weights.
     config : DetectorConfig
         Settings of the detection.
     weights : Weights
@@ -198,13 +216,14 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
     Raises
     ------
     ConfigError
-        If the string is not a device, or the backend does not have the configuration's `precision` or `filter`.
+        If the string is not a device, or the backend does not have the configuration's `precision` or `filter` or does
+        not run networks as wide as the weights'.
     BackendUnavailableError
         If the device cannot be used here; the message says why and how to get it.
     """
     kind, index = parse_device(device)
     if kind == "auto":
-        kind = _best()
+        kind = _best(config, weights)
     entry = BACKENDS[kind]
     problem = entry.problem(index)
     if problem is not None:
@@ -222,13 +241,20 @@ def create_backend(device: str, config: DetectorConfig, weights: Weights) -> Bac
             f"filter must be None on the backend {kind!r}, got {config.filter!r}; the device {' and '.join(others)} "
             f"has it"
         )
+    refusal = entry.refusal(config, weights)
+    if refusal is not None:
+        raise ConfigError(refusal)
     return entry.make(config, weights, index)
 
 
-def _best() -> str:
+def _best(config: DetectorConfig, weights: Weights) -> str:
     """Return the backend that ``auto`` takes, and warn where it is the slowest for a reason that can be mended."""
     ranked = sorted((entry.rank, name) for name, entry in BACKENDS.items() if entry.rank is not None)
-    name = next(name for _, name in ranked if BACKENDS[name].problem(0) is None)
+    name = next(
+        name
+        for _, name in ranked
+        if BACKENDS[name].problem(0) is None and BACKENDS[name].refusal(config, weights) is None
+    )
     if name == "numpy":
         warn_slow(_native_problem())
     return name

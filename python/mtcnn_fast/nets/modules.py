@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+from mtcnn_fast.weights.spec import WIDTHS, check_widths
 
 #: Where a network's parameters are made; None is torch's default.
 Device: TypeAlias = torch.device | str | None
@@ -50,28 +53,44 @@ class PNet(nn.Module):
 
 
 class RNet(nn.Module):
-    """The refinement network: a face probability and a regression for each crop of 24 x 24 pixels."""
+    """The refinement network: a face probability and a regression for each crop of 24 x 24 pixels.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Outputs of the convolutions and of the dense layer; see `mtcnn_fast.weights.spec.LAYERS`.
+    device, dtype : optional
+        Of the parameters.
+
+    Raises
+    ------
+    ConfigError
+        If the widths are not accepted.
+    """
 
     size: int = 24
 
-    def __init__(self, *, device: Device = None, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, widths: Sequence[int] = WIDTHS["r"], *, device: Device = None, dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__()
+        one, two, three, hidden = check_widths("r", widths)
         place: Any = {"device": device, "dtype": dtype}
-        self.conv1 = nn.Conv2d(3, 28, 3, **place)
-        self.prelu1 = nn.PReLU(28, **place)
+        self.conv1 = nn.Conv2d(3, one, 3, **place)
+        self.prelu1 = nn.PReLU(one, **place)
         self.pool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.conv2 = nn.Conv2d(28, 48, 3, **place)
-        self.prelu2 = nn.PReLU(48, **place)
+        self.conv2 = nn.Conv2d(one, two, 3, **place)
+        self.prelu2 = nn.PReLU(two, **place)
         self.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.conv3 = nn.Conv2d(48, 64, 2, **place)
-        self.prelu3 = nn.PReLU(64, **place)
-        self.dense4 = nn.Linear(576, 128, **place)
-        self.prelu4 = nn.PReLU(128, **place)
-        self.dense5_1 = nn.Linear(128, 2, **place)
-        self.dense5_2 = nn.Linear(128, 4, **place)
+        self.conv3 = nn.Conv2d(two, three, 2, **place)
+        self.prelu3 = nn.PReLU(three, **place)
+        self.dense4 = nn.Linear(9 * three, hidden, **place)
+        self.prelu4 = nn.PReLU(hidden, **place)
+        self.dense5_1 = nn.Linear(hidden, 2, **place)
+        self.dense5_2 = nn.Linear(hidden, 4, **place)
 
     def features(self, crops: Tensor) -> Tensor:
-        """Return what the heads see, ``(N, 128)``, of ``(N, 3, 24, 24)``."""
+        """Return what the heads see, ``(N, hidden)``, of ``(N, 3, 24, 24)``."""
         x = self.pool1(self.prelu1(self.conv1(crops)))
         x = self.pool2(self.prelu2(self.conv2(x)))
         features: Tensor = self.prelu4(self.dense4(_flatten(self.prelu3(self.conv3(x)))))
@@ -84,32 +103,48 @@ class RNet(nn.Module):
 
 
 class ONet(nn.Module):
-    """The output network: a face probability, a regression and five landmarks for each crop of 48 x 48 pixels."""
+    """The output network: a face probability, a regression and five landmarks for each crop of 48 x 48 pixels.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Outputs of the convolutions and of the dense layer; see `mtcnn_fast.weights.spec.LAYERS`.
+    device, dtype : optional
+        Of the parameters.
+
+    Raises
+    ------
+    ConfigError
+        If the widths are not accepted.
+    """
 
     size: int = 48
 
-    def __init__(self, *, device: Device = None, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, widths: Sequence[int] = WIDTHS["o"], *, device: Device = None, dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__()
+        one, two, three, four, hidden = check_widths("o", widths)
         place: Any = {"device": device, "dtype": dtype}
-        self.conv1 = nn.Conv2d(3, 32, 3, **place)
-        self.prelu1 = nn.PReLU(32, **place)
+        self.conv1 = nn.Conv2d(3, one, 3, **place)
+        self.prelu1 = nn.PReLU(one, **place)
         self.pool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.conv2 = nn.Conv2d(32, 64, 3, **place)
-        self.prelu2 = nn.PReLU(64, **place)
+        self.conv2 = nn.Conv2d(one, two, 3, **place)
+        self.prelu2 = nn.PReLU(two, **place)
         self.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.conv3 = nn.Conv2d(64, 64, 3, **place)
-        self.prelu3 = nn.PReLU(64, **place)
+        self.conv3 = nn.Conv2d(two, three, 3, **place)
+        self.prelu3 = nn.PReLU(three, **place)
         self.pool3 = nn.MaxPool2d(2, 2, ceil_mode=True)
-        self.conv4 = nn.Conv2d(64, 128, 2, **place)
-        self.prelu4 = nn.PReLU(128, **place)
-        self.dense5 = nn.Linear(1152, 256, **place)
-        self.prelu5 = nn.PReLU(256, **place)
-        self.dense6_1 = nn.Linear(256, 2, **place)
-        self.dense6_2 = nn.Linear(256, 4, **place)
-        self.dense6_3 = nn.Linear(256, 10, **place)
+        self.conv4 = nn.Conv2d(three, four, 2, **place)
+        self.prelu4 = nn.PReLU(four, **place)
+        self.dense5 = nn.Linear(9 * four, hidden, **place)
+        self.prelu5 = nn.PReLU(hidden, **place)
+        self.dense6_1 = nn.Linear(hidden, 2, **place)
+        self.dense6_2 = nn.Linear(hidden, 4, **place)
+        self.dense6_3 = nn.Linear(hidden, 10, **place)
 
     def features(self, crops: Tensor) -> Tensor:
-        """Return what the heads see, ``(N, 256)``, of ``(N, 3, 48, 48)``."""
+        """Return what the heads see, ``(N, hidden)``, of ``(N, 3, 48, 48)``."""
         x = self.pool1(self.prelu1(self.conv1(crops)))
         x = self.pool2(self.prelu2(self.conv2(x)))
         x = self.pool3(self.prelu3(self.conv3(x)))

@@ -11,7 +11,7 @@ from torch import nn
 from mtcnn_fast.config import Precision
 from mtcnn_fast.nets.modules import ONet, PNet, RNet
 from mtcnn_fast.nets.torch_state import cuda_flags as tf32_allowed
-from mtcnn_fast.weights import load_weights
+from mtcnn_fast.weights import load_weights, widths_of
 
 if TYPE_CHECKING:
     from mtcnn_fast.weights import Weights
@@ -32,7 +32,7 @@ DTYPES: dict[Precision, torch.dtype] = {
 
 
 def load_networks(weights: Weights | None = None) -> dict[str, nn.Module]:
-    """Make the networks ``pnet``, ``rnet`` and ``onet`` in eval mode, on the CPU, in float32.
+    """Make the networks ``pnet``, ``rnet`` and ``onet`` in eval mode, on the CPU, in float32, as wide as the weights.
 
     Parameters
     ----------
@@ -43,7 +43,11 @@ def load_networks(weights: Weights | None = None) -> dict[str, nn.Module]:
     with torch.inference_mode(False):
         # Made without memory, so that no parameter is drawn from the caller's random numbers.
         place: Any = {"device": "meta", "dtype": torch.float32}
-        networks: dict[str, nn.Module] = {"pnet": PNet(**place), "rnet": RNet(**place), "onet": ONet(**place)}
+        networks: dict[str, nn.Module] = {
+            "pnet": PNet(**place),
+            "rnet": RNet(widths_of("r", weights.rnet), **place),
+            "onet": ONet(widths_of("o", weights.onet), **place),
+        }
         for name, network in networks.items():
             tensors = {key: torch.from_numpy(np.array(value)) for key, value in getattr(weights, name).items()}
             network.load_state_dict(tensors, assign=True)

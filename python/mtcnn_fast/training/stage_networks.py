@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -17,19 +16,24 @@ from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.files import written_whole
 from mtcnn_fast.nets.modules import ONet, PNet, RNet, initialise
 from mtcnn_fast.training.losses import Outputs
+from mtcnn_fast.training.widening import scaled_widths, widened
 from mtcnn_fast.weights import BoxCoding, Weights, load_weights
-from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION, NETWORKS
+from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION, LAYERS, NETWORKS, WIDTHS, Widths, widths_of
 
-_MODULES: dict[str, type[PNet | RNet | ONet]] = {"p": PNet, "r": RNet, "o": ONet}
 _HEADS: dict[str, tuple[str, ...]] = {
     "p": ("conv4_1", "conv4_2"),
     "r": ("dense5_1", "dense5_2"),
     "o": ("dense6_1", "dense6_2", "dense6_3"),
 }
-_FEATURES = {"p": 32, "r": 128, "o": 256}
-
 #: Side of the windows that each network is trained on.
 SIZES: dict[str, int] = {"p": 12, "r": 24, "o": 48}
+
+
+def _module(stage: str, widths: Sequence[int] | None) -> PNet | RNet | ONet:
+    if stage == "p":
+        return PNet()
+    kind = RNet if stage == "r" else ONet
+    return kind(WIDTHS[stage] if widths is None else widths)
 
 
 class StageNetwork(nn.Module):
@@ -46,6 +50,8 @@ class StageNetwork(nn.Module):
         Whether P-Net and R-Net get that head; O-Net always has it.
     seed : int
         Of the initial weights: uniform after Glorot and Bengio 2010, biases 0, slopes 0.25.
+    widths : sequence of int, optional
+        Of R-Net or O-Net, as in `mtcnn_fast.weights.WIDTHS`; by default the standard ones.
 
     Attributes
     ----------
@@ -53,15 +59,18 @@ class StageNetwork(nn.Module):
         The network that the detector runs, with parameters named as in weights files.
     """
 
-    def __init__(self, stage: str, *, landmarks: bool = True, seed: int = 0) -> None:
+    def __init__(
+        self, stage: str, *, landmarks: bool = True, seed: int = 0, widths: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
-        if stage not in _MODULES:
-            raise ConfigError(f"stage must be one of {', '.join(_MODULES)}, got {stage!r}")
+        if stage not in NETWORKS:
+            raise ConfigError(f"stage must be one of {', '.join(NETWORKS)}, got {stage!r}")
         self.stage = stage
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.net = _MODULES[stage]()
-            self.landmark_head = nn.Linear(_FEATURES[stage], 10) if landmarks and stage != "o" else None
+            self.net = _module(stage, widths)
+            features = getattr(self.net, _HEADS[stage][0]).weight.shape[1]
+            self.landmark_head = nn.Linear(features, 10) if landmarks and stage != "o" else None
             self.apply(initialise)
 
     def forward(self, images: Tensor) -> Outputs:
@@ -78,12 +87,65 @@ class StageNetwork(nn.Module):
 
     def load(self, weights: Weights) -> None:
         """Take over the weights of a detector; the head for landmarks that those lack stays as it is."""
-        tensors: Mapping[str, npt.NDArray[np.float32]] = getattr(weights, f"{self.stage}net")
+        self.load_tensors(getattr(weights, f"{self.stage}net"))
+
+    def load_tensors(self, tensors: Mapping[str, Floats]) -> None:
+        """Take over tensors of this network alone.
+
+        Raises
+        ------
+        ConfigError
+            If they are those of a network of other widths.
+        """
+        if self.stage in LAYERS and widths_of(self.stage, tensors) != self.widths:
+            raise ConfigError(
+                f"the weights must have the widths {self.widths} of the network, got {widths_of(self.stage, tensors)}"
+            )
         self.net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
+
+    def tensors(self) -> dict[str, Floats]:
+        """Return the weights as the detector has them: float32 arrays by name, copied."""
+        return {name: tensor.detach().cpu().float().numpy() for name, tensor in self.net.state_dict().items()}
+
+    @property
+    def widths(self) -> Widths:
+        """Of R-Net or O-Net, as in `mtcnn_fast.weights.WIDTHS`; empty of P-Net."""
+        return widths_of(self.stage, self.net.state_dict()) if self.stage in LAYERS else ()
+
+
+def network_of(weights: Weights, stage: str, *, landmarks: bool = True, seed: int = 0) -> StageNetwork:
+    """Make a network with the weights of a detector, and as wide as they are; the arguments are `StageNetwork`'s."""
+    widths = widths_of(stage, getattr(weights, f"{stage}net")) if stage in LAYERS else None
+    network = StageNetwork(stage, landmarks=landmarks, seed=seed, widths=widths)
+    network.load(weights)
+    return network
+
+
+def wider(network: StageNetwork, factor: float, *, seed: int = 0) -> StageNetwork:
+    """Make an R-Net or O-Net that is `factor` times as wide and begins with the outputs of `network`.
+
+    Parameters
+    ----------
+    network : StageNetwork
+        Without a head for landmarks of its own.
+    factor : float
+        See `mtcnn_fast.training.widening.scaled_widths`.
+    seed : int
+        Of `mtcnn_fast.training.widening.widened`.
+
+    Raises
+    ------
+    ConfigError
+        If a layer would be wider than the detector accepts.
+    """
+    widths = scaled_widths(network.stage, network.widths, factor)
+    made = StageNetwork(network.stage, landmarks=False, widths=widths)
+    made.load_tensors(widened(network.stage, network.tensors(), widths, seed=seed))
+    return made
 
 
 def initial_network(stage: str, init: str, coding: BoxCoding, *, landmarks: bool = True, seed: int = 0) -> StageNetwork:
-    """Make a network to train.
+    """Make a network to train, as wide as its initial weights.
 
     Parameters
     ----------
@@ -103,16 +165,14 @@ def initial_network(stage: str, init: str, coding: BoxCoding, *, landmarks: bool
     WeightsError
         If they cannot be read.
     """
-    network = StageNetwork(stage, landmarks=landmarks, seed=seed)
     if init == "random":
-        return network
+        return StageNetwork(stage, landmarks=landmarks, seed=seed)
     weights = load_weights(None if init == "shipped" else init)
     if weights.box_coding != coding:
         raise ConfigError(
             f"init {init!r} has box_coding {weights.box_coding!r}: box_coding must be the same, got {coding!r}"
         )
-    network.load(weights)
-    return network
+    return network_of(weights, stage, landmarks=landmarks, seed=seed)
 
 
 def save_network(network: StageNetwork, path: str | os.PathLike[str], coding: BoxCoding) -> None:
@@ -126,8 +186,7 @@ def save_network(network: StageNetwork, path: str | os.PathLike[str], coding: Bo
     coding : {"corner", "rcnn"}
         How the network was trained to express boxes.
     """
-    tensors = {name: tensor.detach().cpu().float().numpy() for name, tensor in network.net.state_dict().items()}
-    _save_tensors(tensors, path, network.stage, coding, {})
+    _save_tensors(network.tensors(), path, network.stage, coding, {})
 
 
 def save_weights(weights: Weights, folder: Path, notes: Mapping[str, Mapping[str, str]] | None = None) -> None:

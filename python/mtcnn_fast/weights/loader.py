@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mtcnn_fast._paths import exists, is_folder
 from mtcnn_fast.config import WEIGHTS, is_named
 from mtcnn_fast.errors import WeightsError, file_error, missing_file
-from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION, NETWORKS, SHAPES, BoxCoding
+from mtcnn_fast.weights.spec import BOX_CODINGS, FORMAT_VERSION, LAYERS, NETWORKS, SHAPES, BoxCoding, network_shapes
 
 Tensors = Mapping[str, npt.NDArray[np.float32]]
 
@@ -36,7 +36,8 @@ class Weights:
     Attributes
     ----------
     pnet, rnet, onet : mapping of str to ndarray of float32
-        Tensors by the names and with the shapes of `mtcnn_fast.weights.spec`.
+        Tensors by the names and with the shapes of `mtcnn_fast.weights.spec`; R-Net and O-Net may have other numbers of
+        channels than the package's own.
     box_coding : {"corner", "rcnn"}
         How the networks express box regression.
     sha256 : mapping of str to str
@@ -239,18 +240,38 @@ class _File:
 
     def take(self, network: str, prefix: str) -> dict[str, npt.NDArray[np.float32]]:
         """Return the network's tensors, each checked for presence, type, shape and finite values."""
-        shapes = SHAPES[network]
+        names = SHAPES[network]
         for name in self._tensors:
-            if name.startswith(prefix) and name[len(prefix) :] not in shapes:
-                raise self._error(f"unexpected tensor {name!r}: {network.upper()}-Net has {', '.join(shapes)}")
+            if name.startswith(prefix) and name[len(prefix) :] not in names:
+                raise self._error(f"unexpected tensor {name!r}: {network.upper()}-Net has {', '.join(names)}")
+        shapes = network_shapes(network, self._widths(network, prefix))
         return {name: self._tensor(prefix + name, shape) for name, shape in shapes.items()}
 
-    def _tensor(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    def _widths(self, network: str, prefix: str) -> list[int] | None:
+        """Return the outputs of the layers that may have any number of them, each weight checked against the last."""
+        if network not in LAYERS:
+            return None
+        widths: list[int] = []
+        inputs = 3
+        for layer in LAYERS[network]:
+            name, expected = f"{prefix}{layer.name}.weight", layer.expected(inputs)
+            shape = tuple(self._stored(name, expected)["shape"])
+            if not shape or shape != layer.shape(shape[0], inputs) or not layer.accepts(shape[0]):
+                raise self._error(f"tensor {name!r} must have shape {expected}, it has {shape}")
+            inputs = shape[0]
+            widths.append(inputs)
+        return widths
+
+    def _stored(self, name: str, expected: str) -> dict[str, Any]:
         stored = self._tensors.get(name)
         if stored is None:
-            raise self._error(f"tensor {name!r} is missing, it should be float32 of shape {shape}")
+            raise self._error(f"tensor {name!r} is missing, it should be float32 of shape {expected}")
         if stored["dtype"] != "F32":
             raise self._error(f"tensor {name!r} must be float32 (F32), it is {stored['dtype']}")
+        return stored
+
+    def _tensor(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        stored = self._stored(name, str(shape))
         if tuple(stored["shape"]) != shape:
             raise self._error(f"tensor {name!r} must have shape {shape}, it has {tuple(stored['shape'])}")
         # "<f4" because the file is little-endian wherever it is read.

@@ -135,11 +135,11 @@ class Detection {
 
   private:
     CropNetwork rnet() const {
-        return {kRNetStage, cascade_.kernels_.rnet, cascade_.weights_.rnet(), cascade_.algorithm_};
+        return {cascade_.weights_.rnet().stage, cascade_.rnet_, cascade_.weights_.rnet(), cascade_.algorithm_};
     }
 
     CropNetwork onet() const {
-        return {kONetStage, cascade_.kernels_.onet, cascade_.weights_.onet(), cascade_.algorithm_};
+        return {cascade_.weights_.onet().stage, cascade_.onet_, cascade_.weights_.onet(), cascade_.algorithm_};
     }
 
     // R-Net and O-Net on the candidates.
@@ -407,7 +407,13 @@ class Detection {
 
 Cascade::Cascade(const NetworkWeights& weights, const KernelTable& kernels, Algorithm algorithm,
                  const CropFilters& filters, const RoughPNet& rough)
-    : weights_(weights), kernels_(kernels), algorithm_(algorithm), filters_(filters), rough_(rough) {}
+    : weights_(weights),
+      kernels_(kernels),
+      algorithm_(algorithm),
+      filters_(filters),
+      rough_(rough),
+      rnet_(crop_kernel(kernels, weights.rnet())),
+      onet_(crop_kernel(kernels, weights.onet())) {}
 
 Cascade::~Cascade() = default;
 
@@ -425,7 +431,8 @@ std::unique_ptr<Worker> Cascade::take_worker(std::size_t number) {
             }
         }
     }
-    return std::make_unique<Worker>(kernels_, filters_.scratch(), filters_.crop_blocks(), rough_);
+    return std::make_unique<Worker>(std::max({kernels_.pnet_scratch, rnet_.scratch, onet_.scratch}), filters_.scratch(),
+                                    filters_.crop_blocks(), rough_);
 }
 
 void Cascade::give_worker(std::size_t number, std::unique_ptr<Worker> worker) {

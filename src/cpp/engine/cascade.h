@@ -78,6 +78,8 @@ class Cascade {
     const Algorithm algorithm_;
     const CropFilters filters_;
     const RoughPNet rough_;
+    const CropKernel rnet_;
+    const CropKernel onet_;
     std::mutex mutex_;
     std::vector<Idle> idle_;
 };

@@ -3,15 +3,11 @@
 #pragma once
 
 #include "cpp/engine/conv3x3.h"
+#include "cpp/engine/crop_layout.h"
 #include "cpp/engine/winograd.h"
 
 namespace mtcnn_fast::engine {
 inline namespace MF_ISA {
-
-// Floats of workspace for crops of size x size pixels: six transformed rows, padded by what vectors and register tiles
-// write or read beyond their ends.
-constexpr std::size_t crop_row(std::size_t size) { return 3 * size + 16; }
-constexpr std::size_t crop_conv1_workspace(std::size_t size) { return 6 * crop_row(size); }
 
 // Crops of S x S pixels to C channels. `ring` holds three rows of S pixels.
 template <int S, int C>

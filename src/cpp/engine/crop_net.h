@@ -6,14 +6,13 @@
 
 #include "cpp/engine/conv3x3.h"
 #include "cpp/engine/crop_conv1.h"
+#include "cpp/engine/crop_layout.h"
 #include "cpp/engine/crop_stage.h"
 #include "cpp/engine/kernel_table.h"
 #include "cpp/engine/winograd.h"
 
 namespace mtcnn_fast::engine {
 inline namespace MF_ISA {
-
-inline constexpr int kCropTiles = 36;  // Winograd tiles computed together
 
 // Maximum of kPool x kPool, stride 2, ceil mode, of a square map.
 template <int N, int C, int kPool>
@@ -114,44 +113,6 @@ MF_INLINE void dense_heads(const Layer& dense, const Layer& heads, const float* 
     });
 }
 
-// Where a network keeps its maps in the scratch memory, in floats. Maps are padded by what register tiles read or write
-// beyond their last pixel, which for the dense layer is a crop.
-struct CropNetLayout {
-    std::size_t convolved[kMaxConvolutions] = {};
-    std::size_t pooled[kMaxConvolutions] = {};
-    std::size_t hidden = 0;
-    std::size_t workspace = 0;
-    std::size_t floats = 0;
-
-    constexpr explicit CropNetLayout(const CropStage& stage) {
-        const std::size_t pad = 3 * 9 * static_cast<std::size_t>(stage.last().outputs);
-        std::size_t transforms = 0;
-        std::size_t at = 0;
-        for (std::size_t i = 0; i < stage.convolutions; ++i) {
-            const Convolution& layer = stage.convolution[i];
-            const auto channels = static_cast<std::size_t>(padded_channels(layer.outputs));
-            const auto before = static_cast<std::size_t>(layer.after_kernel(stage.side(i)));
-            const auto after = static_cast<std::size_t>(layer.after_pool(stage.side(i)));
-            convolved[i] = at;
-            // The first layer keeps three rows only.
-            const std::size_t maps = i < stage.crop_by_crop ? 1 : kCropBlock;
-            at += (i == 0 ? 3 * static_cast<std::size_t>(stage.size) : maps * before * before) * channels + pad;
-            pooled[i] = at;
-            if (layer.pool > 0) at += (i + 1 < stage.crop_by_crop ? 1 : kCropBlock) * after * after * channels + pad;
-            if (layer.winograd > 0) {
-                const std::size_t wanted =
-                    i == 0 ? crop_conv1_workspace(static_cast<std::size_t>(stage.size))
-                           : winograd_workspace(static_cast<std::size_t>(layer.winograd),
-                                                static_cast<std::size_t>(layer.inputs), channels, kCropTiles);
-                if (wanted > transforms) transforms = wanted;
-            }
-        }
-        hidden = at;
-        workspace = hidden + (kCropBlock + 3) * static_cast<std::size_t>(stage.hidden);
-        floats = workspace + transforms;
-    }
-};
-
 // Calls body<i>() for i = first ... last - 1.
 template <std::size_t kFirst, std::size_t kLast, class Body>
 MF_INLINE void for_layers(Body body) {
@@ -164,8 +125,10 @@ MF_INLINE void for_layers(Body body) {
 // A network on up to kCropBlock crops.
 template <const CropStage& kStage>
 class CropNet {
+    static constexpr CropNetLayout kLayout{kStage, kLanes};
+
   public:
-    static constexpr std::size_t kScratch = CropNetLayout(kStage).floats;
+    static constexpr std::size_t kScratch = kLayout.floats;
 
     MF_INLINE CropNet(const CropNetWeights& net, Algorithm algorithm, float* scratch)
         : net_(net), direct_(algorithm == Algorithm::kDirect), scratch_(scratch) {}
@@ -181,9 +144,9 @@ class CropNet {
         for_layers<kStage.crop_by_crop, kLast>([&]<std::size_t kLayer>()
                                                    __attribute__((always_inline)) { layer<kLayer>(0, count); });
         constexpr int kOutputs = kStage.last().outputs;
+        constexpr std::size_t kHidden = kLayout.hidden;
         conv2x2<kStage.last().inputs, kOutputs>(net_.convolution[kLast], pooled<kLast - 1>(0), count,
                                                 convolved<kLast>());
-        constexpr std::size_t kHidden = CropNetLayout(kStage).hidden;
         dense_heads<9 * kOutputs, kStage.hidden>(net_.dense, net_.heads, convolved<kLast>(), count, scratch_ + kHidden,
                                                  out);
     }
@@ -194,21 +157,21 @@ class CropNet {
 
     template <std::size_t kLayer>
     MF_INLINE float* convolved() const {
-        constexpr std::size_t kAt = CropNetLayout(kStage).convolved[kLayer];
+        constexpr std::size_t kAt = kLayout.convolved[kLayer];
         return scratch_ + kAt;
     }
 
     // The pooled map of a crop; layers that run crop by crop have one for all.
     template <std::size_t kLayer>
     MF_INLINE float* pooled(int crop) const {
-        constexpr std::size_t kAt = CropNetLayout(kStage).pooled[kLayer];
+        constexpr std::size_t kAt = kLayout.pooled[kLayer];
         constexpr int kSide = kStage.convolution[kLayer].after_pool(kStage.side(kLayer));
         constexpr int kMap = kLayer + 1 < kStage.crop_by_crop ? 0 : kSide * kSide * kChannels<kLayer>;
         return scratch_ + kAt + crop * kMap;
     }
 
     MF_INLINE float* workspace() const {
-        constexpr std::size_t kAt = CropNetLayout(kStage).workspace;
+        constexpr std::size_t kAt = kLayout.workspace;
         return scratch_ + kAt;
     }
 

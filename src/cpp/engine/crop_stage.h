@@ -28,6 +28,7 @@ struct Convolution {
     // the columns; 0: computed directly.
     int winograd;
 
+    constexpr bool operator==(const Convolution&) const = default;
     constexpr int after_kernel(int side) const { return side - kernel + 1; }
     constexpr int after_pool(int side) const {
         return pool > 0 ? (after_kernel(side) - pool + 1) / 2 + 1 : after_kernel(side);
@@ -46,6 +47,7 @@ struct CropStage {
     int hidden;     // outputs of the dense layer
     int landmarks;  // coordinates, or 0
 
+    constexpr bool operator==(const CropStage&) const = default;
     // Side of the maps that convolution i reads.
     constexpr int side(std::size_t i) const {
         int n = size;
@@ -55,6 +57,10 @@ struct CropStage {
     constexpr const Convolution& last() const { return convolution[convolutions - 1]; }
 };
 
+// Most channels of a convolution and most outputs of the dense layer: weights need memory for several times their own.
+inline constexpr int kMaxChannels = 512;
+inline constexpr int kMaxHidden = 1024;
+
 // Whether the kernels can run it: their layers are 3 -> n with a maximum of 3 x 3; any number of 3x3 convolutions with
 // a maximum; and a 2x2 convolution from 4 x 4 to 3 x 3 pixels.
 constexpr bool is_runnable(const CropStage& stage) {
@@ -63,9 +69,11 @@ constexpr bool is_runnable(const CropStage& stage) {
     if (stage.crop_by_crop < 1 || stage.crop_by_crop > n - 1) return false;
     if (stage.landmarks < 0 || 6 + stage.landmarks > static_cast<int>(kCropOutputs)) return false;
     if (stage.hidden % 16 != 0 || stage.last().inputs % 16 != 0 || stage.last().outputs % 16 != 0) return false;
+    if (stage.hidden < 1 || stage.hidden > kMaxHidden) return false;
     for (std::size_t i = 0; i < n; ++i) {
         const Convolution& layer = stage.convolution[i];
-        if (layer.inputs != (i == 0 ? 3 : stage.convolution[i - 1].outputs) || layer.outputs < 1) return false;
+        if (layer.inputs != (i == 0 ? 3 : stage.convolution[i - 1].outputs)) return false;
+        if (layer.outputs < 1 || layer.outputs > kMaxChannels) return false;
         if (i + 1 == n) return layer.kernel == 2 && layer.pool == 0 && layer.winograd == 0 && stage.side(i) == 4;
         if (layer.kernel != 3 || (layer.pool != 2 && layer.pool != 3)) return false;
         if (i == 0 && (layer.pool != 3 || (layer.winograd != 0 && layer.winograd != 4))) return false;

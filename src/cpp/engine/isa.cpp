@@ -7,7 +7,9 @@
 #include "cpp/engine/bfloat_network.h"
 #include "cpp/engine/byte_network.h"
 #include "cpp/engine/cpu_features.h"
+#include "cpp/engine/crop_stage.h"
 #include "cpp/engine/kernel_table.h"
+#include "cpp/engine/layers.h"
 #include "cpp/engine/pnet_filter.h"
 
 namespace mtcnn_fast::engine {
@@ -75,6 +77,12 @@ std::vector<ByteForm> available_byte_forms() {
     return forms;
 }
 
+CropKernel crop_kernel(const KernelTable& kernels, const CropNetWeights& weights) {
+    if (weights.stage == kRNetStage) return kernels.rnet;
+    if (weights.stage == kONetStage) return kernels.onet;
+    return {weights.layout.floats, kernels.crop_net_any};
+}
+
 const ByteKernel& byte_kernel(const Isa& isa) {
     for (const ByteForm& form : more_byte_forms()) {
         if (form.isa == std::string(isa.name) && form.supported()) return *form.kernel;
@@ -94,7 +102,7 @@ const BfloatKernels* bfloat_kernels() {
 }
 
 const PNetBfloatKernel* pnet_bfloat_kernel() {
-    if (bfloat_kernel() == nullptr) return nullptr;
+    if (bfloat_kernels() == nullptr) return nullptr;
 #if defined(MTCNN_FAST_EMULATE_AMX)
     return kEmulatedPNet;
 #elif defined(MTCNN_FAST_HAVE_amx)

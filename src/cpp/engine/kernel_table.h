@@ -103,9 +103,10 @@ inline constexpr std::size_t kScaledFloats = 6 * std::size_t{kScaledPlane};
 
 // A crop network. `run` takes `count` <= kCropBlock crops, each size * size * 3 floats, one after the other, and writes
 // kCropOutputs floats a crop. `scratch` floats of memory are 64-byte aligned and finite (zeroed once).
+using RunCropNet = void(const CropNetWeights&, Algorithm, const float* crops, int count, float* scratch, float* out);
 struct CropKernel {
     std::size_t scratch;
-    void (*run)(const CropNetWeights&, Algorithm, const float* crops, int count, float* scratch, float* out);
+    RunCropNet* run;
 };
 
 struct KernelTable {
@@ -124,7 +125,12 @@ struct KernelTable {
     void (*resample_levels)(const CoarseLevel* levels, int count, std::uint16_t* memory);
     CropKernel rnet;  // kRNetStage
     CropKernel onet;  // kONetStage
+    // Either network with the widths of the weights, whose layout says how much memory it needs.
+    RunCropNet* crop_net_any;
     ByteKernel rnet_bytes;
 };
+
+// What runs R-Net or O-Net with these weights.
+CropKernel crop_kernel(const KernelTable& kernels, const CropNetWeights& weights);
 
 }  // namespace mtcnn_fast::engine

@@ -4,6 +4,7 @@
 #include "cpp/engine/byte_kernel.inl"
 #include "cpp/engine/coarse_rows.h"
 #include "cpp/engine/crop_net.h"
+#include "cpp/engine/crop_net_any.h"
 #include "cpp/engine/pnet_tile.h"
 
 namespace mtcnn_fast::engine {
@@ -55,6 +56,7 @@ constexpr KernelTable kTable{.pnet_scratch = PNetScratch::kFloats,
                              .resample_levels = resample_levels,
                              .rnet = kCropKernel<kRNetStage>,
                              .onet = kCropKernel<kONetStage>,
+                             .crop_net_any = crop_net_any,
                              .rnet_bytes = kByteKernel};
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "cpp/engine/crop_layout.h"
 #include "cpp/engine/crop_stage.h"
 
 namespace mtcnn_fast::engine {
@@ -36,7 +37,9 @@ struct PNetWeights {
 struct CropNetWeights {
     std::array<Layer, kMaxConvolutions> convolution;
     Layer dense;
-    Layer heads;  // logits, offsets and, for O-Net, landmarks, padded to 16
+    Layer heads;           // logits, offsets and, for O-Net, landmarks, padded to 16
+    CropStage stage;       // with the widths of these weights
+    CropNetLayout layout;  // of the kernel that runs any widths
 };
 
 }  // namespace mtcnn_fast::engine

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cpp/engine/aligned.h"
+#include "cpp/engine/crop_layout.h"
 #include "cpp/engine/crop_stage.h"
 #include "cpp/engine/layers.h"
 
@@ -205,9 +206,41 @@ PNetWeights pack_pnet(std::vector<AlignedFloats>& storage, const TensorMap& tens
     return net;
 }
 
-CropNetWeights pack_crop_net(std::vector<AlignedFloats>& storage, const TensorMap& tensors, const CropStage& stage) {
+// The first number of a tensor's shape, which the tensors of the next layer are checked with.
+int outputs_of(const TensorMap& tensors, const std::string& name) {
+    const auto it = tensors.find(name);
+    if (it == tensors.end()) throw std::invalid_argument("tensor '" + name + "' is missing");
+    const std::vector<std::size_t>& shape = it->second.shape;
+    // What is no number of outputs is refused with its tensor, by is_runnable() or find().
+    return shape.empty() || shape[0] > static_cast<std::size_t>(kMaxHidden) ? 0 : static_cast<int>(shape[0]);
+}
+
+// A stage with the widths of its tensors.
+CropStage with_widths(CropStage stage, const TensorMap& tensors) {
+    std::string widths;
+    int inputs = 3;
+    for (std::size_t i = 0; i < stage.convolutions; ++i) {
+        Convolution& layer = stage.convolution[i];
+        layer.inputs = inputs;
+        inputs = layer.outputs = outputs_of(tensors, "conv" + std::to_string(i + 1) + ".weight");
+        widths += std::to_string(inputs) + ", ";
+    }
+    stage.hidden = outputs_of(tensors, "dense" + std::to_string(stage.convolutions + 1) + ".weight");
+    if (!is_runnable(stage)) {
+        throw std::invalid_argument("the layers have " + widths + std::to_string(stage.hidden) +
+                                    " outputs, expected up to " + std::to_string(kMaxChannels) +
+                                    " of the convolutions and up to " + std::to_string(kMaxHidden) +
+                                    " of the dense layer, and multiples of 16 of the last two convolutions and of it");
+    }
+    return stage;
+}
+
+// `standard` with the widths of the tensors.
+CropNetWeights pack_crop_net(std::vector<AlignedFloats>& storage, const TensorMap& tensors, const CropStage& standard) {
     Packer pack(storage, tensors);
     CropNetWeights net{};
+    const CropStage stage = net.stage = with_widths(standard, tensors);
+    net.layout = CropNetLayout(stage, static_cast<std::size_t>(padded_channels(1)));
     for (std::size_t i = 0; i < stage.convolutions; ++i) {
         const Convolution& layer = stage.convolution[i];
         net.convolution[i] =

@@ -16,10 +16,12 @@
 // Blocks lie where they lie without it, so that they have the same bits.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "cpp/engine/area.h"
+#include "cpp/engine/crop_layout.h"
 #include "cpp/engine/pnet_conv1.h"
 #include "cpp/engine/pnet_filter.h"
 #include "cpp/engine/probability.h"
@@ -35,9 +37,8 @@ struct PNetScratch {
     static constexpr int kPooledColumns = kTileColumns + 32;
     static constexpr std::size_t kPooledRow = std::size_t{kPooledColumns} * 16;
     static constexpr std::size_t kConv3Row = std::size_t{kPooledColumns} * 32;
-    static constexpr std::size_t kWorkspace = winograd_workspace(4, 16, 32, kWinogradTiles) > 4 * kConv3Row
-                                                  ? winograd_workspace(4, 16, 32, kWinogradTiles)
-                                                  : 4 * kConv3Row;
+    static constexpr std::size_t kWorkspace =
+        std::max(winograd_workspace(4, 16, 32, kWinogradTiles, kLanes), 4 * kConv3Row);
     static constexpr std::size_t kScaled = 0;
     static constexpr std::size_t kPooled = kScaled + kRing * ScaledRow::kFloats;
     static constexpr std::size_t kConv2 = kPooled + kRing * kPooledRow;

@@ -1,5 +1,5 @@
 // Shared by the kernels of all instruction sets: macros, and vectors of 16 bytes that GCC and Clang make anywhere.
-// Each kernels_<isa>.cpp defines MF_ISA, a namespace. All functions are force-inlined and lie in that namespace, so
+// Each kernels_<isa>.cpp defines MF_ISA, a namespace. All functions are force-inlined or static and lie in it, so
 // that the linker can never pick a body compiled for a newer processor for use on an older one.
 #pragma once
 

@@ -55,14 +55,6 @@ struct Winograd<4> {
     }
 };
 
-// Floats of workspace for winograd_block<m, ci, co, tiles>: transformed inputs, one row of products, row-transformed
-// products.
-constexpr std::size_t winograd_workspace(std::size_t m, std::size_t ci, std::size_t co, std::size_t tiles) {
-    const std::size_t n = m + 2;
-    const std::size_t padded = (ci + kLanes - 1) / kLanes * kLanes;
-    return tiles * (n * n * padded + n * co + n * m * co);
-}
-
 // Products of the transform points of row i, and their output transform along the row: M values of CO channels for each
 // tile. `a` and `w` are the row's transformed inputs and weights.
 template <int M, int CI, int CO, int kMaxTiles>

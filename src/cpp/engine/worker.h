@@ -15,10 +15,10 @@ namespace mtcnn_fast::engine {
 
 class alignas(64) Worker {
   public:
-    // `byte_scratch`: bytes of memory for the filters' kernels, 0 where there are none. `crop_blocks`: blocks of
-    // O-Net's crops; 2 with a filter before it, as those that pass wait.
-    Worker(const KernelTable& kernels, std::size_t byte_scratch, std::size_t crop_blocks, const RoughPNet& rough)
-        : scratch(std::max({kernels.pnet_scratch, kernels.rnet.scratch, kernels.onet.scratch})),
+    // `floats` of memory for the kernels; `byte_scratch`: bytes of memory for the filters' kernels, 0 where there are
+    // none. `crop_blocks`: blocks of O-Net's crops; 2 with a filter before it, as those that pass wait.
+    Worker(std::size_t floats, std::size_t byte_scratch, std::size_t crop_blocks, const RoughPNet& rough)
+        : scratch(floats),
           crops(crop_blocks * kBlockFloats + kLine),
           bytes(byte_scratch),
           rough_rows(rough.kernel != nullptr ? kRoughRing * kScaledFloats : 0),

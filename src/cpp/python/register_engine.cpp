@@ -198,6 +198,9 @@ class Engine {
 
   private:
     engine::CropFilters make_filters(const FilterArguments& arguments) {
+        if (!std::holds_alternative<std::monostate>(arguments) && weights_.rnet().stage != engine::kRNetStage) {
+            throw py::value_error("a filter needs an R-Net of the standard widths");
+        }
         if (const auto* const bytes = std::get_if<ByteFilter>(&arguments)) {
             byte_network_ = std::make_unique<engine::ByteNetwork>(byte_tensors(*bytes));
             return {{&byte_network_->weights(), &engine::byte_kernel(isa_), bytes->margin}, {}};
@@ -205,6 +208,9 @@ class Engine {
         if (const auto* const bfloat = std::get_if<BfloatFilter>(&arguments)) {
             const engine::BfloatKernels* const kernels = engine::bfloat_kernels();
             if (kernels == nullptr) throw py::value_error("the filter of bfloat16 needs AMX");
+            if (weights_.onet().stage != engine::kONetStage) {
+                throw py::value_error("the filter of bfloat16 needs an O-Net of the standard widths");
+            }
             rough_rnet_ = std::make_unique<engine::BfloatNetwork>(engine::kRNetStage, weights_.rnet());
             rough_onet_ = std::make_unique<engine::BfloatNetwork>(engine::kONetStage, weights_.onet());
             return {{&rough_rnet_->weights(), &kernels->rnet, bfloat->rnet_margin},

@@ -7,6 +7,7 @@ from types import ModuleType
 
 from mtcnn_fast._version import __version__
 from mtcnn_fast.errors import BackendUnavailableError
+from mtcnn_fast.weights import WIDTHS, Weights, widths_of
 
 INSTALL_KERNELS = "pip install 'mtcnn-fast[cuda]'"
 
@@ -75,3 +76,15 @@ def usable_module(index: int) -> ModuleType:
     if problem is not None or module is None:
         raise BackendUnavailableError(f"device 'cuda:{index}' is not available: {problem}")
     return module
+
+
+def widths_problem(weights: Weights) -> str | None:
+    """Say why the kernels cannot run these weights, or return None if they can: they are compiled for given widths."""
+    for network, tensors in (("r", weights.rnet), ("o", weights.onet)):
+        widths = widths_of(network, tensors)
+        if widths != WIDTHS[network]:
+            return (
+                f"the device 'cuda' runs an {network.upper()}-Net of the widths {WIDTHS[network]} in 'float32' and "
+                f"'float16-filter', got {widths}: use device='cpu', or a precision of torch's networks"
+            )
+    return None

@@ -12,7 +12,9 @@ import numpy as np
 from mtcnn_fast.backends.cascade.observer import Observer
 from mtcnn_fast.backends.cascade.steps import Candidates, CropNetworkName, DeviceArray, Maps
 from mtcnn_fast.backends.cuda.arrays import Arrays
+from mtcnn_fast.backends.cuda.devices import widths_problem
 from mtcnn_fast.config import DetectorConfig
+from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.weights import Weights
 from mtcnn_fast.weights.loader import Tensors
 from mtcnn_fast.weights.margins import pnet_float16_margin
@@ -40,7 +42,8 @@ class FusedNetworks:
     Raises
     ------
     ConfigError
-        If P-Net is to have a filter, and there is no margin for its weights.
+        If P-Net is to have a filter, and there is no margin for its weights; or if R-Net or O-Net has other widths than
+        the kernels.
     """
 
     def __init__(
@@ -53,6 +56,9 @@ class FusedNetworks:
         shared_memory: int,
         download_counts: bool = False,
     ) -> None:
+        problem = widths_problem(weights)
+        if problem is not None:
+            raise ConfigError(problem)
         self._module, self._arrays = module, arrays
         self._zero_border, self._download_counts = config.border == "zero", download_counts
         #: Of the differences of logits that the filter compares.

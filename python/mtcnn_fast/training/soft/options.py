@@ -251,6 +251,9 @@ class SoftOptions:
         The type of convolutions and products.
     validate_every, log_every : int
         In steps; checkpoints are written with each validation.
+    width : float
+        How many times as wide as the initial network this one is: channels of the convolutions and outputs of the dense
+        layer, rounded to multiples of 16. It begins with the outputs of the initial one (Net2Net, Chen et al. 2016).
     objective : ObjectiveOptions
     balance : BalanceOptions
     warp : WarpOptions
@@ -276,6 +279,7 @@ class SoftOptions:
     amp: SoftAmp = setting("bfloat16", Choice(get_args(SoftAmp)))
     validate_every: int = setting(1000, Count())
     log_every: int = setting(100, Count())
+    width: float = setting(1.0, Number(1, 8))
     objective: ObjectiveOptions = setting(ObjectiveOptions, Instance(ObjectiveOptions))
     balance: BalanceOptions = setting(BalanceOptions, Instance(BalanceOptions))
     warp: WarpOptions = setting(WarpOptions, Instance(WarpOptions))

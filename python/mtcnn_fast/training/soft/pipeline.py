@@ -17,11 +17,20 @@ from mtcnn_fast.training.soft.calibration import calibrate
 from mtcnn_fast.training.soft.forward import initialise
 from mtcnn_fast.training.soft.loop import train_windows
 from mtcnn_fast.training.soft.mining import mine
+from mtcnn_fast.training.soft.options import SoftOptions
 from mtcnn_fast.training.soft.pnet import train_pnet
 from mtcnn_fast.training.soft.run import SoftResult
 from mtcnn_fast.training.soft.tiles import cut_tiles, open_tiles
 from mtcnn_fast.training.soft.window_set import WindowSet
-from mtcnn_fast.training.stage_networks import StageNetwork, initial_network, save_network, save_weights
+from mtcnn_fast.training.stage_networks import (
+    StageNetwork,
+    initial_network,
+    network_of,
+    save_network,
+    save_weights,
+    wider,
+)
+from mtcnn_fast.training.widening import scaled_widths
 from mtcnn_fast.weights import Weights, load_first_networks, load_weights
 
 if TYPE_CHECKING:
@@ -117,15 +126,22 @@ class _Pipeline:
         return self._records
 
     def _network(self, name: Stage, number: int) -> StageNetwork:
-        """Make the network that a round begins with: that of the round before."""
+        """Make the network that a round begins with: that of the round before, or the initial one made wider."""
         if number:
-            network = StageNetwork(name, landmarks=False)
-            network.load(self._trained(name))
-            return network
-        network = initial_network(name, self.config.init, "corner", landmarks=False, seed=self.config.seed)
+            return network_of(self._trained(name), name, landmarks=False)
+        seed = self.config.seed
+        network = initial_network(name, self.config.init, "corner", landmarks=False, seed=seed)
+        factor = 1.0 if name == "p" else self._options(name).width
         if self.config.init == "random":
-            initialise(network.net, self.config.seed)
-        return network
+            if factor != 1:
+                widths = scaled_widths(name, network.widths, factor)
+                network = StageNetwork(name, landmarks=False, seed=seed, widths=widths)
+            initialise(network.net, seed)
+            return network
+        return network if factor == 1 else wider(network, factor, seed=seed)
+
+    def _options(self, name: Stage) -> SoftOptions:
+        return self.soft.r if name == "r" else self.soft.o
 
     def _trained(self, last: Stage) -> Weights:
         """Return the weights so far; networks after `last` are the shipped ones and of no use."""
@@ -162,7 +178,7 @@ class _Pipeline:
         windows = WindowSet.concatenate([WindowSet.open(folder / _PARTS[0], name) for folder in rounds])
         validation = WindowSet.open(rounds[-1] / _PARTS[1], name) if self._read()[1] else None
         making = time.perf_counter() - start
-        options = self.soft.r if name == "r" else self.soft.o
+        options = self._options(name)
         # Another order of the windows in each round.
         options = dataclasses.replace(options, seed=options.seed + number)
         result = train_windows(

@@ -195,7 +195,8 @@ class SoftRun(Generic[Batch]):
         self.sums[:] = found.state["sums"]
 
     def _run_description(self) -> dict[str, Any]:
-        free = ("log_every", "validate_every")
+        # The shapes below say how wide the network is.
+        free = ("log_every", "validate_every", "width")
         settings = {name: value for name, value in dataclasses.asdict(self.options).items() if name not in free}
         if self.options.schedule == "trapezoid" and self.step <= _level_steps(self.options):
             # Until the learning rate falls, a run is the same however long it will be.

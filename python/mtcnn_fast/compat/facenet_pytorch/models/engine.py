@@ -15,8 +15,8 @@ from mtcnn_fast._native import checked_threads
 from mtcnn_fast._types import Floats
 from mtcnn_fast.compat.detectors import detector_cache, usable_device
 from mtcnn_fast.detector import Detector
-from mtcnn_fast.errors import WeightsError
-from mtcnn_fast.weights import SHAPES, Weights
+from mtcnn_fast.errors import ConfigError, WeightsError
+from mtcnn_fast.weights import SHAPES, WIDTHS, Weights, network_shapes, widths_of
 
 Networks = tuple[nn.Module, nn.Module, nn.Module]
 
@@ -96,12 +96,21 @@ def _weights(networks: Networks) -> Weights:
     return Weights(pnet, rnet, onet, "corner", {}, "the networks of an MTCNN module")
 
 
+def _expected(letter: str, state: Mapping[str, Floats]) -> Mapping[str, tuple[int, ...]]:
+    """Return the shapes of a network as wide as `state`, where that is accepted; else of the standard one."""
+    try:
+        return network_shapes(letter, widths_of(letter, state) if letter in WIDTHS else None)
+    except (ConfigError, IndexError, KeyError):
+        return SHAPES[letter]
+
+
 def _tensors(letter: str, network: nn.Module) -> Mapping[str, Floats]:
     """Return the tensors of a network as the package's own weights are: float32, read-only, of the known shapes."""
     state = {name: tensor.detach().float().cpu().numpy().copy() for name, tensor in network.named_parameters()}
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    if shapes != dict(SHAPES[letter]):
-        wrong = sorted(set(shapes.items()) ^ set(SHAPES[letter].items()))
+    expected = _expected(letter, state)
+    if shapes != dict(expected):
+        wrong = sorted(set(shapes.items()) ^ set(expected.items()))
         raise WeightsError(
             f"{letter}net must have the parameters of {letter.upper()}-Net as facenet-pytorch names them, it differs "
             f"in {', '.join(f'{name} {shape}' for name, shape in wrong)}"
