@@ -35,7 +35,6 @@ namespace {
 using namespace mtcnn_fast;
 using namespace mtcnn_fast::engine;
 
-
 void rounds_to_nearest_and_ties_to_even() {
     const auto is = [](std::uint32_t bits, std::uint16_t expected) {
         CHECK(to_bfloat(std::bit_cast<float>(bits)) == expected);

@@ -2,8 +2,8 @@
 // rows that stay in the L1 cache. Output channels are in lanes.
 #pragma once
 
-#include "cpp/engine/conv3x3.h"
 #include "cpp/engine/crop_layout.h"
+#include "cpp/engine/tile_ends.h"
 #include "cpp/engine/winograd.h"
 
 namespace mtcnn_fast::engine {
@@ -16,24 +16,10 @@ class CropConv1 {
     MF_INLINE CropConv1(const Layer& layer, const float* crop, float* ring, float* workspace, float* out)
         : layer_(layer), crop_(crop), ring_(ring), workspace_(workspace), out_(out) {}
 
-    MF_INLINE void direct() const {
-        int done = 0;
-        for (int y = 0; y < kPooled; ++y) {
-            for (; done < 2 * y + 3 && done < kSide; ++done) {
-                conv3x3_row<3, C, kSide>(crop_ + done * S * 3, S, 3, layer_, ring(done % 3));
-            }
-            const float* rows[3];
-            for (int i = 0; i < 3; ++i) rows[i] = ring((2 * y + i < kSide ? 2 * y + i : kSide - 1) % 3);
-            pool_columns(y, [&](int at) __attribute__((always_inline)) {
-                return max(max(load(rows[0] + at), load(rows[1] + at)), load(rows[2] + at));
-            });
-        }
-    }
-
-    // The same by Winograd's F(4, 3) along the columns only: six products for four rows instead of twelve. The rows
+    // By Winograd's F(4, 3) along the columns only: six products for four rows instead of twelve. The rows
     // meet in their maximum before they are stored: an even row of it, and an odd one that still lacks the first of the
     // next four rows.
-    MF_INLINE void winograd() const {
+    MF_INLINE void run() const {
         static_assert(kSide % 4 == 2, "the last group has two rows, which are the last of the maximum");
         for (int y = 0; y < kSide; y += 4) {
             transform(y);

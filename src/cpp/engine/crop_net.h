@@ -4,11 +4,11 @@
 
 #include <cstring>
 
-#include "cpp/engine/conv3x3.h"
 #include "cpp/engine/crop_conv1.h"
 #include "cpp/engine/crop_layout.h"
 #include "cpp/engine/crop_stage.h"
 #include "cpp/engine/kernel_table.h"
+#include "cpp/engine/tile_ends.h"
 #include "cpp/engine/winograd.h"
 
 namespace mtcnn_fast::engine {
@@ -58,16 +58,6 @@ MF_INLINE void conv_winograd(const Layer& layer, const float* in, int count, flo
                 for (int j = 0; j < M; ++j) store(targets[t] + (i * n + j) * CO + c, prelu(sums[i][j] + bias, slope));
             });
     }
-}
-
-template <int N, int CI, int STRIDE, int CO>
-MF_INLINE void conv_direct(const Layer& layer, const float* in, int count, float* out) {
-    constexpr int n = N - 2;
-    for (int map = 0; map < count; ++map)
-        for (int y = 0; y < n; ++y) {
-            conv3x3_row<CI, CO, n>(in + (map * N * N + y * N) * STRIDE, N, STRIDE, layer,
-                                   out + (map * n * n + y * n) * CO);
-        }
 }
 
 // A 2x2 convolution of `count` 4x4 maps to 3x3 ones.
@@ -130,8 +120,7 @@ class CropNet {
   public:
     static constexpr std::size_t kScratch = kLayout.floats;
 
-    MF_INLINE CropNet(const CropNetWeights& net, Algorithm algorithm, float* scratch)
-        : net_(net), direct_(algorithm == Algorithm::kDirect), scratch_(scratch) {}
+    MF_INLINE CropNet(const CropNetWeights& net, float* scratch) : net_(net), scratch_(scratch) {}
 
     MF_INLINE void run(const float* crops, int count, float* out) const {
         constexpr int kCrop = 3 * kStage.size * kStage.size;
@@ -177,11 +166,7 @@ class CropNet {
 
     MF_INLINE void first_layer(const float* crop, float* out) const {
         const CropConv1<kStage.size, kChannels<0>> conv1(net_.convolution[0], crop, convolved<0>(), workspace(), out);
-        if (kStage.convolution[0].winograd > 0 && !direct_) {
-            conv1.winograd();
-        } else {
-            conv1.direct();
-        }
+        conv1.run();
     }
 
     // A 3x3 convolution and its maximum, of `count` crops from `first` on.
@@ -192,15 +177,8 @@ class CropNet {
         constexpr int kIn = kLayerOf.inputs, kStride = kChannels<kLayer - 1>, kOut = kChannels<kLayer>;
         const float* const in = pooled<kLayer - 1>(first);
         float* const maps = convolved<kLayer>();
-        bool done = false;
-        if constexpr (kLayerOf.winograd > 0) {
-            if (!direct_) {
-                conv_winograd<kLayerOf.winograd, kSide, kIn, kStride, kOut>(net_.convolution[kLayer], in, count,
-                                                                            workspace(), maps);
-                done = true;
-            }
-        }
-        if (!done) conv_direct<kSide, kIn, kStride, kOut>(net_.convolution[kLayer], in, count, maps);
+        conv_winograd<kLayerOf.winograd, kSide, kIn, kStride, kOut>(net_.convolution[kLayer], in, count, workspace(),
+                                                                    maps);
         for (int i = 0; i < count; ++i) {
             max_pool<kConvolved, kOut, kLayerOf.pool>(maps + i * kConvolved * kConvolved * kOut,
                                                       pooled<kLayer>(first + i));
@@ -208,7 +186,6 @@ class CropNet {
     }
 
     const CropNetWeights& net_;
-    const bool direct_;
     float* const scratch_;
 };
 
