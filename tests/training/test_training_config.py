@@ -37,6 +37,18 @@ def test_the_projects_own_files_are_accepted(name):
     assert config.data.sets
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*wider*.toml")), ids=lambda path: path.stem)
+def test_those_of_the_soft_recipe_are_accepted(path):
+    config = load_config(path)
+    assert config.recipe == "soft"
+    assert config.data.sets
+
+
+def test_the_turned_faces_own_file_turns_them():
+    for stage in "ro":
+        assert getattr(load_config(ROOT / "configs" / "wider-turned.toml").soft, stage).warp.rotation == 45
+
+
 def test_defaults_are_the_papers(tmp_path):
     config = load(tmp_path, DRAWN)
     alpha = {name: config.stage(name).train.alpha for name in "pro"}
