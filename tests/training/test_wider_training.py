@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 from mtcnn_fast import ConfigError, Detector  # noqa: E402
 from mtcnn_fast.training.soft.config import parse_soft  # noqa: E402
+from mtcnn_fast.training.soft.pipeline import _Pipeline  # noqa: E402
 from mtcnn_fast.training.stage_networks import (  # noqa: E402
     StageNetwork,
     initial_network,
@@ -79,3 +82,12 @@ def test_the_setting_is_checked(value):
     assert parse_soft({}, 0).o.width == 1.0
     with pytest.raises(ConfigError, match=r"soft\.o\.width must be"):
         parse_soft({"o": {"width": value}}, 0)
+
+
+@pytest.mark.parametrize("init", ["shipped", "random"])
+def test_the_recipe_begins_with_networks_of_the_wanted_width(init, tmp_path):
+    soft = parse_soft({"o": {"width": 2.0}, "r": {"width": 1.5}}, 0)
+    config = types.SimpleNamespace(soft=soft, box_coding="corner", init=init, seed=0, workers=1)
+    recipe = _Pipeline(config, tmp_path, False)
+    assert recipe._network("r", 0).widths == (48, 80, 96, 192)
+    assert recipe._network("o", 0).widths == TWICE
