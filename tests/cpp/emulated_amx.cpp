@@ -2,14 +2,15 @@
 #define MF_ISA isa_emulated_amx
 #define MF_SIMD "cpp/engine/simd/scalar.h"
 #define MF_TILES "emulated_tiles.h"
+#include "cpp/engine/amx_kernels.h"
 #include "cpp/engine/bfloat_net.h"
 #include "cpp/engine/pnet_bfloat.h"
 
 namespace mtcnn_fast::engine {
 
-extern const BfloatKernels* const kEmulatedAmx;
-const BfloatKernels* const kEmulatedAmx = &kBfloatKernels;
-extern const PNetBfloatKernel* const kEmulatedPNet;
-const PNetBfloatKernel* const kEmulatedPNet = &kPNetBfloatKernel;
+static constexpr AmxKernels kAmxKernels{kBfloatKernels, kPNetBfloatKernel};
+
+extern const AmxKernels* const kEmulatedAmx;
+const AmxKernels* const kEmulatedAmx = &kAmxKernels;
 
 }  // namespace mtcnn_fast::engine

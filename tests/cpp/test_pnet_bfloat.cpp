@@ -14,6 +14,7 @@
 
 #include "check.h"
 #include "cpp/engine/aligned.h"
+#include "cpp/engine/amx_kernels.h"
 #include "cpp/engine/bfloat_network_pack.h"
 #include "cpp/engine/cascade.h"
 #include "cpp/engine/cascade_settings.h"
@@ -30,7 +31,7 @@
 #include "tile_sum.h"
 
 namespace mtcnn_fast::engine {
-extern const PNetBfloatKernel* const kEmulatedPNet;
+extern const AmxKernels* const kEmulatedAmx;
 }
 
 namespace {
@@ -187,7 +188,7 @@ class Reference {
 };
 
 std::vector<const PNetBfloatKernel*> kernels() {
-    std::vector<const PNetBfloatKernel*> found{kEmulatedPNet};
+    std::vector<const PNetBfloatKernel*> found{&kEmulatedAmx->pnet};
     if (pnet_bfloat_kernel() != nullptr) found.push_back(pnet_bfloat_kernel());
     std::printf("  AMX: %s\n", found.size() > 1 ? "run" : "skipped: not on this processor");
     return found;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cpp/engine/amx_kernels.h"
 #include "cpp/engine/bfloat_network.h"
 #include "cpp/engine/byte_network.h"
 #include "cpp/engine/cpu_features.h"
@@ -22,11 +23,9 @@ extern const KernelTable* const kKernels_neon;
 extern const KernelTable* const kKernels_scalar;
 extern const ByteKernel* const kKernels_avx512vnni;
 extern const ByteKernel* const kKernels_avxvnni;
-extern const BfloatKernels* const kKernels_amx;
-extern const PNetBfloatKernel* const kPNet_amx;
+extern const AmxKernels* const kKernels_amx;
 // tests/cpp/emulated_amx.cpp.
-extern const BfloatKernels* const kEmulatedAmx;
-extern const PNetBfloatKernel* const kEmulatedPNet;
+extern const AmxKernels* const kEmulatedAmx;
 
 namespace {
 
@@ -64,6 +63,18 @@ const std::vector<ByteForm>& more_byte_forms() {
     return forms;
 }
 
+// Null where there are none.
+const AmxKernels* amx_kernels() {
+#if defined(MTCNN_FAST_EMULATE_AMX)
+    return kEmulatedAmx;
+#elif defined(MTCNN_FAST_HAVE_amx)
+    static const bool usable = cpu_features().amx && request_tiles();
+    return usable ? kKernels_amx : nullptr;
+#else
+    return nullptr;
+#endif
+}
+
 }  // namespace
 
 std::vector<ByteForm> available_byte_forms() {
@@ -91,25 +102,13 @@ const ByteKernel& byte_kernel(const Isa& isa) {
 }
 
 const BfloatKernels* bfloat_kernels() {
-#if defined(MTCNN_FAST_EMULATE_AMX)
-    return kEmulatedAmx;
-#elif defined(MTCNN_FAST_HAVE_amx)
-    static const bool usable = cpu_features().amx && request_tiles();
-    return usable ? kKernels_amx : nullptr;
-#else
-    return nullptr;
-#endif
+    const AmxKernels* const kernels = amx_kernels();
+    return kernels != nullptr ? &kernels->crops : nullptr;
 }
 
 const PNetBfloatKernel* pnet_bfloat_kernel() {
-    if (bfloat_kernels() == nullptr) return nullptr;
-#if defined(MTCNN_FAST_EMULATE_AMX)
-    return kEmulatedPNet;
-#elif defined(MTCNN_FAST_HAVE_amx)
-    return kPNet_amx;
-#else
-    return nullptr;
-#endif
+    const AmxKernels* const kernels = amx_kernels();
+    return kernels != nullptr ? &kernels->pnet : nullptr;
 }
 
 std::vector<Isa> available_isas() {

@@ -101,8 +101,9 @@ inline constexpr int kTileColumns = 256;
 inline constexpr int kScaledPlane = kTileColumns + 48;
 inline constexpr std::size_t kScaledFloats = 6 * std::size_t{kScaledPlane};
 
-// A crop network. `run` takes `count` <= kCropBlock crops, each size * size * 3 floats, one after the other, and writes
-// kCropOutputs floats a crop. `scratch` floats of memory are 64-byte aligned and finite (zeroed once).
+// A crop network. `run` takes `count` <= kCropBlock crops, each size * size * 3 floats, one after the other, of which
+// it may read 16 floats too many, and writes kCropOutputs floats a crop. `scratch` floats of memory are 64-byte aligned
+// and finite (zeroed once).
 using RunCropNet = void(const CropNetWeights&, Algorithm, const float* crops, int count, float* scratch, float* out);
 struct CropKernel {
     std::size_t scratch;

@@ -2,14 +2,15 @@
 #define MF_ISA isa_amx
 #define MF_SIMD "cpp/engine/simd/avx512.h"
 #define MF_TILES "cpp/engine/simd/amx_tiles.h"
+#include "cpp/engine/amx_kernels.h"
 #include "cpp/engine/bfloat_net.h"
 #include "cpp/engine/pnet_bfloat.h"
 
 namespace mtcnn_fast::engine {
 
-extern const BfloatKernels* const kKernels_amx;
-const BfloatKernels* const kKernels_amx = &kBfloatKernels;
-extern const PNetBfloatKernel* const kPNet_amx;
-const PNetBfloatKernel* const kPNet_amx = &kPNetBfloatKernel;
+static constexpr AmxKernels kAmxKernels{kBfloatKernels, kPNetBfloatKernel};
+
+extern const AmxKernels* const kKernels_amx;
+const AmxKernels* const kKernels_amx = &kAmxKernels;
 
 }  // namespace mtcnn_fast::engine

@@ -48,6 +48,9 @@ struct PNetScratch {
     static constexpr std::size_t kFloats = kTransform + conv1_workspace() + kWorkspace;
 };
 
+// Local to each file: a kernel exports nothing but its table, and one of these functions is not inlined.
+namespace {
+
 class PNetTileRunner {
   public:
     MF_INLINE PNetTileRunner(const PNetTile& tile, const PNetWeights& weights, Algorithm algorithm, float* scratch,
@@ -384,5 +387,6 @@ class PNetTileRunner {
     Flags pooled_done_[4] = {};
 };
 
+}  // namespace
 }  // namespace MF_ISA
 }  // namespace mtcnn_fast::engine
