@@ -13,7 +13,11 @@
 #include "cpp/engine/winograd.h"
 
 // Called, seen by one file only, and compiled for size: the time goes into loops that gain nothing from more code.
+#if defined(__clang__)
+#define MF_SHARED [[gnu::noinline, gnu::cold]] static
+#else
 #define MF_SHARED [[gnu::noinline, gnu::noclone, gnu::cold]] static
+#endif
 
 namespace mtcnn_fast::engine {
 inline namespace MF_ISA {
