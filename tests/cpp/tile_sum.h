@@ -17,7 +17,8 @@ float tile_sum(float sum, int numbers, X x, Y y) {
     float parts[2] = {};
     for (int i = 0; i < numbers; ++i) {
         float& part = parts[i % 2];
-        part = normal(std::fma(normal(x(i)), normal(y(i)), part));
+        // In double the product is exact, and the sum rounds to float as if it had been rounded once (Figueroa 1995).
+        part = normal(static_cast<float>(double{normal(x(i))} * double{normal(y(i))} + double{part}));
     }
     return normal(normal(sum) + normal(parts[0] + parts[1]));
 }
