@@ -97,6 +97,42 @@ struct BfloatPlan {
 
 static_assert(kCropBlock <= kTileSide);
 
+// The sums of M tiles of pixels and N tiles of a layer's outputs, from output `channel` on. segment(s) points to the
+// inputs of segment s of the first pixel, of which `step` numbers lead to the next one's. The sums are in tiles 0 to 3,
+// the pixels in 4 and 5, the weights in 6 and 7.
+template <int M, int N, class Segment>
+MF_INLINE void tile_products(Tiles& tiles, const BfloatShape& shape, const BfloatLayer& layer, int channel, int step,
+                             Segment segment, float* out) {
+    constexpr int kRow = 2 * kTileDepth;
+    const int row_out = 4 * shape.lanes(), row_in = 2 * step, steps = shape.steps(), other = shape.weights();
+    const std::uint16_t* w = layer.weights + channel / kTileSide * other;
+    const float* const bias = layer.bias + channel;
+    tiles.template load<0>(bias, 0);
+    if constexpr (N > 1) tiles.template load<1>(bias + kTileSide, 0);
+    if constexpr (M > 1) tiles.template load<2>(bias, 0);
+    if constexpr (M > 1 && N > 1) tiles.template load<3>(bias + kTileSide, 0);
+    MF_UNROLL(1)
+    for (int s = 0; s < shape.segments; ++s) {
+        const std::uint16_t* from = segment(s);
+        MF_UNROLL(1)
+        for (int k = 0; k < steps; ++k, from += kTileDepth, w += kTileFactors) {
+            tiles.template load<4>(from, row_in);
+            if constexpr (M > 1) tiles.template load<5>(from + kTileSide * step, row_in);
+            tiles.template load<6>(w, kRow);
+            if constexpr (N > 1) tiles.template load<7>(w + other, kRow);
+            tiles.template multiply_add<0, 4, 6>();
+            if constexpr (N > 1) tiles.template multiply_add<1, 4, 7>();
+            if constexpr (M > 1) tiles.template multiply_add<2, 5, 6>();
+            if constexpr (M > 1 && N > 1) tiles.template multiply_add<3, 5, 7>();
+        }
+    }
+    float* const below = out + kTileSide * shape.lanes();
+    tiles.template store<0>(out, row_out);
+    if constexpr (N > 1) tiles.template store<1>(out + kTileSide, row_out);
+    if constexpr (M > 1) tiles.template store<2>(below, row_out);
+    if constexpr (M > 1 && N > 1) tiles.template store<3>(below + kTileSide, row_out);
+}
+
 class BfloatNet {
   public:
     MF_INLINE BfloatNet(const BfloatPlan& plan, const BfloatNetworkWeights& net, std::uint8_t* scratch)
@@ -152,50 +188,15 @@ class BfloatNet {
             MF_UNROLL(1)
             for (int t = 0; t < count; t += TOGETHER) {
                 const std::uint16_t* const in = inputs(layer) + t * kTileSide * pass.step;
+                const auto segment = [&](int n) __attribute__((always_inline)) { return in + n * pass.pitch; };
                 float* const out = sums() + t * kTileSide * lanes + channel;
                 if (channel + kTileSide < lanes) {
-                    block<TOGETHER, 2>(tiles, layer, in, channel, out);
+                    tile_products<TOGETHER, 2>(tiles, pass.shape, net_.layer[layer], channel, pass.step, segment, out);
                 } else {
-                    block<TOGETHER, 1>(tiles, layer, in, channel, out);
+                    tile_products<TOGETHER, 1>(tiles, pass.shape, net_.layer[layer], channel, pass.step, segment, out);
                 }
             }
         }
-    }
-
-    // Of M tiles of pixels and N of outputs: the sums in tiles 0 to 3, the pixels in 4 and 5, the weights in 6 and 7.
-    template <int M, int N>
-    MF_INLINE void block(Tiles& tiles, std::size_t layer, const std::uint16_t* in, int channel, float* out) const {
-        const BfloatPass& pass = plan_.pass[layer];
-        const BfloatShape& shape = pass.shape;
-        const int row_out = 4 * shape.lanes(), row_in = 2 * pass.step, below = kTileSide * pass.step;
-        const int steps = shape.steps(), other = shape.weights();
-        constexpr int kRow = 2 * kTileDepth;
-        const std::uint16_t* w = net_.layer[layer].weights + channel / kTileSide * other;
-        const float* const bias = net_.layer[layer].bias + channel;
-        tiles.template load<0>(bias, 0);
-        if constexpr (N > 1) tiles.template load<1>(bias + kTileSide, 0);
-        if constexpr (M > 1) tiles.template load<2>(bias, 0);
-        if constexpr (M > 1 && N > 1) tiles.template load<3>(bias + kTileSide, 0);
-        MF_UNROLL(1)
-        for (int s = 0; s < shape.segments; ++s) {
-            const std::uint16_t* from = in + s * pass.pitch;
-            MF_UNROLL(1)
-            for (int k = 0; k < steps; ++k, from += kTileDepth, w += kTileFactors) {
-                tiles.template load<4>(from, row_in);
-                if constexpr (M > 1) tiles.template load<5>(from + below, row_in);
-                tiles.template load<6>(w, kRow);
-                if constexpr (N > 1) tiles.template load<7>(w + other, kRow);
-                tiles.template multiply_add<0, 4, 6>();
-                if constexpr (N > 1) tiles.template multiply_add<1, 4, 7>();
-                if constexpr (M > 1) tiles.template multiply_add<2, 5, 6>();
-                if constexpr (M > 1 && N > 1) tiles.template multiply_add<3, 5, 7>();
-            }
-        }
-        float* const out_below = out + kTileSide * shape.lanes();
-        tiles.template store<0>(out, row_out);
-        if constexpr (N > 1) tiles.template store<1>(out + kTileSide, row_out);
-        if constexpr (M > 1) tiles.template store<2>(out_below, row_out);
-        if constexpr (M > 1 && N > 1) tiles.template store<3>(out_below + kTileSide, row_out);
     }
 
     // PReLU of a map of sums, and the maximum of WINDOW x WINDOW of them, stride 2, ceil mode, for a WINDOW above 1.

@@ -28,6 +28,11 @@ struct BfloatShape {
     constexpr int steps() const { return (inputs + kTileDepth - 1) / kTileDepth; }
     // Of sixteen outputs.
     constexpr int weights() const { return segments * steps() * kTileFactors; }
+    // Where the weight of output `o` for number k of segment s lies.
+    constexpr int place(int o, int s, int k) const {
+        const int step = s * steps() + k / kTileDepth, pair = k % kTileDepth / 2;
+        return o / kTileSide * weights() + step * kTileFactors + (pair * kTileSide + o % kTileSide) * 2 + k % 2;
+    }
 };
 
 // The convolutions, whose runs are rows of the kernel, and the dense layer.

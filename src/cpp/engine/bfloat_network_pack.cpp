@@ -20,11 +20,7 @@ void pack(const float* direct, const BfloatShape& shape, int channels, int padde
             const int pixel = k / padded, channel = k % padded;
             if (channel >= channels) continue;
             const float* const from = direct + ((s * pixels + pixel) * channels + channel) * lanes;
-            const int step = s * shape.steps() + k / kTileDepth, pair = k % kTileDepth / 2;
-            for (int o = 0; o < lanes; ++o) {
-                const int group = o / kTileSide * shape.weights() + step * kTileFactors;
-                out[group + (pair * kTileSide + o % kTileSide) * 2 + k % 2] = to_bfloat(from[o]);
-            }
+            for (int o = 0; o < lanes; ++o) out[shape.place(o, s, k)] = to_bfloat(from[o]);
         }
 }
 

@@ -188,44 +188,12 @@ class PNetBfloatRows {
         MF_UNROLL(1)
         for (int x = 0; x < count; x += kTogether) {
             for_lanes<kLanesOf, kTileSide>([&]<int N>(int channel) __attribute__((always_inline)) {
-                block<I, N, kStep>(tiles, rows, x * kStep, channel);
+                tile_products<2, N>(
+                    tiles, kPNetBfloat[I], net_.layer[I], channel, kStep,
+                    [&](int s) __attribute__((always_inline)) { return rows[s] + x * kStep; }, sums() + channel);
             });
             take(x);
         }
-    }
-
-    // The sums of kTogether pixels and N tiles of outputs: sums in tiles 0 to 3, pixels in 4 and 5, weights in 6 and 7.
-    template <std::size_t I, int N, int STEP>
-    MF_INLINE void block(Tiles& tiles, const std::uint16_t* const (&rows)[kPNetBfloat[I].segments], int at,
-                         int channel) const {
-        constexpr BfloatShape kShape = kPNetBfloat[I];
-        constexpr int kOut = 4 * kShape.lanes(), kIn = 2 * STEP, kRow = 2 * kTileDepth;
-        const std::uint16_t* w = net_.layer[I].weights + channel / kTileSide * kShape.weights();
-        const float* const bias = net_.layer[I].bias + channel;
-        tiles.template load<0>(bias, 0);
-        tiles.template load<2>(bias, 0);
-        if constexpr (N > 1) tiles.template load<1>(bias + kTileSide, 0);
-        if constexpr (N > 1) tiles.template load<3>(bias + kTileSide, 0);
-        MF_UNROLL(1)
-        for (int s = 0; s < kShape.segments; ++s) {
-            for (int k = 0; k < kShape.steps(); ++k, w += kTileFactors) {
-                const std::uint16_t* const from = rows[s] + at + k * kTileDepth;
-                tiles.template load<4>(from, kIn);
-                tiles.template load<5>(from + kTileSide * STEP, kIn);
-                tiles.template load<6>(w, kRow);
-                if constexpr (N > 1) tiles.template load<7>(w + kShape.weights(), kRow);
-                tiles.template multiply_add<0, 4, 6>();
-                if constexpr (N > 1) tiles.template multiply_add<1, 4, 7>();
-                tiles.template multiply_add<2, 5, 6>();
-                if constexpr (N > 1) tiles.template multiply_add<3, 5, 7>();
-            }
-        }
-        float* const out = sums() + channel;
-        float* const below = out + kTileSide * kShape.lanes();
-        tiles.template store<0>(out, kOut);
-        tiles.template store<2>(below, kOut);
-        if constexpr (N > 1) tiles.template store<1>(out + kTileSide, kOut);
-        if constexpr (N > 1) tiles.template store<3>(below + kTileSide, kOut);
     }
 
     const PNetBfloatWeights& net_;

@@ -50,11 +50,7 @@ Aligned<std::uint16_t> pack(const BfloatShape& shape, Weight weight) {
     Aligned<std::uint16_t> packed(static_cast<std::size_t>(shape.lanes() / kTileSide * shape.weights()));
     for (int o = 0; o < shape.outputs; ++o)
         for (int s = 0; s < shape.segments; ++s)
-            for (int k = 0; k < shape.inputs; ++k) {
-                const int step = s * shape.steps() + k / kTileDepth, pair = k % kTileDepth / 2;
-                const int group = o / kTileSide * shape.weights() + step * kTileFactors;
-                packed.data()[group + (pair * kTileSide + o % kTileSide) * 2 + k % 2] = weight(o, s, k);
-            }
+            for (int k = 0; k < shape.inputs; ++k) packed.data()[shape.place(o, s, k)] = weight(o, s, k);
     return packed;
 }
 
