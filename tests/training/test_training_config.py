@@ -176,3 +176,11 @@ def test_missing_images_are_named_or_left_out(tmp_path):
         DataSource(**source).records(tmp_path, tmp_path, 0)
     with pytest.raises(DataError, match="there are no images of this annotation"):
         DataSource(**source, allow_missing=True).records(tmp_path, tmp_path, 0)
+
+
+@pytest.mark.parametrize("name", ["smoke", "soft-smoke"])
+def test_a_device_is_that_of_every_network(name: str) -> None:
+    config = load_config(ROOT / "configs" / f"{name}.toml").with_device("cuda:3")
+    soft = config.soft
+    found = [config.stage(each).train for each in "pro"] if soft is None else [soft.p, soft.r, soft.o]
+    assert [each.device for each in found] == ["cuda:3"] * 3

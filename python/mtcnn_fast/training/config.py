@@ -97,7 +97,8 @@ class TrainingConfig:
             name: dataclasses.replace(stage, train=stage.train.replace(device=device))
             for name, stage in self.stages.items()
         }
-        return dataclasses.replace(self, stages=stages)
+        soft = None if self.soft is None else self.soft.with_device(device)
+        return dataclasses.replace(self, stages=stages, soft=soft)
 
 
 def load_config(path: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None) -> TrainingConfig:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mtcnn_fast._types import Doubles, Pixels
+from mtcnn_fast._types import AnyArray, Doubles
 from mtcnn_fast.training.samples.augment import SWAPPED
 from mtcnn_fast.training.samples.geometry import extents
 from mtcnn_fast.training.soft.warp_options import WarpOptions
@@ -40,7 +40,7 @@ class WindowBatch(NamedTuple):
     widths : Tensor of float32, shape (n, 2)
         Width and height of the window in pixels of its image.
     taught : Tensor of bool, shape (n,)
-        Whether `landmarks` come from `mtcnn_fast.training.soft.teacher.Teacher`.
+        Whether `landmarks` come from a teacher; False until somebody says so.
     """
 
     images: Tensor
@@ -63,7 +63,13 @@ class _Draws(NamedTuple):
     covers: Doubles
 
 
-def window_batch(windows: Windows, options: WarpOptions, rng: np.random.Generator, dtype: torch.dtype) -> WindowBatch:
+def window_batch(
+    windows: Windows,
+    options: WarpOptions,
+    rng: np.random.Generator,
+    dtype: torch.dtype,
+    images: Tensor | None = None,
+) -> WindowBatch:
     """Change windows at random and attach what a network should say of each.
 
     Parameters
@@ -74,6 +80,8 @@ def window_batch(windows: Windows, options: WarpOptions, rng: np.random.Generato
     rng : numpy.random.Generator
     dtype : torch.dtype
         Of the images.
+    images : Tensor of uint8, shape (n, S, S, 3), optional
+        In place of the windows' own. The batch is made on their device.
 
     Returns
     -------
@@ -81,7 +89,7 @@ def window_batch(windows: Windows, options: WarpOptions, rng: np.random.Generato
     --------
     """
     draws = _draw(len(windows.corners), options, rng)
-    images = _warped(windows.images, draws, dtype)
+    pixels = _warped(torch.from_numpy(windows.images) if images is None else images, draws, dtype)
     corners = windows.corners.astype(np.float64)
     size = corners[:, 2:] - corners[:, :2] + 1
     shown = extents(windows.corners)
@@ -89,14 +97,24 @@ def window_batch(windows: Windows, options: WarpOptions, rng: np.random.Generato
     offsets = (boxes - corners) / np.concatenate([size, size], axis=1)
     # Section 4 of docs/semantics.md: the decoder subtracts 1 from the sum.
     marks = (points + 1 - corners[:, None, :2]) / size[:, None]
+    device = pixels.device
     return WindowBatch(
-        images,
-        torch.from_numpy(offsets.astype(np.float32)),
-        torch.from_numpy(marks.transpose(0, 2, 1).reshape(-1, 10).astype(np.float32)),
-        torch.from_numpy(overlap.astype(np.float32)),
-        torch.from_numpy(size.astype(np.float32)),
-        torch.from_numpy(np.zeros(len(size), np.bool_)),
+        pixels,
+        _floats(offsets, device),
+        _floats(marks.transpose(0, 2, 1).reshape(-1, 10), device),
+        _floats(overlap, device),
+        _floats(size, device),
+        torch.zeros(len(size), dtype=torch.bool, device=device),
     )
+
+
+def _floats(values: AnyArray, device: torch.device) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(device)
+
+
+def normalised(images: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return images ``(n, 3, S, S)`` of values from 0 to 255 as a network takes them; they are changed in place."""
+    return images.sub_(_GRAY).mul_(0.0078125).to(dtype, memory_format=torch.channels_last)
 
 
 def _draw(count: int, options: WarpOptions, rng: np.random.Generator) -> _Draws:
@@ -118,33 +136,38 @@ def _draw(count: int, options: WarpOptions, rng: np.random.Generator) -> _Draws:
     )
 
 
-def _warped(images: Pixels, draws: _Draws, dtype: torch.dtype) -> Tensor:
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+def _warped(images: Tensor, draws: _Draws, dtype: torch.dtype) -> Tensor:
+    device = images.device
+    pixels = images.permute(0, 3, 1, 2).float()
     moved = (draws.zoom != 1) | (draws.rotation != 0) | (draws.shift != 0).any(axis=1)
-    flipped = torch.from_numpy((draws.sign < 0) & ~moved)
+    flipped = torch.from_numpy(np.flatnonzero((draws.sign < 0) & ~moved)).to(device)
     pixels[flipped] = pixels[flipped].flip(3)
-    which = torch.from_numpy(np.flatnonzero(moved))
+    which = torch.from_numpy(np.flatnonzero(moved)).to(device)
     if len(which):
         # Of a place in the result, where it comes from: mirrored, turned, made larger, moved. From -1 to 1.
         cos, sin = np.cos(draws.rotation) / draws.zoom, np.sin(draws.rotation) / draws.zoom
         rows = (cos * draws.sign, -sin, 2 * draws.shift[:, 0], sin * draws.sign, cos, 2 * draws.shift[:, 1])
-        maps = torch.from_numpy(np.stack(rows, axis=1).astype(np.float32)).reshape(-1, 2, 3)[which]
+        maps = _floats(np.stack(rows, axis=1)[moved], device).reshape(-1, 2, 3)
         part = pixels[which].contiguous()
         grid = functional.affine_grid(maps, list(part.shape), align_corners=False)
         pixels[which] = functional.grid_sample(part, grid, padding_mode="border", align_corners=False)
-    gain = torch.from_numpy(draws.gain.astype(np.float32))[:, :, None, None]
-    bias = torch.from_numpy(np.broadcast_to(draws.bias, draws.gain.shape).astype(np.float32))[:, :, None, None]
-    pixels.mul_(gain).add_(bias)
+    pixels.mul_(_floats(draws.gain, device)[:, :, None, None]).add_(_floats(draws.bias, device)[:, :, None, None])
     _cover(pixels, draws.covers)
-    pixels.clamp_(0, 255).sub_(127.5).mul_(0.0078125)
-    return pixels.to(dtype, memory_format=torch.channels_last)
+    return normalised(pixels.clamp_(0, 255), dtype)
 
 
 def _cover(pixels: Tensor, covers: Doubles) -> None:
-    size = pixels.shape[2]
-    for place in np.flatnonzero(covers[:, 4] >= 0):
-        left, top, right, bottom = np.rint(covers[place, :4] * size).astype(int)
-        pixels[place, :, top:bottom, left:right] = float(covers[place, 4])
+    size, device = pixels.shape[2], pixels.device
+    chosen = np.flatnonzero(covers[:, 4] >= 0)
+    if not len(chosen):
+        return
+    places = torch.from_numpy(chosen).to(device)
+    edges = torch.from_numpy(np.rint(covers[chosen, :4] * size).astype(np.int64)).to(device)[:, :, None]
+    along = torch.arange(size, dtype=torch.int64, device=device)
+    wide = (along >= edges[:, 0]) & (along < edges[:, 2])
+    high = (along >= edges[:, 1]) & (along < edges[:, 3])
+    covered = (high[:, :, None] & wide[:, None, :])[:, None]
+    pixels[places] = torch.where(covered, _floats(covers[chosen, 4], device)[:, None, None, None], pixels[places])
 
 
 def _targets(windows: Windows, shown: Doubles, draws: _Draws) -> tuple[Doubles, Doubles, Doubles]:

@@ -61,6 +61,15 @@ class SoftConfig:
     o: SoftOptions = setting(SoftOptions, Instance(SoftOptions))
     calibration: CalibrationOptions = setting(CalibrationOptions, Instance(CalibrationOptions))
 
+    def with_device(self, device: str) -> SoftConfig:
+        """Return a copy that trains every network on a device."""
+        return dataclasses.replace(
+            self,
+            p=dataclasses.replace(self.p, device=device),
+            r=dataclasses.replace(self.r, device=device),
+            o=dataclasses.replace(self.o, device=device),
+        )
+
     def __post_init__(self) -> None:
         check_settings(self)
         if not self.proposers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -10,6 +12,8 @@ from mtcnn_fast.nets.modules import ONet, PNet, RNet
 from mtcnn_fast.training.losses import Outputs
 
 Net = PNet | RNet | ONet
+
+CPU = torch.device("cpu")
 
 #: Layers before the heads: name's number, and whether pooling follows the activation.
 _CONVOLUTIONS: dict[type[nn.Module], tuple[tuple[int, bool], ...]] = {
@@ -25,30 +29,38 @@ _HEADS: dict[type[nn.Module], tuple[str, ...]] = {
 }
 
 
-def features(net: Net, images: Tensor) -> Tensor:
+def rising(net: Net) -> frozenset[int]:
+    """Return the numbers of the PReLUs before a pooling that never fall: those whose slopes are not negative."""
+    pooled = (number for number, pools in _CONVOLUTIONS[type(net)] if pools)
+    return frozenset(n for n in pooled if bool((getattr(net, f"prelu{n}").weight >= 0).all()))
+
+
+def features(net: Net, images: Tensor, never_fall: Collection[int] | None = None) -> Tensor:
     """Return what the heads see, as `net.features` does.
 
-    The type of `images` is that in which convolutions and products are computed. A PReLU whose slopes are not negative
-    never falls, so that it changes places with max pooling: the same values from a quarter of the elements.
+    The type of `images` is that in which convolutions and products are computed. A PReLU that never falls changes
+    places with max pooling: the same values from a quarter of the elements.
 
     Parameters
     ----------
     net : PNet, RNet or ONet
     images : Tensor of float32 or bfloat16, shape (n, 3, H, W)
         Normalised.
+    never_fall : collection of int, optional
+        What `rising` says, if that is known: looking makes a device wait.
 
     Returns
     -------
     Tensor of float32
         ``(n, 128)`` of R-Net, ``(n, 256)`` of O-Net, ``(n, 32, rows, columns)`` of P-Net.
     """
-    x = images
+    x, known = images, rising(net) if never_fall is None else never_fall
     for number, pools in _CONVOLUTIONS[type(net)]:
         layer, slopes = getattr(net, f"conv{number}"), getattr(net, f"prelu{number}").weight
         x = functional.conv2d(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype))
         if pools:
             pool = getattr(net, f"pool{number}")
-            x = _prelu(pool(x), slopes) if bool((slopes >= 0).all()) else pool(_prelu(x, slopes))
+            x = _prelu(pool(x), slopes) if number in known else pool(_prelu(x, slopes))
         else:
             x = _prelu(x, slopes)
     if type(net) in _DENSE:
@@ -64,11 +76,6 @@ def heads(net: Net, x: Tensor) -> Outputs:
     """Return the outputs of a network for its `features`, in float32; P-Net's have the shape of its grid."""
     outputs = [getattr(net, name)(x) for name in _HEADS[type(net)]]
     return Outputs(outputs[0], outputs[1], outputs[2] if len(outputs) == 3 else None)
-
-
-def slopes_of(net: Net) -> list[nn.Parameter]:
-    """Return the slopes of the PReLUs before a pooling, those to keep from becoming negative."""
-    return [getattr(net, f"prelu{number}").weight for number, pools in _CONVOLUTIONS[type(net)] if pools]
 
 
 def initialise(net: Net, seed: int) -> None:

@@ -22,7 +22,7 @@ from mtcnn_fast.training.soft.metrics import evaluate_windows
 from mtcnn_fast.training.soft.objective import losses
 from mtcnn_fast.training.soft.options import SoftOptions
 from mtcnn_fast.training.soft.run import SoftResult, SoftRun
-from mtcnn_fast.training.soft.teacher import Teacher
+from mtcnn_fast.training.soft.teacher import teach
 from mtcnn_fast.training.soft.window_set import WindowSet
 
 #: Steps after which windows are drawn by new errors; checkpoints lie on multiples, so that a run goes on alike.
@@ -39,7 +39,7 @@ def train_windows(
     name: str = "network",
     shown: bool = True,
 ) -> SoftResult:
-    """Train R-Net or O-Net on a processor.
+    """Train R-Net or O-Net.
 
     Parameters
     ----------
@@ -93,11 +93,14 @@ class _WindowRun(SoftRun[_Step]):
         super().__init__(net, options, out, name)
         self.settings, self.windows, self.validation = options, windows, validation
         self.balance = Balance(windows, options.balance, options.seed)
-        self.teacher: Teacher | None = None
+        #: All windows' images, where the network is trained on another device than they are read on.
+        self.images = None if self.device.type == "cpu" else windows.images_on(self.device)
+        self._seen: list[tuple[Indices, Tensor]] = []
+        self.by_teacher = np.zeros(len(windows), np.bool_)
         if options.teacher.weights != "none":
             if not isinstance(net, ONet) and not options.teacher.boxes:
                 raise ConfigError("teacher.boxes must be greater than 0 for networks without landmarks, got 0.0")
-            self.teacher = Teacher(net, windows, options.teacher, self.dtype)
+            self.windows, self.by_teacher = teach(net, windows, options.teacher, self.dtype, self.device)
 
     def batches(self) -> Generator[_Step, None, None]:
         """Yield minibatches; a thread makes the next one meanwhile."""
@@ -105,7 +108,13 @@ class _WindowRun(SoftRun[_Step]):
         def make(step: int) -> _Step:
             indices = self.balance.indices(step, self.settings.batch_size)
             rng = np.random.default_rng([self.settings.seed, step, 2])
-            return _Step(indices, window_batch(self.windows.take(indices), self.settings.warp, rng, self.dtype))
+            if self.images is None:
+                taken, images = self.windows.take(indices), None
+            else:
+                taken, images = self.windows.described(indices), self.images[torch.from_numpy(indices).to(self.device)]
+            batch = window_batch(taken, self.settings.warp, rng, self.dtype, images)
+            taught = torch.from_numpy(self.by_teacher[indices]).to(self.device)
+            return _Step(indices, batch._replace(taught=taught))
 
         with ThreadPoolExecutor(1, "mtcnn-fast-windows") as thread:
             pending = None
@@ -113,6 +122,7 @@ class _WindowRun(SoftRun[_Step]):
                 step = self.step
                 if step % REFRESH == 0 or pending is None:
                     # The errors are complete now: what was drawn ahead would depend on when.
+                    self._remember()
                     self.balance.refresh()
                     pending = thread.submit(make, step)
                 batch = pending.result()
@@ -123,20 +133,26 @@ class _WindowRun(SoftRun[_Step]):
     def loss(self, batch: _Step) -> tuple[Tensor, ...]:
         """Return the parts of the loss, and remember what is still wrong with each window."""
         torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
-        x = functional.dropout(features(self.net, batch.batch.images), self.settings.dropout)
-        wanted = batch.batch if self.teacher is None else self.teacher.taught(batch.batch)
-        found = losses(heads(self.net, x), wanted, self.settings.objective)
-        self.balance.errors[batch.indices] = found.error.numpy()
+        x = functional.dropout(features(self.net, batch.batch.images, self.never_fall), self.settings.dropout)
+        found = losses(heads(self.net, x), batch.batch, self.settings.objective)
+        self._seen.append((batch.indices, found.error))
         return found.total, found.detection, found.box, found.landmark
+
+    def _remember(self) -> None:
+        """Keep the errors of the last steps, from whichever device they are on."""
+        for indices, errors in self._seen:
+            self.balance.errors[indices] = errors.cpu().numpy()
+        self._seen.clear()
 
     def measure(self) -> Mapping[str, float] | None:
         """Return the figures of `evaluate_windows`."""
         if self.validation is None:
             return None
-        return evaluate_windows(self.average, self.validation, self.settings.objective, self.dtype)
+        return evaluate_windows(self.average, self.validation, self.settings.objective, self.dtype, self.device)
 
     def state(self) -> dict[str, Tensor]:
         """Return the windows' last errors."""
+        self._remember()
         return {"errors": torch.from_numpy(self.balance.errors)}
 
     def description(self) -> dict[str, Any]:

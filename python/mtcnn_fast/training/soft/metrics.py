@@ -7,7 +7,7 @@ import torch
 
 from mtcnn_fast._types import Bools, Doubles
 from mtcnn_fast.training.soft.augmentation import UNCHANGED, WindowBatch, window_batch
-from mtcnn_fast.training.soft.forward import Net, features, heads
+from mtcnn_fast.training.soft.forward import CPU, Net, features, heads
 from mtcnn_fast.training.soft.labels import BACKGROUND_BELOW
 from mtcnn_fast.training.soft.objective import decoded, losses, paired_iou
 from mtcnn_fast.training.soft.options import ObjectiveOptions
@@ -22,7 +22,9 @@ _FOUND = 0.5
 _KEPT = 100
 
 
-def evaluate_windows(net: Net, windows: WindowSet, options: ObjectiveOptions, dtype: torch.dtype) -> dict[str, float]:
+def evaluate_windows(
+    net: Net, windows: WindowSet, options: ObjectiveOptions, dtype: torch.dtype, device: torch.device = CPU
+) -> dict[str, float]:
     """Measure a network on held-out windows, without augmentation.
 
     Parameters
@@ -32,6 +34,8 @@ def evaluate_windows(net: Net, windows: WindowSet, options: ObjectiveOptions, dt
     options : ObjectiveOptions
     dtype : torch.dtype
         Of convolutions and products.
+    device : torch.device
+        Where the network is.
 
     Returns
     -------
@@ -42,7 +46,7 @@ def evaluate_windows(net: Net, windows: WindowSet, options: ObjectiveOptions, dt
         image; ``points`` and ``pseudo_points``, mean error of landmarks in units of the distance of the eyes on
         landmark lists and on large windows with pseudo labels.
     """
-    score, iou, error, loss = _outputs(net, windows, options, dtype)
+    score, iou, error, loss = _outputs(net, windows, options, dtype, device)
     rows = windows.rows
     known = rows.overlap >= 0
     face = rows.overlap >= BACKGROUND_BELOW
@@ -73,7 +77,7 @@ def average_precision(scores: Doubles, right: Bools, total: int) -> float:
 
 
 def _outputs(
-    net: Net, windows: WindowSet, options: ObjectiveOptions, dtype: torch.dtype
+    net: Net, windows: WindowSet, options: ObjectiveOptions, dtype: torch.dtype, device: torch.device
 ) -> tuple[Doubles, Doubles, Doubles, float]:
     """Return score, IoU of the box, error of the landmarks of each window, and the mean loss."""
     score, iou, error = np.empty(len(windows)), np.zeros(len(windows)), np.full(len(windows), np.nan)
@@ -81,14 +85,15 @@ def _outputs(
     rng = np.random.default_rng(0)
     for start in range(0, len(windows), _BATCH):
         places = np.arange(start, min(start + _BATCH, len(windows)))
-        batch = window_batch(windows.take(places), UNCHANGED, rng, dtype)
+        taken = windows.take(places)
+        batch = window_batch(taken, UNCHANGED, rng, dtype, torch.from_numpy(taken.images).to(device))
         with torch.inference_mode():
             outputs = heads(net, features(net, batch.images))
             total += float(losses(outputs, batch, options).total) * len(places)
-            score[places] = (outputs.logits[:, 1] - outputs.logits[:, 0]).numpy()
+            score[places] = (outputs.logits[:, 1] - outputs.logits[:, 0]).cpu().numpy()
             assert outputs.boxes is not None
             boxes, wanted = decoded(outputs.boxes, batch.widths), decoded(batch.boxes, batch.widths)
-            iou[places] = torch.nan_to_num(paired_iou(boxes, wanted)).numpy()
+            iou[places] = torch.nan_to_num(paired_iou(boxes, wanted)).cpu().numpy()
             if outputs.landmarks is not None:
                 error[places] = _landmark_error(outputs.landmarks, batch)
     return score, iou, error, total / len(windows)
@@ -97,7 +102,7 @@ def _outputs(
 def _landmark_error(landmarks: torch.Tensor, batch: WindowBatch) -> Doubles:
     found, wanted = (points.reshape(-1, 2, 5) * batch.widths[:, :, None] for points in (landmarks, batch.landmarks))
     eyes = (wanted[:, :, 0] - wanted[:, :, 1]).norm(dim=1)
-    return np.asarray((found - wanted).norm(dim=1).mean(dim=1).div(eyes).numpy(), np.float64)
+    return np.asarray((found - wanted).norm(dim=1).mean(dim=1).div(eyes).cpu().numpy(), np.float64)
 
 
 def _kept(windows: WindowSet, score: Doubles, proposed: Bools, face: Bools) -> float:

@@ -80,18 +80,15 @@ def losses(outputs: Outputs, batch: WindowBatch, options: ObjectiveOptions) -> L
     """
     assert outputs.boxes is not None
     count = len(batch.overlap)
+    # Masks, and no choice of rows: a device would have to wait for their number.
     face = batch.overlap > options.face_from
-    regressed = torch.zeros_like(batch.overlap)
-    box = outputs.logits.new_zeros(())
-    if bool(face.any()):
-        offsets, wanted, widths = outputs.boxes[face], batch.boxes[face], batch.widths[face]
-        iou = paired_iou(decoded(offsets, widths), decoded(wanted, widths))
-        regressed[face] = iou.detach()
-        near = batch.overlap[face] > options.box_from
-        smooth = functional.smooth_l1_loss(offsets, wanted, beta=options.box_beta, reduction="none").sum(dim=1)
-        box = ((1 - iou) + options.smooth * smooth)[near].sum() / count
+    wanted = torch.where(face[:, None], batch.boxes, outputs.boxes.detach())
+    iou = paired_iou(decoded(outputs.boxes, batch.widths), decoded(wanted, batch.widths))
+    smooth = functional.smooth_l1_loss(outputs.boxes, wanted, beta=options.box_beta, reduction="none").sum(dim=1)
+    near = face & (batch.overlap > options.box_from)
+    box = torch.where(near, (1 - iou) + options.smooth * smooth, 0.0).sum() / count
     known = batch.overlap >= 0
-    labels = soft_labels(batch.overlap, regressed, options)
+    labels = soft_labels(batch.overlap, iou.detach(), options)
     score = outputs.logits[:, 1] - outputs.logits[:, 0]
     each = functional.binary_cross_entropy_with_logits(score, labels, reduction="none")
     detection = torch.where(known, each, torch.zeros_like(each)).sum() / count
@@ -108,9 +105,6 @@ def _landmark_loss(landmarks: Tensor | None, batch: WindowBatch, options: Object
     others = torch.where(batch.taught, options.taught_weight, options.point_weights[1])
     weights = torch.where(by_hand, options.point_weights[0], others)
     rows = torch.isfinite(batch.landmarks).all(dim=1) & (by_hand | (batch.overlap > options.points_from))
-    if not bool(rows.any()):
-        return batch.overlap.new_zeros(())
-    each = functional.smooth_l1_loss(
-        landmarks[rows], batch.landmarks[rows], beta=options.point_beta, reduction="none"
-    ).sum(dim=1)
-    return (weights[rows] * each).sum() / len(batch.overlap)
+    wanted = torch.where(rows[:, None], batch.landmarks, landmarks.detach())
+    each = functional.smooth_l1_loss(landmarks, wanted, beta=options.point_beta, reduction="none").sum(dim=1)
+    return (weights * each).sum() / len(batch.overlap)

@@ -189,7 +189,7 @@ class BalanceOptions:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TeacherOptions:
-    """Settings of `mtcnn_fast.training.soft.teacher.Teacher`, validated on construction and immutable afterwards.
+    """Settings of `mtcnn_fast.training.soft.teacher.teach`, validated on construction and immutable afterwards.
 
     Attributes
     ----------
@@ -249,6 +249,8 @@ class SoftOptions:
     seed : int
     amp : {"bfloat16", "off"}
         The type of convolutions and products.
+    device : str
+        ``cpu``, ``cuda`` or ``cuda:N``, where windows are changed and the network is trained.
     validate_every, log_every : int
         In steps; checkpoints are written with each validation.
     width : float
@@ -277,6 +279,7 @@ class SoftOptions:
     clip: float = setting(5.0, Number(0, open_low=True))
     seed: int = setting(0, Count(0))
     amp: SoftAmp = setting("bfloat16", Choice(get_args(SoftAmp)))
+    device: str = setting("cpu", Instance(str, "cpu, cuda or cuda:N"))
     validate_every: int = setting(1000, Count())
     log_every: int = setting(100, Count())
     width: float = setting(1.0, Number(1, 8))
@@ -297,7 +300,7 @@ class PNetOptions:
     ----------
     steps, batch_size : int
         Minibatches, and tiles in each.
-    learning_rate, weight_decay, warmup, schedule, decay, average, clip, seed, amp, validate_every, log_every
+    learning_rate, weight_decay, warmup, schedule, decay, average, clip, seed, amp, device, validate_every, log_every
         See `SoftOptions`.
     ramp : tuple of 2 float
         Overlaps of a cell at which its label begins to rise from 0 and reaches 1.
@@ -325,6 +328,7 @@ class PNetOptions:
     clip: float = setting(5.0, Number(0, open_low=True))
     seed: int = setting(0, Count(0))
     amp: SoftAmp = setting("bfloat16", Choice(get_args(SoftAmp)))
+    device: str = setting("cpu", Instance(str, "cpu, cuda or cuda:N"))
     validate_every: int = setting(1000, Count())
     log_every: int = setting(100, Count())
     ramp: tuple[float, ...] = setting((0.3, 0.65), Tuple(Number(0, 1), 2))

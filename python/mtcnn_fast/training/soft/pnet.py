@@ -15,7 +15,7 @@ from torch.nn import functional
 from mtcnn_fast._types import AnyArray, Indices
 from mtcnn_fast.nets.modules import PNet
 from mtcnn_fast.training.soft.cells import Cells, label_cells
-from mtcnn_fast.training.soft.forward import Net, features, heads
+from mtcnn_fast.training.soft.forward import CPU, Net, features, heads
 from mtcnn_fast.training.soft.metrics import average_precision
 from mtcnn_fast.training.soft.objective import paired_iou
 from mtcnn_fast.training.soft.options import PNetOptions
@@ -47,6 +47,7 @@ def tile_batch(
     options: PNetOptions,
     rng: np.random.Generator | None,
     dtype: torch.dtype,
+    device: torch.device = CPU,
 ) -> TileBatch:
     """Take tiles by index, change them at random unless `rng` is None, and label their cells.
 
@@ -54,21 +55,22 @@ def tile_batch(
     """
     images, faces = tiles.images[indices], tiles.faces[indices].copy()
     side, count = images.shape[1], len(indices)
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float()
     if rng is not None:
         flipped = rng.random(count) < options.warp.flip
-        pixels[torch.from_numpy(flipped)] = pixels[torch.from_numpy(flipped)].flip(3)
+        places = torch.from_numpy(np.flatnonzero(flipped)).to(device)
+        pixels[places] = pixels[places].flip(3)
         faces[flipped] = faces[flipped][..., [2, 1, 0, 3]] * [-1, 1, -1, 1] + [side, 0, side, 0]
         gain = np.exp(rng.normal(0, options.warp.contrast, (count, 1)))
         bias = _GRAY * (1 - gain) + 255 * rng.normal(0, options.warp.brightness, (count, 1))
         gain = gain * np.exp(rng.normal(0, options.warp.color, (count, 3)))
-        pixels.mul_(torch.from_numpy(gain.astype(np.float32))[:, :, None, None])
-        pixels.add_(torch.from_numpy(bias.astype(np.float32))[:, :, None, None]).clamp_(0, 255)
+        pixels.mul_(torch.from_numpy(gain.astype(np.float32)).to(device)[:, :, None, None])
+        pixels.add_(torch.from_numpy(bias.astype(np.float32)).to(device)[:, :, None, None]).clamp_(0, 255)
     pixels.sub_(127.5).mul_(0.0078125)
     cells = label_cells(
-        torch.from_numpy(faces),
-        torch.from_numpy(tiles.usable[indices] != 0),
-        torch.from_numpy(tiles.scale[indices]),
+        torch.from_numpy(faces).to(device),
+        torch.from_numpy(tiles.usable[indices] != 0).to(device),
+        torch.from_numpy(tiles.scale[indices]).to(device),
         side,
     )
     return TileBatch(pixels.to(dtype, memory_format=torch.channels_last), cells)
@@ -108,8 +110,10 @@ def _decoded(offsets: Tensor) -> Tensor:
     return offsets + torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=offsets.dtype, device=offsets.device)
 
 
-def evaluate_pnet(net: Net, tiles: Tiles, options: PNetOptions, dtype: torch.dtype) -> dict[str, float]:
-    """Measure P-Net on held-out tiles.
+def evaluate_pnet(
+    net: Net, tiles: Tiles, options: PNetOptions, dtype: torch.dtype, device: torch.device = CPU
+) -> dict[str, float]:
+    """Measure P-Net, which is on `device`, on held-out tiles.
 
     Returns
     -------
@@ -124,7 +128,7 @@ def evaluate_pnet(net: Net, tiles: Tiles, options: PNetOptions, dtype: torch.dty
     sums = np.zeros(3)
     for start in range(0, len(tiles.scale), _BATCH):
         indices = np.arange(start, min(start + _BATCH, len(tiles.scale)))
-        batch = tile_batch(tiles, indices, options, None, dtype)
+        batch = tile_batch(tiles, indices, options, None, dtype, device)
         with torch.inference_mode():
             outputs = heads(net, features(net, batch.images))
             assert outputs.boxes is not None
@@ -132,10 +136,10 @@ def evaluate_pnet(net: Net, tiles: Tiles, options: PNetOptions, dtype: torch.dty
             overlap = batch.cells.overlap
             score = outputs.logits[:, 1] - outputs.logits[:, 0]
             told = (overlap >= 0.5) | ((overlap >= 0) & (overlap < 0.3))
-            scores.append(score[told].numpy())
-            faces.append((overlap[told] >= 0.5).numpy())
+            scores.append(score[told].cpu().numpy())
+            faces.append((overlap[told] >= 0.5).cpu().numpy())
             found, wanted = (each.permute(0, 2, 3, 1)[overlap >= 0.5] for each in (outputs.boxes, batch.cells.boxes))
-            ious.append(paired_iou(_decoded(found), _decoded(wanted)).numpy())
+            ious.append(paired_iou(_decoded(found), _decoded(wanted)).cpu().numpy())
             sums += [float(detection) * len(indices), float(box) * len(indices), len(indices)]
     all_scores, face = np.concatenate(scores).astype(np.float64), np.concatenate(faces)
     background = np.sort(all_scores[~face])
@@ -159,7 +163,7 @@ def train_pnet(
     name: str = "P-Net",
     shown: bool = True,
 ) -> SoftResult:
-    """Train P-Net on a processor.
+    """Train P-Net.
 
     Parameters
     ----------
@@ -205,11 +209,11 @@ class _TileRun(SoftRun[TileBatch]):
         while self.step < self.settings.steps:
             rng = np.random.default_rng([self.settings.seed, self.step])
             indices = rng.integers(len(self.tiles.scale), size=self.settings.batch_size)
-            yield tile_batch(self.tiles, indices, self.settings, rng, self.dtype)
+            yield tile_batch(self.tiles, indices, self.settings, rng, self.dtype, self.device)
 
     def loss(self, batch: TileBatch) -> tuple[Tensor, ...]:
         """Return the parts of the loss."""
-        outputs = heads(self.net, features(self.net, batch.images))
+        outputs = heads(self.net, features(self.net, batch.images, self.never_fall))
         assert outputs.boxes is not None
         detection, box = pnet_loss(outputs.logits, outputs.boxes, batch.cells, self.settings)
         return detection + self.settings.box_weight * box, detection, box
@@ -218,7 +222,7 @@ class _TileRun(SoftRun[TileBatch]):
         """Return the figures of `evaluate_pnet`."""
         if self.validation is None:
             return None
-        return evaluate_pnet(self.average, self.validation, self.settings, self.dtype)
+        return evaluate_pnet(self.average, self.validation, self.settings, self.dtype, self.device)
 
     def description(self) -> dict[str, Any]:
         """Return how many tiles there are."""

@@ -17,8 +17,9 @@ from torch import Tensor, nn, optim
 
 from mtcnn_fast.errors import TrainingError
 from mtcnn_fast.training import checkpoints
+from mtcnn_fast.training.distributed import current_group, torch_device
 from mtcnn_fast.training.logs import RunLog
-from mtcnn_fast.training.soft.forward import Net, slopes_of
+from mtcnn_fast.training.soft.forward import Net, rising
 from mtcnn_fast.training.soft.options import PNetOptions, SoftOptions
 
 #: Types of convolutions and products.
@@ -70,12 +71,14 @@ class SoftRun(Generic[Batch]):
     parts: tuple[str, ...] = ()
 
     def __init__(self, net: Net, options: SoftOptions | PNetOptions, out: Path | None, name: str) -> None:
-        self.net, self.options, self.out, self.name = net, options, out, name
-        self.dtype = DTYPES[options.amp]
+        self.options, self.out, self.name = options, out, name
+        self.dtype, self.device = DTYPES[options.amp], torch_device(options.device, current_group())
+        self.net = net.to(self.device)
         # Copied first: its layout is the detector's, whatever the network's becomes.
         self.average = copy.deepcopy(net)
         _set_layout(net, torch.channels_last)
-        self.slopes = [slopes for slopes in slopes_of(net) if bool((slopes >= 0).all())]
+        #: PReLUs before a pooling that never fall, and are kept so.
+        self.never_fall = rising(net)
         self.optimizer = _adamw(net, options)
         self.step = 0
         self.history: list[dict[str, float]] = []
@@ -125,6 +128,7 @@ class SoftRun(Generic[Batch]):
                         self._save()
         self.net.load_state_dict(self.average.state_dict())
         _set_layout(self.net, torch.contiguous_format)
+        self.net.to(device="cpu")
         return SoftResult(self.step, time.perf_counter() - start, tuple(self.history))
 
     def validate_every(self) -> int:
@@ -136,7 +140,9 @@ class SoftRun(Generic[Batch]):
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(options, self.step)
         parts = self.loss(batch)
-        if not bool(torch.isfinite(parts[0])):
+        # One transfer, for which a device waits once.
+        figures = torch.stack([part.detach() for part in parts]).tolist()
+        if not math.isfinite(figures[0]):
             raise TrainingError(
                 f"{self.name}: the loss of minibatch {self.step} (counted from 0) is not a finite number"
             )
@@ -147,10 +153,10 @@ class SoftRun(Generic[Batch]):
         self.optimizer.step()
         self.step += 1
         with torch.no_grad():
-            for slopes in self.slopes:
-                slopes.clamp_(min=0)
+            for number in self.never_fall:
+                getattr(self.net, f"prelu{number}").weight.clamp_(min=0)
         _follow(self.average, self.net, options.average, self.step)
-        self.sums += [float(part.detach()) for part in parts]
+        self.sums += figures
 
     def _row(self, rate: float) -> dict[str, float]:
         count = self.step % self.options.log_every or self.options.log_every
@@ -196,7 +202,7 @@ class SoftRun(Generic[Batch]):
 
     def _run_description(self) -> dict[str, Any]:
         # The shapes below say how wide the network is.
-        free = ("log_every", "validate_every", "width")
+        free = ("log_every", "validate_every", "width", "device")
         settings = {name: value for name, value in dataclasses.asdict(self.options).items() if name not in free}
         if self.options.schedule == "trapezoid" and self.step <= _level_steps(self.options):
             # Until the learning rate falls, a run is the same however long it will be.

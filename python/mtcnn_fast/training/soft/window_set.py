@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from mtcnn_fast._types import AnyArray, Floats, Indices, Pixels
 from mtcnn_fast.errors import ConfigError, DataError
@@ -107,14 +109,29 @@ class WindowSet:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
+    def images_on(self, device: torch.device) -> Tensor:
+        """Return a copy of all images ``(n, S, S, 3)`` on a device of torch."""
+        whole = torch.empty((len(self), self.size, self.size, 3), dtype=torch.uint8, device=device)
+        for start, part in zip(self._starts.tolist(), self._images, strict=False):
+            whole[start : start + len(part)] = torch.from_numpy(np.array(part))
+        return whole
+
+    def relabelled(self, faces: Floats, points: Floats) -> WindowSet:
+        """Return a set of the same windows, whose images it shares, with other faces and points."""
+        return WindowSet(self._images, self.rows._replace(faces=faces, points=points))
+
+    def described(self, indices: Indices) -> Windows:
+        """Return the windows at `indices` (m,), in that order, without their images."""
+        columns: list[AnyArray] = [column[indices] for column in self.rows[1:]]
+        return Windows(self.rows.images, *columns)
+
     def take(self, indices: Indices) -> Windows:
         """Return copies of the windows at `indices` (m,), in that order."""
         images = np.empty((len(indices), self.size, self.size, 3), np.uint8)
         parts = np.searchsorted(self._starts, indices, "right") - 1
         for place, (part, index) in enumerate(zip(parts.tolist(), indices.tolist(), strict=True)):
             images[place] = self._images[part][index - self._starts[part]]
-        columns: list[AnyArray] = [column[indices] for column in self.rows[1:]]
-        return Windows(images, *columns)
+        return self.described(indices)._replace(images=images)
 
 
 def _joined(parts: Sequence[Windows]) -> Windows:
