@@ -321,6 +321,7 @@ def test_windows_on_a_device_are_the_same_windows() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 @pytest.mark.parametrize("teacher", [TeacherOptions(), TeacherOptions(weights="shipped", boxes=0.5)])
 def test_a_device_learns_alike(teacher: TeacherOptions, tmp_path: Path) -> None:
     """The first losses agree, whatever rounding makes of the later ones, and an interrupted run goes on."""
