@@ -4,7 +4,8 @@ Compares the fused networks with torch's, a detection that waits once with one t
 host with images on the device, and facenet-pytorch where that is installed. Prints tables and writes JSON. Ends with a
 line for each expectation: met, missed, or why it was not measured.
 
-    python benchmarks/gpu.py [--device cuda:0] [--sizes 640x480 ...] [--batches 1 8 64] [--json FILE]
+    python benchmarks/gpu.py [--device cuda:0] [--sizes 640x480 ...] [--batches 1 8 64] [--seconds 1] [--only NAME ...]
+        [--json FILE]
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from mtcnn_fast.weights import load_weights
 PHOTO = Path(__file__).resolve().parents[1] / "examples" / "astronaut.jpg"
 SIZES = ["640x480", "1280x720", "1920x1080"]
 BATCHES = [1, 4, 16, 64]
-#: Runs of each measurement, and its seconds, unless it lasts longer than the last number already.
-RUNS, SHORTEST, LONGEST = 20, 1.0, 4.0
+#: Runs of each measurement, and its seconds, unless it lasts so many times longer already.
+RUNS, SHORTEST, LONGEST = 20, 1.0, 4
 #: What the verdicts are about.
 VERDICT_SIZE, VERDICT_BATCH = "640x480", 64
 #: Images a second that a batch of 64 should reach in float32 on an H100 or better.
@@ -48,13 +49,13 @@ def scene(width: int, height: int) -> np.ndarray:
     return np.asarray(canvas).copy()
 
 
-def measure(run: Callable[[], Any], synchronise: Callable[[], None]) -> list[float]:
+def measure(run: Callable[[], Any], synchronise: Callable[[], None], shortest: float = SHORTEST) -> list[float]:
     """Return the seconds of each run, after three that don't count; at least of three runs."""
     for _ in range(3):
         run()
     synchronise()
     seconds: list[float] = []
-    while len(seconds) < 3 or (sum(seconds) < LONGEST and (len(seconds) < RUNS or sum(seconds) < SHORTEST)):
+    while len(seconds) < 3 or (sum(seconds) < LONGEST * shortest and (len(seconds) < RUNS or sum(seconds) < shortest)):
         start = time.perf_counter()
         run()
         synchronise()
@@ -268,6 +269,8 @@ def main() -> None:
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--sizes", nargs="+", default=SIZES)
     parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
+    parser.add_argument("--seconds", type=float, default=SHORTEST, help="least time of a measurement (default 1)")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="measure these alone; names are those in the table")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     problem = cuda_problem(int(arguments.device.partition(":")[2] or 0))
@@ -277,6 +280,11 @@ def main() -> None:
 
     device = torch.device(arguments.device)
     runs = contenders(arguments.device)
+    if arguments.only:
+        unknown = set(arguments.only) - set(runs)
+        if unknown:
+            parser.error(f"--only: no {sorted(unknown)} here; there is {sorted(runs)}")
+        runs = {name: runs[name] for name in arguments.only}
     rows = []
     print(f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}")
     print(f"{'what':23s} {'size':>10s} {'batch':>5s} {'images/s':>9s} {'p50 ms':>8s} {'p99 ms':>8s} {'faces':>5s}")
@@ -286,7 +294,11 @@ def main() -> None:
         for batch in arguments.batches:
             for name, run in runs.items():
                 images = [image] * batch
-                seconds = measure(lambda run=run, images=images: run(images), lambda: torch.cuda.synchronize(device))
+                seconds = measure(
+                    lambda run=run, images=images: run(images),
+                    lambda: torch.cuda.synchronize(device),
+                    arguments.seconds,
+                )
                 rows.append(row(name, size, batch, seconds, sum(run(images))))
                 r = rows[-1]
                 print(

@@ -21,7 +21,8 @@ from mtcnn_fast.config import DetectorConfig
 from mtcnn_fast.weights import load_weights
 from support.cuda_build import ROOT
 from support.cuda_real import RealDevice
-from support.data import PHOTO
+from support.data import PHOTO, shared
+from support.golden import read_image
 
 PROBLEM = cuda_problem()
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(PROBLEM is not None, reason=f"no CUDA device: {PROBLEM}")]
@@ -84,6 +85,24 @@ def test_the_filter_gives_the_bits_of_float32(images, expected, threshold):
         assert filtered.detect(images * 4) == exact
         for image, faces in zip(images, exact, strict=False):
             assert filtered.detect([image]) == [faces]
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("border", ["zero", "clip"])
+def test_the_filter_on_photographs(border):
+    """Every fourth photograph of WIDER FACE: each proposal and each face has the bits of float32."""
+    paths = sorted(shared("wider/WIDER_val/images").rglob("*.jpg"))[::4]
+    images = [read_image(path) for path in paths]
+    config = DetectorConfig(border=border)
+    with (
+        CudaBackend(config, load_weights(None)) as exact,
+        CudaBackend(dataclasses.replace(config, precision="float16-filter"), load_weights(None)) as filtered,
+    ):
+        for first in range(0, len(images), 16):
+            batch = images[first : first + 16]
+            assert filtered.detect(batch) == exact.detect(batch)
+            for ours, theirs in zip(filtered.propose(batch), exact.propose(batch), strict=True):
+                assert all(map(np.array_equal, ours, theirs))
 
 
 def test_threads_at_once(backend, images, expected):

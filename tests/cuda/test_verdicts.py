@@ -67,3 +67,4 @@ def test_a_measurement_ends(monkeypatch, seconds):
     measured = BENCHMARK["measure"](run, lambda: None)
     assert measured == pytest.approx([seconds] * len(measured))
     assert len(measured) == {0.01: 100, 0.3: 14, 5.0: 3}[seconds]
+    assert len(BENCHMARK["measure"](run, lambda: None, 0.5)) == {0.01: 50, 0.3: 7, 5.0: 3}[seconds]
