@@ -307,9 +307,9 @@ def main() -> None:
     print(f"{'what':23s} {'size':>10s} {'batch':>5s} {'images/s':>9s} {'p50 ms':>8s} {'p99 ms':>8s} {'faces':>5s}")
     photographs = []
     if arguments.photographs:
-        photographs = [
-            load_image(path) for path in sorted(arguments.photographs.rglob("*.jpg"))[: max(arguments.batches)]
-        ]
+        paths = sorted(arguments.photographs.rglob("*.jpg"))[: max(arguments.batches)]
+        # Torch warns of arrays that cannot be written to.
+        photographs = [np.array(load_image(path)) for path in paths]
     for size in [*arguments.sizes, *(["photographs"] if photographs else [])]:
         for batch in arguments.batches:
             images = batches_of(size, batch, photographs)
