@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 
 from mtcnn_fast.training import losses  # noqa: E402
 from mtcnn_fast.training.ablations import stacked_layers as layers  # noqa: E402
+from mtcnn_fast.training.ablations.stacked_losses import overall_losses  # noqa: E402
 from mtcnn_fast.training.ablations.stacked_networks import StackedONets  # noqa: E402
 from mtcnn_fast.training.ablations.stacked_samples import (  # noqa: E402
     DeviceSamples,
@@ -24,7 +25,6 @@ from mtcnn_fast.training.ablations.stacked_training import (  # noqa: E402
     ARMS,
     StackedOptions,
     StackedTraining,
-    overall_losses,
 )
 from mtcnn_fast.training.batches import network_input  # noqa: E402
 from mtcnn_fast.training.losses import Outputs, Targets  # noqa: E402

@@ -20,10 +20,11 @@ from torch import Tensor, nn
 
 from mtcnn_fast._types import Indices
 from mtcnn_fast.training import losses
+from mtcnn_fast.training.ablations.stacked_losses import overall_losses
 from mtcnn_fast.training.ablations.stacked_networks import StackedONets
 from mtcnn_fast.training.ablations.stacked_samples import DeviceSamples, Stream, augmented, drawn, normalised
 from mtcnn_fast.training.batches import quotas
-from mtcnn_fast.training.losses import Outputs, SampleLosses, Targets
+from mtcnn_fast.training.losses import Outputs, Targets
 from mtcnn_fast.training.metrics import kind_sums, summary
 from mtcnn_fast.training.samples.augment import AugmentOptions
 from mtcnn_fast.training.samples.sample_set import SampleBatch, SampleKind
@@ -371,32 +372,3 @@ def _side_stream() -> Iterator[None]:
 
 def _flat(outputs: Outputs) -> Outputs:
     return Outputs(*(None if part is None else part.flatten(0, 1) for part in outputs))  # type: ignore[arg-type]
-
-
-def overall_losses(found: SampleLosses, networks: int, kept: Tensor, alpha: Tensor) -> Tensor:
-    """Do as `losses.hard_examples` and `losses.overall_loss` for several networks, without a wait for the device.
-
-    Parameters
-    ----------
-    found : SampleLosses
-        Of ``(M * n,)`` samples, network by network.
-    networks : int
-        M.
-    kept : Tensor of int64, shape (M,)
-        Hard examples of each network's minibatch.
-    alpha : Tensor of shape (M, 3)
-
-    Returns
-    -------
-    Tensor of shape (M,)
-    """
-    detection, candidates = found.detection.view(networks, -1), found.in_detection.view(networks, -1)
-    # No loss is negative: what is not classified comes last.
-    ranked = torch.where(candidates, detection.detach(), -1.0)
-    order = torch.sort(ranked, dim=1, descending=True, stable=True).indices
-    first = torch.arange(order.shape[1], device=order.device) < kept[:, None]
-    hard = torch.zeros_like(first).scatter(1, order, first)
-    parts = [torch.where(hard & candidates, detection, 0.0)]
-    parts += [part.view(networks, -1) for part in (found.box, found.landmark) if part is not None]
-    sums = torch.stack([part.sum(dim=1) for part in parts], dim=1)
-    return (sums * alpha[:, : len(parts)]).sum(dim=1) / detection.shape[1]
