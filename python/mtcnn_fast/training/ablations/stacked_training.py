@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from mtcnn_fast._types import Indices
 from mtcnn_fast.training import losses
+from mtcnn_fast.training.ablations.stacked_layers import convolve_apart
 from mtcnn_fast.training.ablations.stacked_losses import overall_losses
 from mtcnn_fast.training.ablations.stacked_networks import StackedONets
 from mtcnn_fast.training.ablations.stacked_samples import DeviceSamples, Stream, augmented, drawn, normalised
@@ -142,6 +143,7 @@ class StackedTraining:
         on_gpu = device.type == "cuda"
         self._optimizer = torch.optim.Adam(self._leaves, lr=self._rate, fused=True, capturable=on_gpu)
         self._replay: Callable[[], None] = self.step
+        self._prepared = False
         self.rows: list[dict[str, Any]] = []
 
     def _begin_bootstrapping(self, negatives: Indices) -> None:
@@ -227,8 +229,9 @@ class StackedTraining:
 
     def prepare(self) -> None:
         """Choose how to convolve, and capture a step as a graph if that is possible; leave the networks as they are."""
-        if self.device.type != "cuda":
+        if self.device.type != "cuda" or self._prepared:
             return
+        self._prepared = True
         torch.backends.cudnn.benchmark = True
         self._say(f"convolutions, ms: {self.networks.choose_ways(self.options.batch_size)}")
         self._say(f"taken: {[way.__name__ for way in self.networks.ways]}")
@@ -246,6 +249,12 @@ class StackedTraining:
                 self._say(f"no graph, steps are launched one kernel at a time: {error}")
                 torch.cuda.synchronize()
         self.restart(before)
+
+    def be_plain(self) -> None:
+        """Convolve network by network, without a graph."""
+        self._prepared = True
+        self.networks.ways = [convolve_apart] * len(self.networks.ways)
+        self._replay = self.step
 
     def restart(self, values: Tensor) -> None:
         """Set the parameters, begin with an optimizer that knows nothing, and with the tables."""
