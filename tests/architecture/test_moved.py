@@ -75,4 +75,5 @@ def test_pickles_of_version_0_1_0_load() -> None:
     assert stored["face"] == stored["faces"][0]
     assert [type(step) for step in stored["trace"]] == [StageTrace, StageTrace]
     assert stored["config"] == DetectorConfig(min_face_size=33)
-    np.testing.assert_array_equal(stored["detector"].detect(PHOTO).boxes, stored["faces"].boxes)
+    # It is on numpy, whose products round as its BLAS does on this processor.
+    np.testing.assert_allclose(stored["detector"].detect(PHOTO).boxes, stored["faces"].boxes, rtol=0, atol=1e-3)

@@ -119,7 +119,7 @@ class _Teacher:
         """Return by how much the teacher's points lie from labels ``(5, 2)``: the median, in distances of the eyes."""
         labels = self._windows.rows.points[places].astype(np.float64)
         answers = self.answers(places) if answers is None else answers
-        usable = np.isfinite(labels).all(axis=(1, 2)) & (answers.score > 0)
+        usable = np.isfinite(labels).all(axis=(1, 2)) & (_eyes(labels) > 0) & (answers.score > 0)
         if not usable.any():
             return np.zeros((5, 2))
         apart = (answers.points - labels)[usable] / _eyes(labels)[usable, None, None]
