@@ -31,16 +31,17 @@ from mtcnn_fast.evaluation.fddb import score_fddb
 from mtcnn_fast.evaluation.reports import as_markdown
 from mtcnn_fast.evaluation.widerface import score_widerface
 from mtcnn_fast.images import load_image
+from mtcnn_fast.ops import crop_pad_resize
 from mtcnn_fast.training.ablations.alignment import VARIANTS
 from mtcnn_fast.training.ablations.curves import write_csv
 from mtcnn_fast.training.ablations.stacked_results import Estimate, difference, estimate, judgement, read_networks
 from mtcnn_fast.training.ablations.stacked_samples import samples_of
 from mtcnn_fast.training.ablations.stacked_training import ARMS
-from mtcnn_fast.training.ablations.two_onets import candidates, finish, look
+from mtcnn_fast.training.ablations.two_onets import candidates, finish
 from mtcnn_fast.training.batches import network_input
 from mtcnn_fast.training.losses import Outputs
 from mtcnn_fast.training.samples.sample_set import SampleKind
-from mtcnn_fast.training.stage_networks import StageNetwork
+from mtcnn_fast.training.stage_networks import SIZES, StageNetwork
 
 RESULTS = Path(__file__).parent / "results" / "ablations"
 
@@ -68,15 +69,21 @@ def measure_windows(networks: Networks, held_out: Sequence[Path], most: int) -> 
     chosen = np.isin(samples.kinds, (SampleKind.NEGATIVE, SampleKind.POSITIVE))
     images, faces = samples.images[chosen], samples.kinds[chosen] == SampleKind.POSITIVE
     print(f"{int(faces.sum())} positives, {int((~faces).sum())} negatives", flush=True)
+    inputs = network_input(torch.from_numpy(images))
     rows = []
     for (variant, seed), network in networks.items():
-        with torch.inference_mode():
-            parts = [network(network_input(part)).logits for part in torch.from_numpy(images).split(256)]
-        logits = torch.cat(parts).double().numpy()
+        logits = outputs_of(network, inputs).logits.double().numpy()
         row = {"variant": variant, "seed": seed, **judgement(logits[:, 1] - logits[:, 0], faces)._asdict()}
         print(row, flush=True)
         rows.append(row)
     return rows
+
+
+@torch.inference_mode()
+def outputs_of(network: StageNetwork, inputs: torch.Tensor) -> Outputs:
+    """Return what a network says, by small batches that stay in the cache."""
+    parts = [network(part) for part in inputs.contiguous(memory_format=torch.channels_last).split(32)]
+    return Outputs(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 class Found:
@@ -92,9 +99,8 @@ class Found:
 
     def look_at(self, key: str, image: Image) -> None:
         boxes = candidates(self._first, image)
-        said: dict[tuple[str, int], Outputs] = {}
-        for name, network in self._networks.items():
-            said[name] = look(network, image, boxes)
+        crops = torch.from_numpy(crop_pad_resize(image, boxes, SIZES["o"])[0])
+        said = {name: outputs_of(network, crops) for name, network in self._networks.items()}
         for (name, seed), found in self.by_detector.items():
             judge, regressor = DETECTORS[name]
             faces = finish(boxes, said[judge, seed], said[regressor, seed], "corner")
@@ -149,7 +155,7 @@ def last_losses() -> list[dict[str, Any]]:
     final = {(row["variant"], row["seed"]): row for row in rows if int(row["step"]) == last}
     return [
         {"variant": name, "seed": seed, **{key: final[judge, seed][key] for key in ("detection", "accuracy")}}
-        | ({key: final[regressor, seed][key] for key in ("box", "landmark")} if name in VARIANTS else {})
+        | {key: final[regressor, seed][key] if name in VARIANTS else "" for key in ("box", "landmark")}
         for name, (judge, regressor) in DETECTORS.items()
         for seed in sorted({seed for _, seed in final})
     ]
@@ -169,7 +175,7 @@ def tables() -> str:
     text = ""
     for rows in (last_losses(), read_rows("windows.csv"), read_rows("detectors.csv")):
         names = list(dict.fromkeys(row["variant"] for row in rows))
-        figures = [key for key in max(rows, key=len) if key not in ("variant", "seed")]
+        figures = [key for key in rows[0] if key not in ("variant", "seed")]
         means = [
             [name, *(_mean([row for row in rows if row["variant"] == name], figure) for figure in figures)]
             for name in names
@@ -192,10 +198,18 @@ def _mean(rows: Sequence[dict[str, Any]], figure: str) -> str:
     return _written(estimate(values), 4) if values else "-"
 
 
+def _trained_for(row: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the losses of tasks that a variant does not learn."""
+    learned = dict(zip(("detection", "box", "landmark"), ARMS[row["variant"]].alpha, strict=True))
+    columns = ("variant", "seed", "step", "detection", "box", "landmark", "accuracy", "training")
+    return {name: row[name] if learned.get(name, 1) else "" for name in columns}
+
+
 def keep_curves(runs: Path) -> None:
     """Write the training's curves as CSV, and what else it recorded as JSON."""
     record = json.loads((runs / "curves.json").read_text(encoding="utf-8"))
-    write_csv(RESULTS / "curves.csv", record.pop("rows"))
+    kept = [_trained_for(row) for row in record.pop("rows")]
+    write_csv(RESULTS / "curves.csv", kept)
     (RESULTS / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
@@ -212,7 +226,9 @@ def main() -> None:
         return
     RESULTS.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    networks = read_networks(arguments.runs)
+    networks = {
+        key: network.to(memory_format=torch.channels_last) for key, network in read_networks(arguments.runs).items()
+    }
     if arguments.what == "windows":
         keep_curves(arguments.runs)
         write_csv(RESULTS / "windows.csv", measure_windows(networks, arguments.held_out, arguments.measured))
