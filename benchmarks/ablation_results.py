@@ -188,7 +188,9 @@ def tables() -> str:
             for figure in figures:
                 if all(row.get(figure) for row in rows if row["variant"] in (one, other)):
                     found = difference(rows, figure, one, other)
-                    lines.append([f"{one} less {other}", figure, _written(found, 4), f"{found.p:.2g}"])
+                    # Two that share a network have the same figure.
+                    if found.mean:
+                        lines.append([f"{one} less {other}", figure, _written(found, 4), f"{found.p:.2g}"])
         text += as_markdown(["comparison", "figure", "difference (95 %)", "p"], lines) + "\n"
     return text
 

@@ -3,8 +3,9 @@
     python benchmarks/ablations.py --training WINDOWS... --held-out WINDOWS... --out OUT --seconds 170
     python benchmarks/ablations.py --training WINDOWS... --held-out WINDOWS... --check
 
-WINDOWS are folders of O-Net windows that `mtcnn_fast.training.soft.mining.mine` writes. OUT gets ``curves.json``, and
-the networks as ``networks-*.safetensors``: float16, named ``VARIANT/SEED/PARAMETER``.
+WINDOWS are folders of O-Net windows that ``mtcnn-fast train`` with ``recipe = "soft"`` leaves, such as
+``runs/wider/windows/o-0/training`` and ``held_out``. OUT gets ``curves.json``, and the networks as
+``networks-*.safetensors``: float16, named ``VARIANT/SEED/PARAMETER``.
 """
 
 from __future__ import annotations
