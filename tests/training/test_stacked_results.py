@@ -50,6 +50,13 @@ class TestJudgement:
         # The first positive is above all four negatives; the second above two, beside one, below one.
         assert found.ranking == pytest.approx((4 + 2.5) / 8)
 
+    def test_gradient_of_the_easiest(self):
+        """Of four positives and twelve negatives of equal weights the 30 % with the lowest losses are four."""
+        faces = np.arange(16) < 4
+        margins = np.where(faces, 1.0, -1.0) * np.linspace(-2, 3, 16)
+        share = 1 / (1 + np.exp(np.linspace(-2, 3, 16)))
+        assert judgement(margins, faces).easy_gradient == pytest.approx(share[-4:].sum() / share.sum())
+
     def test_scale_is_told_from_order(self):
         rng = np.random.default_rng(0)
         faces = rng.random(4000) < 0.4

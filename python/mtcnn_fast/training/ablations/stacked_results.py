@@ -24,6 +24,9 @@ _FACTORS = np.geomspace(0.1, 10, 401)
 #: What a negative counts beside a positive, as in a minibatch.
 _NEGATIVE_WEIGHT = 3.0
 
+#: Share of the samples that hard example mining leaves out, and what rounding may add to a sum of weights.
+_EASY = 0.3 + 1e-9
+
 
 def read_networks(folder: Path) -> dict[tuple[str, int], StageNetwork]:
     """Read the O-Nets of a long ablation by variant and seed, in the order of their names.
@@ -67,6 +70,9 @@ class Judgement(NamedTuple):
         network is as certain as it should be.
     factor : float
         That factor; above 1 where the network is less certain than it could be.
+    easy_gradient : float
+        Of the gradient of the loss by the margins, the share, in absolute values, of the samples with the lowest losses
+        that are 30 % by weight: what hard example mining leaves out.
     """
 
     loss: float
@@ -74,6 +80,7 @@ class Judgement(NamedTuple):
     ranking: float
     rescaled_loss: float
     factor: float
+    easy_gradient: float
 
 
 def judgement(margins: Doubles, faces: Bools) -> Judgement:
@@ -91,6 +98,9 @@ def judgement(margins: Doubles, faces: Bools) -> Judgement:
     wrong = np.where(faces, -margins, margins)
     losses = [float(weights @ np.logaddexp(0, factor * wrong)) for factor in _FACTORS]
     least = int(np.argmin(losses))
+    gradient = weights / (1 + np.exp(-wrong))
+    order = np.argsort(wrong)
+    easy = order[weights[order].cumsum() <= _EASY]
     negatives = np.sort(margins[~faces])
     below = [np.searchsorted(negatives, margins[faces], side).mean() for side in ("left", "right")]
     return Judgement(
@@ -99,6 +109,7 @@ def judgement(margins: Doubles, faces: Bools) -> Judgement:
         float(np.mean(below)) / len(negatives),
         losses[least],
         float(_FACTORS[least]),
+        float(gradient[easy].sum() / gradient.sum()),
     )
 
 
