@@ -3,8 +3,9 @@
     python benchmarks/ablations.py --training WINDOWS... --held-out WINDOWS... --out OUT --seconds 170
     python benchmarks/ablations.py --training WINDOWS... --held-out WINDOWS... --check
 
-WINDOWS are folders of O-Net windows that `mtcnn_fast.training.soft.mining.mine` writes. OUT gets ``curves.json``, and
-the networks as ``networks-*.safetensors``: float16, named ``VARIANT/SEED/PARAMETER``.
+WINDOWS are folders of O-Net windows that ``mtcnn-fast train`` with ``recipe = "soft"`` leaves, such as
+``runs/wider/windows/o-0/training`` and ``held_out``. OUT gets ``curves.json``, and the networks as
+``networks-*.safetensors``: float16, named ``VARIANT/SEED/PARAMETER``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import argparse
 import copy
 import json
 import math
-import runpy
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,9 +41,7 @@ def say(text: str) -> None:
     print(f"{time.perf_counter() - START:7.1f} s  {text}", flush=True)
 
 
-def read_windows(folders: Sequence[Path], loader: Path | None) -> Windows:
-    if loader:
-        return Windows(**runpy.run_path(str(loader))["load_pool"](folders))
+def read_windows(folders: Sequence[Path]) -> Windows:
     windows = WindowSet.concatenate([WindowSet.open(folder, "o") for folder in folders])
     return windows.take(np.arange(len(windows)))
 
@@ -62,7 +60,7 @@ def load(arguments: argparse.Namespace) -> list[SampleBatch]:
     """Return the samples of both parts, those to measure on thinned out."""
     found = []
     for part, most in zip(PARTS, (arguments.most, arguments.measured), strict=True):
-        samples, _ = samples_of(read_windows(getattr(arguments, part), arguments.loader))
+        samples, _ = samples_of(read_windows(getattr(arguments, part)))
         found.append(spread(samples, most) if most else samples)
         counts = {kind.name.lower(): int((found[-1].kinds == kind).sum()) for kind in SampleKind}
         say(f"{part}: {counts}")
@@ -168,9 +166,6 @@ def main() -> int:
     parser.add_argument("--training", type=Path, nargs="+", required=True)
     parser.add_argument("--held-out", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
-    parser.add_argument(
-        "--loader", type=Path, help="a Python file whose load_pool(folders) returns the columns of Windows"
-    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=30_000)
     parser.add_argument("--seconds", type=float, default=math.inf, help="for the training; fewer steps if need be")

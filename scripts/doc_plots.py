@@ -10,6 +10,7 @@ DATA has ``wider/`` and ``landmarks/`` of the test data. Needs matplotlib.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,8 @@ from mtcnn_fast.evaluation.plots import plot_cumulative_errors, plot_frontier, p
 from mtcnn_fast.evaluation.systems import from_faces
 from mtcnn_fast.evaluation.widerface import WiderResult, score_widerface
 from mtcnn_fast.images import load_image
-from mtcnn_fast.training.ablations.plots import plot_bars
+from mtcnn_fast.training.ablations.curves import gather
+from mtcnn_fast.training.ablations.plots import plot_bars, plot_curves
 from mtcnn_fast.weights import load_weights
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +37,20 @@ RESULTS = ROOT / "benchmarks" / "results"
 PICTURES = ROOT / "docs" / "images"
 
 AUTHORS = {"min_face_size": 10, "factor": 0.79, "thresholds": (0.5, 0.5, 0.3)}
+
+#: Pictures of the long ablations: the variants, the figure's title, and for each panel its title and its column.
+ABLATIONS = {
+    "mining": (
+        ("with mining", "without mining", "bootstrapping"),
+        "O-Net, classification alone: held-out windows",
+        {"loss": "detection", "share of right classifications": "accuracy"},
+    ),
+    "alignment": (
+        ("JA", "No JA"),
+        "O-Net with and without joint alignment: loss on held-out windows",
+        {"boxes": "box", "classification": "detection"},
+    ),
+}
 
 #: The settings whose curves stand beside one another.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -54,6 +70,19 @@ def draw_tables(pictures: Path) -> None:
     plot_frontier(pictures / "evaluation" / "frontier-hard.png", points, "hard", state["label"])
     networks = json.loads((RESULTS / "cascadecnn.json").read_text(encoding="utf-8"))
     plot_bars(pictures / "ablation_networks.png", networks["panels"], networks["label"])
+    draw_ablations(pictures)
+
+
+def draw_ablations(pictures: Path) -> None:
+    """Draw how the long ablations went, from the first look after the beginning on."""
+    with (RESULTS / "ablations" / "curves.csv").open(encoding="utf-8", newline="") as file:
+        rows = [{**row, "step": int(row["step"])} for row in csv.DictReader(file) if row["step"] != "0"]
+    seeds = len({row["seed"] for row in rows})
+    for name, (variants, title, columns) in ABLATIONS.items():
+        chosen = [row for row in rows if row["variant"] in variants]
+        panels = {panel: gather(chosen, column) for panel, column in columns.items()}
+        title = f"{title}, mean and range of {seeds} seeds"
+        plot_curves(pictures / f"ablation_{name}.png", panels, title, logarithmic=False)
 
 
 def widerface(data: Path, settings: dict[str, Any]) -> WiderResult:

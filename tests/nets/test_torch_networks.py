@@ -58,6 +58,14 @@ def test_lower_precision_stays_within_its_tolerance(name, precision):
     np.testing.assert_allclose(scores.numpy(), reference(name)[0], rtol=0, atol=TOLERANCES[precision])
 
 
+@pytest.mark.parametrize(
+    ("name", "side", "heads"), [("rnet", 24, [(0,), (0, 4)]), ("onet", 48, [(0,), (0, 4), (0, 10)])]
+)
+def test_a_batch_may_be_empty(name, side, heads):
+    outputs = load_networks(load_weights(None))[name](torch.zeros(0, 3, side, side))
+    assert [tuple(part.shape) for part in outputs] == heads
+
+
 @pytest.mark.parametrize("allowed", [True, False])
 def test_tf32_is_set_and_put_back(allowed):
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn

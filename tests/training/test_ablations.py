@@ -172,6 +172,12 @@ class TestTwoONets:
         np.testing.assert_allclose(found.boxes[kept], expected.boxes, atol=1e-2)
         np.testing.assert_allclose(found.scores[kept], expected.scores, atol=1e-4)
 
+    def test_without_candidates(self):
+        boxes = np.empty((0, 4), np.float32)
+        said = look(StageNetwork("o"), np.zeros((20, 20, 3), np.uint8), boxes)
+        assert [tuple(part.shape) for part in said] == [(0, 2), (0, 4), (0, 10)]
+        assert len(finish(boxes, said, said, "corner")) == 0
+
     def test_scores_of_one_boxes_of_the_other(self):
         boxes = np.float32([[10, 10, 19, 19], [50, 50, 69, 69]])
         judge = Outputs(torch.tensor([[0.0, 0.0], [0.0, 3.0]]), torch.ones(2, 4), None)

@@ -21,7 +21,7 @@ def _face_probability(logits: Tensor) -> Tensor:
 
 def _flatten(x: Tensor) -> Tensor:
     """Flatten ``(N, C, H, W)`` column by column, channels fastest, as the weights expect."""
-    return x.permute(0, 3, 2, 1).reshape(x.shape[0], -1)
+    return x.permute(0, 3, 2, 1).flatten(1)
 
 
 class PNet(nn.Module):

@@ -50,6 +50,7 @@ def plot_curves(
             ax.fill_between(curves.steps, curves.values.min(axis=0), curves.values.max(axis=0), alpha=0.2)
         head(ax, name)
         ax.set(xlabel=x_label, yscale="log" if logarithmic else "linear")
+        ax.locator_params(axis="x", nbins=6)
         legend(ax)
     name_figure(figure, title)
     save_figure(figure, path)

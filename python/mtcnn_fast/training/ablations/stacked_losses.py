@@ -29,7 +29,7 @@ def overall_losses(found: SampleLosses, networks: int, kept: Tensor, alpha: Tens
     # No loss is negative: what is not classified comes last.
     ranked = torch.where(candidates, detection.detach(), -1.0)
     order = torch.sort(ranked, dim=1, descending=True, stable=True).indices
-    first = torch.arange(order.shape[1], device=order.device) < kept[:, None]
+    first = torch.arange(order.shape[1], dtype=torch.int64, device=order.device) < kept[:, None]
     hard = torch.zeros_like(first).scatter(1, order, first)
     parts = [torch.where(hard & candidates, detection, 0.0)]
     parts += [part.view(networks, -1) for part in (found.box, found.landmark) if part is not None]

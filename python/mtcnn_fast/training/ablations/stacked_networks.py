@@ -116,7 +116,7 @@ class StackedONets:
         """Take for each convolution the way that is faster for `count` windows a network; return the milliseconds."""
         layers = self.parameters(self.values.detach().to(self.dtype))
         shape = (len(self), count, 48, 48, CHANNELS)
-        x = torch.rand(shape, device=self.values.device).to(self.dtype)
+        x = torch.rand(shape, dtype=torch.float32, device=self.values.device).to(self.dtype)
         measured = []
         for number, side in enumerate(_POOLING, 1):
             weight = _filters(layers, number)

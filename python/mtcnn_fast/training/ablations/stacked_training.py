@@ -165,20 +165,20 @@ class StackedTraining:
         self._table = torch.zeros(
             options.every, len(self.streams), options.batch_size, dtype=torch.int64, device=device
         )
-        self._draws = torch.zeros(options.every, len(seeds), *drawn(range(1), options.batch_size, 0).shape[1:])
-        self._draws = self._draws.to(device)
-        self._rates = torch.zeros(options.every, device=device)
-        self._rate = torch.tensor(options.learning_rate, device=device)
+        shape = (options.every, len(seeds), *drawn(range(1), options.batch_size, 0).shape[1:])
+        self._draws = torch.zeros(shape, dtype=torch.float32, device=device)
+        self._rates = torch.zeros(options.every, dtype=torch.float32, device=device)
+        self._rate = torch.tensor(options.learning_rate, dtype=torch.float32, device=device)
         self._at = torch.zeros(1, dtype=torch.int64, device=device)
-        self._seed_of_stream = torch.tensor([seed for seed in seeds for _ in _RATIOS], device=device)
+        self._seed_of_stream = torch.tensor([seed for seed in seeds for _ in _RATIOS], dtype=torch.int64, device=device)
         streams = [seed * len(_RATIOS) + ARMS[name].stream for seed in seeds for name in ARMS]
-        self._stream_of_network = torch.tensor(streams, device=device)
+        self._stream_of_network = torch.tensor(streams, dtype=torch.int64, device=device)
         classified = [each[SampleKind.NEGATIVE] + each[SampleKind.POSITIVE] for each in sizes]
         # 0.7 * 10 must not become 6.999...
         kept = [max(1, math.floor(arm.keep * classified[arm.stream] + 1e-6)) for arm in self.arms]
-        self.kept = torch.tensor(kept, device=device)
-        self.alpha = torch.tensor([arm.alpha for arm in self.arms], device=device)
-        self.loss_sums = torch.zeros(len(self.arms), device=device)
+        self.kept = torch.tensor(kept, dtype=torch.int64, device=device)
+        self.alpha = torch.tensor([arm.alpha for arm in self.arms], dtype=torch.float32, device=device)
+        self.loss_sums = torch.zeros(len(self.arms), dtype=torch.float32, device=device)
 
     def minibatch(self) -> tuple[Tensor, Targets]:
         """Return the images ``(M, n, 48, 48, 4)`` and targets ``(M * n, ...)`` at the place in the tables."""
@@ -218,7 +218,7 @@ class StackedTraining:
         draws = [drawn(steps, options.batch_size, seed) for seed in options.seeds]
         self._draws[:count].copy_(torch.stack(draws, dim=1))
         rates = [self._rate_of(step, total) for step in steps]
-        self._rates[:count].copy_(torch.tensor(rates))
+        self._rates[:count].copy_(torch.tensor(rates, dtype=torch.float32, device="cpu"))
         self._at.zero_()
         self.loss_sums.zero_()
 
