@@ -38,6 +38,10 @@ DYNAMIC_SHARED = {
     "crop_features<48x2>": 73_984, "crop_features<48x1>": 57_088, "crop_scores": 4 * 8 * (1152 + 256),
 }  # fmt: skip
 
+#: `kMostDeclaredSharedMemory` of src/cuda/launch.h: a launch asks for shared memory where its own and this would exceed
+#: what every block is granted.
+MOST_DECLARED = 2048
+
 #: Per multiprocessor: threads, blocks, bytes of shared memory (CUDA C++ Programming Guide, compute capabilities). All
 #: have 65,536 registers, given out in units of 256 a warp.
 LIMITS = {
@@ -61,6 +65,11 @@ class Kernel:
     @property
     def threads(self) -> int:
         return THREADS.get(self.name) or THREADS[self.name.split("<")[0]]
+
+    @property
+    def declared(self) -> int:
+        """Bytes of shared memory that the kernel declares."""
+        return self.shared - DYNAMIC_SHARED.get(self.name, 0)
 
     @property
     def fits(self) -> bool:
@@ -194,6 +203,8 @@ def main() -> None:
     elf, ptx = contents(arguments.module)
     libraries = needed(arguments.module)
     problems = [f"{k.name} spills {k.spills} bytes on {k.architecture}" for k in kernels if k.spills]
+    problems += [f"{k.name} declares {k.declared} bytes of shared memory: src/cuda/launch.h allows {MOST_DECLARED}"
+                 for k in kernels if k.name in DYNAMIC_SHARED and k.declared > MOST_DECLARED]  # fmt: skip
     problems += [f"no kernels of {name} in the log" for name in arguments.architectures
                  if not any(k.architecture == name for k in kernels)]  # fmt: skip
     problems += [f"no machine code for {name}" for name in arguments.architectures if name not in elf]

@@ -199,6 +199,21 @@ extern "C" __attribute__((visibility("default"))) int probe_run(const char* name
     return -1;
 }
 
+// Runs `with_barrier`, which declares 256 bytes of shared memory, with so many dynamic ones, after asking for `granted`
+// if that is not negative. Returns the first error.
+extern "C" __attribute__((visibility("default"))) int probe_shared(int* out, size_t dynamic, int granted) {
+    if (granted >= 0) {
+        const auto kernel = reinterpret_cast<const void*>(with_barrier);
+        const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, granted);
+        if (error != cudaSuccess) return error;
+    }
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(1);
+    config.blockDim = dim3(kThreads);
+    config.dynamicSmemBytes = dynamic;
+    return cudaLaunchKernelEx(&config, with_barrier, out);
+}
+
 // Multiplies by one warp, on device memory: 32 x 8, 32 x 4 and 32 x 4 numbers.
 extern "C" __attribute__((visibility("default"))) int probe_multiply(const float* a, const float* b, float* sums) {
     cudaLaunchConfig_t config{};

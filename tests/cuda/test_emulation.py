@@ -14,6 +14,7 @@ pytestmark = [
 ]
 
 SEEDS = range(8)
+INVALID_VALUE = 1
 LAUNCH_FAILURE = 719
 
 
@@ -105,6 +106,18 @@ def test_active_mask_holds_the_lane_and_only_lanes_of_its_branch(probe, seed):
         assert masks[i] >> (i % 32) & 1
         assert masks[i] & 0xAAAAAAAA == 0
     assert (masks[1::2] == 0).all()
+
+
+def test_shared_memory_that_is_declared_counts(probe):
+    """A block has 48 KB, what it declares included, and what is asked for is granted up to the device's limit."""
+    run_shared = probe.library.probe_shared
+    run_shared.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    out = probe.empty(64, np.int32)
+    declared, usual, most = 4 * 64, 48 << 10, 99 << 10
+    assert run_shared(out.pointer, usual - declared, -1) == 0
+    for dynamic, granted in ((usual - declared + 1, -1), (usual, -1), (0, most - declared + 1), (usual, usual - 1)):
+        assert run_shared(out.pointer, dynamic, granted) == INVALID_VALUE
+    assert run_shared(out.pointer, most - declared, most - declared) == 0
 
 
 def test_seed_decides_the_order(probe):

@@ -60,7 +60,7 @@ def assert_close(boxes, scores, expected):
 def test_kernels_on_the_device(name):
     """The tests that the emulated device passes, on a real one."""
     environment = {**os.environ, "MTCNN_FAST_EMULATION": "gpu"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark"]
     done = subprocess.run(
         [*command, str(ROOT / "tests" / "cuda" / name)], cwd=ROOT, env=environment, capture_output=True, text=True
     )

@@ -98,7 +98,7 @@ def remove_barrier(text, number):
 
 def run_test(name, source):
     environment = {**os.environ, "MTCNN_FAST_EMULATION_SOURCE": str(source), "MTCNN_FAST_EMULATION": "race"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark"]
     return subprocess.run(
         [*command, str(ROOT / "tests" / "cuda" / name)], cwd=ROOT, env=environment, capture_output=True, text=True
     )

@@ -60,7 +60,8 @@ def built():
 @pytest.mark.parametrize("name", FILES)
 def test_kernels_under_sanitizers(name):
     done = run_python(
-        *("-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow"),
+        *("-m", "pytest", "-q", "-s", "-m", "not slow"),
+        *("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark"),
         str(ROOT / "tests" / "cuda" / name),
     )
     assert done.returncode == pytest.ExitCode.OK, done.stdout[-5000:] + done.stderr[-5000:]

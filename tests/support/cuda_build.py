@@ -69,6 +69,27 @@ def build_probe(variant: str) -> Path:
     return _link(objects, f"probe-{variant}", link_flags)
 
 
+def declared_shared(library: Path) -> dict[int, int]:
+    """Return the bytes of shared memory that kernels declare, by the kernels' places in a library.
+
+    On the emulated device shared memory is static, and the symbol of a function's static variable begins with the
+    function's own.
+    """
+    listed = subprocess.run(["nm", "-S", str(library)], check=True, capture_output=True, text=True).stdout
+    symbols = [words for line in listed.splitlines() if len(words := line.split()) == 4]
+    places = {name: int(place, 16) for place, _, kind, name in symbols if kind in "tTwW"}
+    found: dict[int, int] = {}
+    for _, size, kind, name in symbols:
+        if kind not in "bBdDuV" or not name.startswith("_ZZ"):
+            continue
+        ends = [match.start() for match in re.finditer("E", name)]
+        owners = [places[owner] for end in reversed(ends) if (owner := "_Z" + name[3:end]) in places]
+        if owners:
+            # Rounded up, as the device's compiler aligns them.
+            found[owners[0]] = found.get(owners[0], 0) + -(-int(size, 16) // 16) * 16
+    return found
+
+
 def _link(objects: Sequence[Path], name: str, flags: Sequence[str]) -> Path:
     module = BUILD / f"{name}-{_digest(objects)}" / "_cuda.so"
     with _locked(module):

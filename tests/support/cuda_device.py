@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from support.cuda_build import build_module
+from support.cuda_build import build_module, declared_shared
 
 #: Which build the tests in this process use. That of the sanitizers needs a process that loaded their runtime first.
 VARIANT = os.environ.get("MTCNN_FAST_EMULATION", "race")
@@ -76,6 +76,9 @@ class EmulatedDevice:
         self.library.emulation_launches.argtypes = [ctypes.POINTER(ctypes.c_uint64), ctypes.c_size_t]
         self.library.emulation_launches.restype = ctypes.c_size_t
         self.library.emulation_opened_contexts.restype = ctypes.c_uint64
+        self.library.emulation_declare_shared.argtypes = [ctypes.c_uint64, ctypes.c_uint64]
+        for place, size in declared_shared(path).items():
+            self.library.emulation_declare_shared(place, size)
 
     def seed(self, seed: int) -> None:
         self.library.emulation_seed(seed)

@@ -3,6 +3,8 @@
 // which is used too early on the host holds the wrong bytes.
 #include "cuda_runtime.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -36,10 +38,21 @@ unsigned most_blocks = 0;
 bool skip_kernels = false;
 thread_local cudaError_t last_error = cudaSuccess;
 
-// Dynamic shared memory that a kernel was granted beyond the 48 KB that all have.
+// Dynamic shared memory that a kernel was granted where its blocks need more than the 48 KB that all have.
 std::map<const void*, size_t>& granted() {
     static std::map<const void*, size_t>& instance = *new std::map<const void*, size_t>;
     return instance;
+}
+
+// Shared memory that kernels declare. The tests read it from the symbols of this library.
+std::map<const void*, size_t>& declared() {
+    static std::map<const void*, size_t>& instance = *new std::map<const void*, size_t>;
+    return instance;
+}
+
+size_t declared_by(const void* kernel) {
+    const auto found = declared().find(kernel);
+    return found == declared().end() ? 0 : found->second;
 }
 
 // Blocks of each launch since the tests last asked.
@@ -115,7 +128,7 @@ LaunchAnswer begin_launch(uint64_t blocks) {
 
 bool use_dynamic_shared(const void* kernel, size_t bytes) {
     const auto found = granted().find(kernel);
-    const size_t most = found == granted().end() ? 48 * 1024 : found->second;
+    const size_t most = found == granted().end() ? 48 * 1024 - declared_by(kernel) : found->second;
     if (bytes > most) return keep(cudaErrorInvalidValue) == cudaSuccess;
     set_dynamic_shared(bytes);
     return true;
@@ -183,7 +196,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
     const std::lock_guard lock(device_mutex());
-    if (value < 0 || static_cast<size_t>(value) > shared_memory) return keep(cudaErrorInvalidValue);
+    if (value < 0 || static_cast<size_t>(value) + declared_by(kernel) > shared_memory) {
+        return keep(cudaErrorInvalidValue);
+    }
     granted()[kernel] = static_cast<size_t>(value);
     return cudaSuccess;
 }
@@ -316,6 +331,12 @@ MF_TEST_API void emulation_set_capability(int major, int minor) {
     capability[1] = minor;
 }
 MF_TEST_API void emulation_set_shared_memory(size_t bytes) { shared_memory = bytes; }
+// Shared memory that the kernel at `place` of this library declares.
+MF_TEST_API void emulation_declare_shared(uint64_t place, uint64_t bytes) {
+    Dl_info library{};
+    ::dladdr(reinterpret_cast<const void*>(&emulation_set_shared_memory), &library);
+    declared()[static_cast<const char*>(library.dli_fbase) + place] = bytes;
+}
 // Launches of more blocks fail as on a smaller device; 0: none does.
 MF_TEST_API void emulation_refuse_blocks(unsigned most) { most_blocks = most; }
 // Launches and fills are counted, but nothing runs: for sizes whose memory is not there.
