@@ -24,9 +24,10 @@ from mtcnn_fast.training.soft.metrics import average_precision, evaluate_windows
 from mtcnn_fast.training.soft.objective import Losses, decoded, losses, paired_iou, soft_labels  # noqa: E402
 from mtcnn_fast.training.soft.options import BalanceOptions, ObjectiveOptions, SoftOptions, TeacherOptions  # noqa: E402
 from mtcnn_fast.training.soft.run import learning_rate  # noqa: E402
-from mtcnn_fast.training.soft.teacher import Taught, teach  # noqa: E402
+from mtcnn_fast.training.soft.teacher import Teacher  # noqa: E402
 from mtcnn_fast.training.soft.warp_options import WarpOptions  # noqa: E402
 from mtcnn_fast.training.soft.window_set import Windows, WindowSet  # noqa: E402
+from mtcnn_fast.training.stage_networks import initial_network  # noqa: E402
 from support.data import PHOTO  # noqa: E402
 
 SIZES = {PNet: 20, RNet: 24, ONet: 48}
@@ -184,28 +185,22 @@ def portraits(count: int, shift: float, size: int = 48) -> WindowSet:
     return WindowSet([images], Windows(images[:0], *columns))
 
 
-def told(windows: WindowSet, **options: float) -> Taught:
-    """What the shipped O-Net tells of windows."""
-    return teach(ONet(), windows, TeacherOptions(weights="shipped", **options), torch.float32)  # type: ignore[arg-type]
-
-
-def with_faces(windows: WindowSet, faces: np.ndarray, points: np.ndarray) -> WindowSet:
-    return windows.relabelled(faces.astype(np.float32), points.astype(np.float32))
+def places(landmarks: torch.Tensor) -> np.ndarray:
+    """Return landmarks of the astronaut's windows in pixels of the image."""
+    return np.asarray(landmarks.reshape(-1, 2, 5).transpose(1, 2).numpy() * 110 + ASTRONAUT[:2] - 1)
 
 
 def test_the_teacher_tells_landmarks_of_large_windows_that_show_a_face() -> None:
-    known = portraits(6, shift=0)
-    images = known.take(np.arange(6)).images.copy()
-    images[4] = 0
-    rows = known.rows
-    rows.points[:] = np.nan
-    rows.overlap[:] = [0.8, -1, 0.8, 0.2, 0.8, 0.8]
-    rows.corners[2] = [170, 62, 199, 91]
+    known = portraits(2, shift=0)
+    teacher = Teacher(ONet(), known, TeacherOptions(weights="shipped", share=1), torch.float32)
+    (face, _) = window_batch(known.take(np.arange(2)), UNCHANGED, np.random.default_rng(0), torch.float32).images
+    images = torch.stack([face, face, face, face, torch.zeros_like(face)])
+    side = torch.tensor([110.0, 110, 30, 110, 110])[:, None].repeat(1, 2)
     # By hand, small, beside the face, and a window in which the teacher sees none: their landmarks are unknown.
-    found = told(WindowSet([images], rows), share=1)
-    assert found.by_teacher.tolist() == [True, False, False, False, False, True]
-    assert np.isnan(found.windows.rows.points[1:5]).all()
-    np.testing.assert_allclose(found.windows.rows.points[[0, 5]], [POINTS, POINTS], atol=6)
+    found = teacher.taught(batch([0.8, -1.0, 0.8, 0.2, 0.8], images=images, widths=side))
+    assert found.taught.tolist() == [True, False, False, False, False]
+    assert found.landmarks[1:].isnan().all()
+    np.testing.assert_allclose(places(found.landmarks)[0], POINTS, atol=6)
 
 
 @pytest.mark.parametrize("shift", [0.0, 4.0])
@@ -213,28 +208,24 @@ def test_labels_are_moved_to_where_the_teacher_puts_the_points(shift: float) -> 
     """Wherever annotators put them: what is left is how one label differs from the others."""
     known = portraits(8, shift)
     known.rows.points[[2, 3], 0] += 3
-    plain, mixed = told(known, share=1).windows.rows.points, told(known, share=0.5).windows.rows.points
-    assert told(known).by_teacher.tolist() == [True, False] * 4
-    np.testing.assert_allclose(mixed[[0, 1]], plain[[0, 0]], atol=1.5)
-    np.testing.assert_allclose(mixed[3] - mixed[1], [[3, 3], *[[0, 0]] * 4], atol=0.5)
+    teacher = Teacher(ONet(), known, TeacherOptions(weights="shipped", share=0.5), torch.float32)
+    shown = window_batch(known.take(np.arange(8)), UNCHANGED, np.random.default_rng(0), torch.float32)
+    plain = Teacher(ONet(), known, TeacherOptions(weights="shipped", share=1), torch.float32).taught(shown)
+    found = teacher.taught(shown)
+    assert found.taught.tolist() == [True, False] * 4
+    told, mixed = places(plain.landmarks), places(found.landmarks)
+    np.testing.assert_allclose(mixed[[0, 1]], told[[0, 0]], atol=1)
     np.testing.assert_allclose(mixed[2] - mixed[0], [[1.5, 1.5], *[[0, 0]] * 4], atol=0.3)
+    np.testing.assert_allclose(mixed[3] - mixed[1], [[3, 3], *[[0, 0]] * 4], atol=0.5)
 
 
 def test_pseudo_labels_that_do_not_agree_with_the_teacher_are_passed_over() -> None:
     known = portraits(8, shift=0)
     known.rows.points[2] += 40
-    found = told(known).windows.rows.points
-    np.testing.assert_allclose(found[2], found[0], atol=1)
-
-
-def test_the_teacher_tells_the_same_of_a_mirror_image() -> None:
-    known = portraits(2, shift=0)
-    plain = told(known, share=1).windows.rows.points[0]
-    images = known.take(np.arange(2)).images[:, :, ::-1].copy()
-    mirrored = told(WindowSet([images], known.rows), share=1).windows.rows.points[0]
-    # The window shows pixels from 169 to 279.
-    np.testing.assert_allclose(mirrored[:, 0], 169 + 279 - plain[[1, 0, 2, 4, 3], 0], atol=1e-3)
-    np.testing.assert_allclose(mirrored[:, 1], plain[[1, 0, 2, 4, 3], 1], atol=1e-3)
+    teacher = Teacher(ONet(), known, TeacherOptions(weights="shipped"), torch.float32)
+    shown = window_batch(known.take(np.arange(8)), UNCHANGED, np.random.default_rng(0), torch.float32)
+    told = places(teacher.taught(shown).landmarks)
+    np.testing.assert_allclose(told[2], told[0], atol=0.05)
 
 
 def test_a_network_learns_from_the_teacher() -> None:
@@ -251,8 +242,7 @@ def test_a_network_learns_from_the_teacher() -> None:
         with torch.inference_mode():
             found = heads(net, features(net, shown.images)).landmarks
         assert found is not None
-        places = found.reshape(-1, 2, 5).transpose(1, 2).numpy() * 110 + ASTRONAUT[:2] - 1
-        learned[weights] = np.abs(places[0] - POINTS).max()
+        learned[weights] = np.abs(places(found)[0] - POINTS).max()
     assert learned["shipped"] < 8 < learned["none"]
 
 
@@ -261,17 +251,18 @@ def test_a_network_learns_from_the_teacher() -> None:
 def test_the_teachers_boxes_are_mixed_with_the_labels(net: type[RNet | ONet], share: float) -> None:
     """Where it sees the face: not where the label lies elsewhere, and not in a window without a face."""
     known = portraits(3, shift=0, size=24 if net is RNet else 48)
-    images = known.take(np.arange(3)).images.copy()
-    images[2] = 0
-    faces, labels = known.rows.faces.copy(), known.rows.points
-    faces[1] += 60
-    windows = with_faces(WindowSet([images], known.rows), faces, labels)
     options = TeacherOptions(weights="shipped", boxes=share)
-    found = teach(net(), windows, options, torch.float32).windows.rows.faces
-    whole = teach(net(), windows, dataclasses.replace(options, boxes=1), torch.float32).windows.rows.faces
-    np.testing.assert_allclose(found[0], (1 - share) * faces[0] + share * whole[0], atol=1e-4)
-    np.testing.assert_array_equal(found[1:], faces[1:])
-    assert np.abs(whole[0] - faces[0]).max() > 1
+    shown = window_batch(known.take(np.arange(3)), UNCHANGED, np.random.default_rng(0), torch.float32)
+    shown.boxes[1] += 0.6
+    shown.images[2] = 0
+    shipped = initial_network("r" if net is RNet else "o", "shipped", "corner", landmarks=False).net
+    with torch.inference_mode():
+        told = heads(shipped, features(shipped, shown.images)).boxes
+    assert told is not None
+    found = Teacher(net(), known, options, torch.float32).taught(shown).boxes
+    np.testing.assert_allclose(found[0], (1 - share) * shown.boxes[0] + share * told[0], atol=1e-6)
+    np.testing.assert_array_equal(found[1:], shown.boxes[1:])
+    assert (told[0] - shown.boxes[0]).abs().max() > 0.01
 
 
 def test_a_network_without_landmarks_learns_boxes_of_a_teacher_or_nothing() -> None:

@@ -40,7 +40,7 @@ class WindowBatch(NamedTuple):
     widths : Tensor of float32, shape (n, 2)
         Width and height of the window in pixels of its image.
     taught : Tensor of bool, shape (n,)
-        Whether `landmarks` come from a teacher; False until somebody says so.
+        Whether `landmarks` come from `mtcnn_fast.training.soft.teacher.Teacher`.
     """
 
     images: Tensor
@@ -112,11 +112,6 @@ def _floats(values: AnyArray, device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(device)
 
 
-def normalised(images: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return images ``(n, 3, S, S)`` of values from 0 to 255 as a network takes them; they are changed in place."""
-    return images.sub_(_GRAY).mul_(0.0078125).to(dtype, memory_format=torch.channels_last)
-
-
 def _draw(count: int, options: WarpOptions, rng: np.random.Generator) -> _Draws:
     warped = rng.random(count) < options.warp
     gain = np.exp(rng.normal(0, options.contrast, (count, 1)))
@@ -153,7 +148,8 @@ def _warped(images: Tensor, draws: _Draws, dtype: torch.dtype) -> Tensor:
         pixels[which] = functional.grid_sample(part, grid, padding_mode="border", align_corners=False)
     pixels.mul_(_floats(draws.gain, device)[:, :, None, None]).add_(_floats(draws.bias, device)[:, :, None, None])
     _cover(pixels, draws.covers)
-    return normalised(pixels.clamp_(0, 255), dtype)
+    pixels.clamp_(0, 255).sub_(127.5).mul_(0.0078125)
+    return pixels.to(dtype, memory_format=torch.channels_last)
 
 
 def _cover(pixels: Tensor, covers: Doubles) -> None:

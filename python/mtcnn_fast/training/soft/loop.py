@@ -22,7 +22,7 @@ from mtcnn_fast.training.soft.metrics import evaluate_windows
 from mtcnn_fast.training.soft.objective import losses
 from mtcnn_fast.training.soft.options import SoftOptions
 from mtcnn_fast.training.soft.run import SoftResult, SoftRun
-from mtcnn_fast.training.soft.teacher import teach
+from mtcnn_fast.training.soft.teacher import Teacher
 from mtcnn_fast.training.soft.window_set import WindowSet
 
 #: Steps after which windows are drawn by new errors; checkpoints lie on multiples, so that a run goes on alike.
@@ -96,11 +96,11 @@ class _WindowRun(SoftRun[_Step]):
         #: All windows' images, where the network is trained on another device than they are read on.
         self.images = None if self.device.type == "cpu" else windows.images_on(self.device)
         self._seen: list[tuple[Indices, Tensor]] = []
-        self.by_teacher = np.zeros(len(windows), np.bool_)
+        self.teacher: Teacher | None = None
         if options.teacher.weights != "none":
             if not isinstance(net, ONet) and not options.teacher.boxes:
                 raise ConfigError("teacher.boxes must be greater than 0 for networks without landmarks, got 0.0")
-            self.windows, self.by_teacher = teach(net, windows, options.teacher, self.dtype, self.device)
+            self.teacher = Teacher(net, windows, options.teacher, self.dtype, self.device)
 
     def batches(self) -> Generator[_Step, None, None]:
         """Yield minibatches; a thread makes the next one meanwhile."""
@@ -112,9 +112,7 @@ class _WindowRun(SoftRun[_Step]):
                 taken, images = self.windows.take(indices), None
             else:
                 taken, images = self.windows.described(indices), self.images[torch.from_numpy(indices).to(self.device)]
-            batch = window_batch(taken, self.settings.warp, rng, self.dtype, images)
-            taught = torch.from_numpy(self.by_teacher[indices]).to(self.device)
-            return _Step(indices, batch._replace(taught=taught))
+            return _Step(indices, window_batch(taken, self.settings.warp, rng, self.dtype, images))
 
         with ThreadPoolExecutor(1, "mtcnn-fast-windows") as thread:
             pending = None
@@ -134,7 +132,8 @@ class _WindowRun(SoftRun[_Step]):
         """Return the parts of the loss, and remember what is still wrong with each window."""
         torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
         x = functional.dropout(features(self.net, batch.batch.images, self.never_fall), self.settings.dropout)
-        found = losses(heads(self.net, x), batch.batch, self.settings.objective)
+        wanted = batch.batch if self.teacher is None else self.teacher.taught(batch.batch)
+        found = losses(heads(self.net, x), wanted, self.settings.objective)
         self._seen.append((batch.indices, found.error))
         return found.total, found.detection, found.box, found.landmark
 

@@ -189,7 +189,7 @@ class BalanceOptions:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TeacherOptions:
-    """Settings of `mtcnn_fast.training.soft.teacher.teach`, validated on construction and immutable afterwards.
+    """Settings of `mtcnn_fast.training.soft.teacher.Teacher`, validated on construction and immutable afterwards.
 
     Attributes
     ----------

@@ -116,10 +116,6 @@ class WindowSet:
             whole[start : start + len(part)] = torch.from_numpy(np.array(part))
         return whole
 
-    def relabelled(self, faces: Floats, points: Floats) -> WindowSet:
-        """Return a set of the same windows, whose images it shares, with other faces and points."""
-        return WindowSet(self._images, self.rows._replace(faces=faces, points=points))
-
     def described(self, indices: Indices) -> Windows:
         """Return the windows at `indices` (m,), in that order, without their images."""
         columns: list[AnyArray] = [column[indices] for column in self.rows[1:]]
