@@ -146,6 +146,18 @@ def test_what_is_not_known_of_a_window_costs_nothing() -> None:
     assert (made.logits.grad == 0).all()
 
 
+def test_boxes_of_windows_without_a_face_have_no_gradient() -> None:
+    """Not even one that is no number, of a box that is turned inside out."""
+    made = outputs(1)
+    assert made.boxes is not None
+    with torch.no_grad():
+        made.boxes[0] = torch.tensor([0, 0, -0.01, 1])
+    found = losses(made, batch([0.1], widths=torch.ones(1, 2)), ObjectiveOptions())
+    found.total.backward()
+    assert made.boxes.grad is not None
+    assert (made.boxes.grad == 0).all()
+
+
 def test_landmarks_made_by_hand_weigh_more_than_pseudo_labels() -> None:
     points = torch.full((1, 10), 0.5)
     options = ObjectiveOptions(point_weights=(1, 0.25))

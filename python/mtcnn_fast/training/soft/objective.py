@@ -82,9 +82,10 @@ def losses(outputs: Outputs, batch: WindowBatch, options: ObjectiveOptions) -> L
     count = len(batch.overlap)
     # Masks, and no choice of rows: a device would have to wait for their number.
     face = batch.overlap > options.face_from
-    wanted = torch.where(face[:, None], batch.boxes, outputs.boxes.detach())
-    iou = paired_iou(decoded(outputs.boxes, batch.widths), decoded(wanted, batch.widths))
-    smooth = functional.smooth_l1_loss(outputs.boxes, wanted, beta=options.box_beta, reduction="none").sum(dim=1)
+    # Windows without a face are given boxes that overlap, whatever the network says of them.
+    offsets, wanted = (torch.where(face[:, None], boxes, 0.0) for boxes in (outputs.boxes, batch.boxes))
+    iou = paired_iou(decoded(offsets, batch.widths), decoded(wanted, batch.widths))
+    smooth = functional.smooth_l1_loss(offsets, wanted, beta=options.box_beta, reduction="none").sum(dim=1)
     near = face & (batch.overlap > options.box_from)
     box = torch.where(near, (1 - iou) + options.smooth * smooth, 0.0).sum() / count
     known = batch.overlap >= 0
