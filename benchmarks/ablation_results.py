@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ablations import read_windows, spread
+from ablations import read_windows, thinned
 
 from mtcnn_fast import Detector
 from mtcnn_fast._types import Image
@@ -65,7 +65,7 @@ Networks = dict[tuple[str, int], StageNetwork]
 
 
 def measure_windows(networks: Networks, held_out: Sequence[Path], most: int) -> list[dict[str, Any]]:
-    samples = spread(samples_of(read_windows(held_out))[0], most)
+    samples = thinned(samples_of(read_windows(held_out))[0], most)
     chosen = np.isin(samples.kinds, (SampleKind.NEGATIVE, SampleKind.POSITIVE))
     images, faces = samples.images[chosen], samples.kinds[chosen] == SampleKind.POSITIVE
     print(f"{int(faces.sum())} positives, {int((~faces).sum())} negatives", flush=True)

@@ -11,7 +11,6 @@ WINDOWS are folders of O-Net windows that ``mtcnn-fast train`` with ``recipe = "
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import math
 import time
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 
 from mtcnn_fast.training import losses
+from mtcnn_fast.training.ablations.runs import spread
 from mtcnn_fast.training.ablations.stacked_samples import samples_of
 from mtcnn_fast.training.ablations.stacked_training import ARMS, StackedOptions, StackedTraining
 from mtcnn_fast.training.losses import Outputs, Targets
@@ -46,14 +46,14 @@ def read_windows(folders: Sequence[Path]) -> Windows:
     return windows.take(np.arange(len(windows)))
 
 
-def spread(samples: SampleBatch, most: int) -> SampleBatch:
+def thinned(samples: SampleBatch, most: int) -> SampleBatch:
     """Return at most so many of each kind, evenly over the set."""
-    chosen = []
-    for kind in SampleKind:
-        indices = np.flatnonzero(samples.kinds == kind)
-        chosen.append(indices[np.unique(np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(int))])
-    which = np.concatenate(chosen)
+    which = np.concatenate([spread(np.flatnonzero(samples.kinds == kind), most) for kind in SampleKind])
     return SampleBatch(*(column[which] for column in samples))
+
+
+def counted(samples: SampleBatch) -> dict[str, int]:
+    return {kind.name.lower(): int((samples.kinds == kind).sum()) for kind in SampleKind}
 
 
 def load(arguments: argparse.Namespace) -> list[SampleBatch]:
@@ -61,9 +61,8 @@ def load(arguments: argparse.Namespace) -> list[SampleBatch]:
     found = []
     for part, most in zip(PARTS, (arguments.most, arguments.measured), strict=True):
         samples, _ = samples_of(read_windows(getattr(arguments, part)))
-        found.append(spread(samples, most) if most else samples)
-        counts = {kind.name.lower(): int((found[-1].kinds == kind).sum()) for kind in SampleKind}
-        say(f"{part}: {counts}")
+        found.append(thinned(samples, most) if most else samples)
+        say(f"{part}: {counted(found[-1])}")
     return found
 
 
@@ -81,10 +80,7 @@ def save(training: StackedTraining, steps: int, seconds: float, samples: list[Sa
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,
         "decay": options.decay,
-        "samples": {
-            part: {kind.name.lower(): int((each.kinds == kind).sum()) for kind in SampleKind}
-            for part, each in zip(PARTS, samples, strict=True)
-        },
+        "samples": {part: counted(each) for part, each in zip(PARTS, samples, strict=True)},
         "rows": [{key: _rounded(value) for key, value in row.items()} for row in training.rows],
     }
     (out / "curves.json").write_text(json.dumps(record) + "\n")
@@ -109,9 +105,7 @@ def _rounded(value: object) -> object:
 def check(training: StackedTraining) -> bool:
     """Compare a captured step with one that is not, and the losses with those of single networks in float32."""
     options, device = training.options, training.device
-    streams = copy.deepcopy(training.streams)
     training.fill(range(options.every), options.every)
-    training.streams = streams
     start = time.perf_counter()
     training.prepare()
     say(f"prepared in {time.perf_counter() - start:.1f} s")

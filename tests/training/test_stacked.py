@@ -15,8 +15,6 @@ from mtcnn_fast.training.ablations.stacked_losses import overall_losses  # noqa:
 from mtcnn_fast.training.ablations.stacked_networks import StackedONets  # noqa: E402
 from mtcnn_fast.training.ablations.stacked_samples import (  # noqa: E402
     DeviceSamples,
-    Order,
-    Stream,
     augmented,
     normalised,
     samples_of,
@@ -26,7 +24,7 @@ from mtcnn_fast.training.ablations.stacked_training import (  # noqa: E402
     StackedOptions,
     StackedTraining,
 )
-from mtcnn_fast.training.batches import network_input  # noqa: E402
+from mtcnn_fast.training.batches import Sampler, network_input  # noqa: E402
 from mtcnn_fast.training.losses import Outputs, Targets  # noqa: E402
 from mtcnn_fast.training.samples import SampleKind  # noqa: E402
 from mtcnn_fast.training.samples.augment import AugmentOptions, augment, draw  # noqa: E402
@@ -96,7 +94,7 @@ class TestNetworks:
     def test_outputs_are_those_of_each(self):
         stacked = StackedONets((3, 4), CPU, torch.float32)
         images = torch.randint(0, 256, (2, 5, 48, 48, 3), dtype=torch.uint8)
-        outputs = stacked.outputs(normalised(images, torch.float32))
+        outputs = stacked.outputs(torch.stack([normalised(part, torch.float32) for part in images]))
         for place, seed in enumerate((3, 4)):
             expected = StageNetwork("o", seed=seed)(network_input(images[place]))
             for found, wanted in zip(outputs, expected, strict=True):
@@ -107,7 +105,8 @@ class TestNetworks:
         stacked = StackedONets((3, 4), CPU, torch.float32)
         stacked.ways = [way] * 4
         images = torch.randint(0, 256, (2, 5, 48, 48, 3), dtype=torch.uint8)
-        total = sum(part.square().sum() for part in stacked.outputs(normalised(images, torch.float32)))
+        given = torch.stack([normalised(part, torch.float32) for part in images])
+        total = sum(part.square().sum() for part in stacked.outputs(given))
         (gradient,) = torch.autograd.grad(total, [stacked.values])
         for place, seed in enumerate((3, 4)):
             network = StageNetwork("o", seed=seed)
@@ -158,17 +157,20 @@ class TestSamples:
             np.testing.assert_allclose(one.numpy(), other, atol=1e-6)
 
     def test_every_sample_of_an_epoch_once(self):
-        order = Order(np.arange(10, 17), (0,))
-        taken = order.take(21).reshape(3, 7)
+        sampler = Sampler({SampleKind.NEGATIVE: np.arange(10, 17)}, {SampleKind.NEGATIVE: 7}, (0,))
+        taken = sampler.table(range(3))
         assert [sorted(epoch) for epoch in taken.tolist()] == [list(range(10, 17))] * 3
         assert len({tuple(epoch) for epoch in taken.tolist()}) > 1
 
     def test_minibatches_in_one_go_or_several(self):
         pools = {kind: np.arange(20) + 100 * kind for kind in SampleKind}
         sizes = {SampleKind.NEGATIVE: 3, SampleKind.LANDMARK: 2}
-        whole, parts = (Stream(pools, sizes, 7) for _ in range(2))
-        np.testing.assert_array_equal(whole.take(9), np.concatenate([parts.take(4), parts.take(5)]))
-        assert (whole.take(1) // 100).tolist() == [[0, 0, 0, 3, 3]]
+        whole, parts = (Sampler(pools, sizes, (7,)) for _ in range(2))
+        table = whole.table(range(9))
+        np.testing.assert_array_equal(table, np.concatenate([parts.table(range(4)), parts.table(range(4, 9))]))
+        assert (whole.table(range(9, 10)) // 100).tolist() == [[0, 0, 0, 3, 3]]
+        # The minibatches of a single step are the same, but mixed.
+        assert [sorted(row) for row in table.tolist()] == [sorted(parts.indices(step)) for step in range(9)]
 
 
 class TestTraining:

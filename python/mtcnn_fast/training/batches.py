@@ -105,6 +105,14 @@ class Sampler:
         mixed = np.random.default_rng((*self._seed, 1, step)).permutation(np.concatenate(chosen))
         return mixed.astype(np.int64, copy=False)
 
+    def table(self, steps: range) -> Indices:
+        """Return the minibatches of consecutive steps ``(len(steps), batch_size)`` at once, each kind by kind."""
+        parts = [
+            self._chosen(kind, steps.start * size, len(steps) * size).reshape(len(steps), size)
+            for kind, size in self._sizes.items()
+        ]
+        return np.concatenate(parts, axis=1)
+
     def _chosen(self, kind: SampleKind, start: int, size: int) -> Indices:
         length = len(self._pools[kind])
         positions = np.arange(start, start + size)

@@ -143,6 +143,12 @@ def sample_losses(outputs: Outputs, targets: Targets) -> SampleLosses:
     )
 
 
+def hard_count(share: float, candidates: int) -> int:
+    """Return how many samples are hard: a share of the candidates, rounded down, but at least one of them."""
+    # 0.7 * 10 must not become 6.999...
+    return max(1, math.floor(share * candidates + 1e-6)) if candidates else 0
+
+
 def hard_examples(losses: Tensor, candidates: Tensor, share: float) -> Tensor:
     """Choose the samples with the highest losses (section II.C, "Online Hard sample mining").
 
@@ -161,8 +167,7 @@ def hard_examples(losses: Tensor, candidates: Tensor, share: float) -> Tensor:
     Tensor of bool, shape (n,)
     """
     indices = candidates.nonzero().squeeze(1)
-    # 0.7 * 10 must not become 6.999...
-    count = max(1, math.floor(share * len(indices) + 1e-6)) if len(indices) else 0
+    count = hard_count(share, len(indices))
     order = torch.sort(losses.detach()[indices], descending=True, stable=True).indices
     chosen = torch.zeros_like(candidates)
     chosen[indices[order[:count]]] = True

@@ -9,18 +9,22 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from mtcnn_fast._types import Indices
 from mtcnn_fast.training.ablations.cascade_cnn import StageSamples
 from mtcnn_fast.training.loop import train_network
 from mtcnn_fast.training.samples.sample_set import SampleKind
 from mtcnn_fast.training.train_options import TrainOptions
 
 
+def spread(indices: Indices, most: int) -> Indices:
+    """Return at most so many of the indices, evenly over them."""
+    places = np.unique(np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(np.int64))
+    return np.asarray(indices[places])
+
+
 def measured_on(samples: StageSamples, most: int, kinds: Sequence[SampleKind] = tuple(SampleKind)) -> StageSamples:
     """Return samples with at most so many of each of some kinds to measure on, spread evenly over the set."""
-    chosen = []
-    for kind in kinds:
-        indices = samples.validation.indices_of(kind)
-        chosen.append(indices[np.unique(np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(int))])
+    chosen = [spread(samples.validation.indices_of(kind), most) for kind in kinds]
     return StageSamples(samples.training, samples.validation.subset(np.concatenate(chosen)))
 
 

@@ -1,8 +1,7 @@
-"""Samples on a device, and the minibatches of networks that are trained together, without a wait for the processor."""
+"""Samples on a device, and what augmentation makes of them there, without a wait for the processor."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,19 +10,13 @@ from torch import Tensor
 
 from mtcnn_fast._types import Indices
 from mtcnn_fast.training.ablations.stacked_networks import CHANNELS
+from mtcnn_fast.training.batches import network_input
 from mtcnn_fast.training.losses import Targets
-from mtcnn_fast.training.samples.augment import DRAWS, SWAPPED, AugmentOptions
+from mtcnn_fast.training.samples.augment import DRAWS, GRAY, LUMA, SWAPPED, AugmentOptions
 from mtcnn_fast.training.samples.geometry import box_targets, landmark_targets, mirrors
 from mtcnn_fast.training.samples.sample_set import SampleBatch, SampleKind
+from mtcnn_fast.training.samples.windows import NEGATIVE_BELOW, NOTHING, PART_FROM, POSITIVE_ABOVE
 from mtcnn_fast.training.soft.window_set import Windows
-
-_NEGATIVE_BELOW = 0.3
-_PART_FROM = 0.4
-_POSITIVE_ABOVE = 0.65
-
-# Luma of ITU-R BT.601, as Pillow's conversion to gray.
-_LUMA = (0.299, 0.587, 0.114)
-_GRAY = 128
 
 
 def samples_of(windows: Windows) -> tuple[SampleBatch, Indices]:
@@ -39,12 +32,12 @@ def samples_of(windows: Windows) -> tuple[SampleBatch, Indices]:
     overlap = windows.overlap
     marked = np.asarray(np.isfinite(windows.points).all(axis=(1, 2)))
     boxed = np.asarray(np.isfinite(windows.faces).all(axis=1))
-    kinds = np.full(len(overlap), -1, np.int8)
-    kinds[(overlap >= 0) & (overlap < _NEGATIVE_BELOW)] = SampleKind.NEGATIVE
-    kinds[(overlap >= _PART_FROM) & boxed] = SampleKind.PART
-    kinds[(overlap > _POSITIVE_ABOVE) & boxed] = SampleKind.POSITIVE
+    kinds = np.full(len(overlap), NOTHING, np.int8)
+    kinds[(overlap >= 0) & (overlap < NEGATIVE_BELOW)] = SampleKind.NEGATIVE
+    kinds[(overlap >= PART_FROM) & boxed] = SampleKind.PART
+    kinds[(overlap > POSITIVE_ABOVE) & boxed] = SampleKind.POSITIVE
     kinds[(overlap < 0) & marked] = SampleKind.LANDMARK
-    chosen = np.flatnonzero(kinds >= 0)
+    chosen = np.flatnonzero(kinds != NOTHING)
     kinds, corners = kinds[chosen], windows.corners[chosen]
     with_box = np.isin(kinds, (SampleKind.POSITIVE, SampleKind.PART))
     with_points = kinds == SampleKind.LANDMARK
@@ -108,68 +101,19 @@ def _relit(values: Tensor, draws: Tensor, options: AugmentOptions) -> Tensor:
     contrast = 1 + options.contrast * signed[:, 1]
     gain = contrast[:, None] * (1 + options.color * signed[:, 2:5])
     gray = draws[:, 5] < options.gray
-    luma = sum(share * values[..., place] for place, share in enumerate(_LUMA))
+    luma = sum(share * values[..., place] for place, share in enumerate(LUMA.tolist()))
     assert isinstance(luma, Tensor)
     values = torch.where(gray[:, None, None, None], luma[..., None], values)
     gain = torch.where(gray[:, None], contrast[:, None], gain)
-    offset = shift + _GRAY * (1 - contrast)
+    offset = shift + float(GRAY) * (1 - contrast)
     values = values * gain[:, None, None, :] + offset[:, None, None, None]
     return values.round_().clamp_(0, 255)
 
 
 def normalised(images: Tensor, dtype: torch.dtype) -> Tensor:
-    """Turn images ``(..., 3)`` from 0 to 255 into what `StackedONets` take: ``(..., 4)``, as at detection."""
-    values = (images.float() - 127.5) * 0.0078125
+    """Do as `network_input`, for what `StackedONets` take: images ``(n, 48, 48, 3)`` become ``(n, 48, 48, 4)``."""
+    values = network_input(images).permute(0, 2, 3, 1)
     return torch.nn.functional.pad(values, (0, CHANNELS - 3)).to(dtype)
-
-
-class Order:
-    """Goes through some samples in a random order, anew after each epoch.
-
-    Parameters
-    ----------
-    indices : ndarray of int64
-    seed : tuple of int
-    """
-
-    def __init__(self, indices: Indices, seed: tuple[int, ...]) -> None:
-        self._indices = indices
-        self._rng = np.random.default_rng(seed)
-        self._left = indices[:0]
-
-    def take(self, count: int) -> Indices:
-        """Return the next `count`."""
-        while len(self._left) < count:
-            self._left = np.concatenate([self._left, self._rng.permutation(self._indices)])
-        taken, self._left = self._left[:count], self._left[count:]
-        return taken
-
-
-class Stream:
-    """The minibatches of one seed, a function of the seed and of what there is of each kind.
-
-    Parameters
-    ----------
-    pools : mapping of SampleKind to ndarray of int64
-        The samples to choose among.
-    sizes : mapping of SampleKind to int
-        How many of each a minibatch has, in this order.
-    seed : int
-    """
-
-    def __init__(self, pools: Mapping[SampleKind, Indices], sizes: Mapping[SampleKind, int], seed: int) -> None:
-        self.sizes = dict(sizes)
-        self._seed = seed
-        self._orders = {kind: Order(pools[kind], (seed, int(kind))) for kind in sizes}
-
-    def replace(self, kind: SampleKind, indices: Indices, number: int) -> None:
-        """Go on with other samples of a kind; `number` distinguishes the orders of such samples."""
-        self._orders[kind] = Order(indices, (self._seed, int(kind), number))
-
-    def take(self, steps: int) -> Indices:
-        """Return the minibatches of the next steps ``(steps, batch size)``."""
-        parts = [order.take(steps * self.sizes[kind]).reshape(steps, -1) for kind, order in self._orders.items()]
-        return np.concatenate(parts, axis=1)
 
 
 def drawn(steps: range, batch_size: int, seed: int) -> Tensor:

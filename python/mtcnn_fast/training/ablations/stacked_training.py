@@ -7,12 +7,11 @@ start from the same weights. Those that train for the same tasks see the same mi
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import math
 import operator
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,8 @@ from mtcnn_fast.training import losses
 from mtcnn_fast.training.ablations.stacked_layers import convolve_apart
 from mtcnn_fast.training.ablations.stacked_losses import overall_losses
 from mtcnn_fast.training.ablations.stacked_networks import StackedONets
-from mtcnn_fast.training.ablations.stacked_samples import DeviceSamples, Stream, augmented, drawn, normalised
-from mtcnn_fast.training.batches import quotas
+from mtcnn_fast.training.ablations.stacked_samples import DeviceSamples, augmented, drawn, normalised
+from mtcnn_fast.training.batches import Sampler, quotas
 from mtcnn_fast.training.losses import Outputs, Targets
 from mtcnn_fast.training.metrics import kind_sums, summary
 from mtcnn_fast.training.samples.augment import AugmentOptions
@@ -134,12 +133,12 @@ class StackedTraining:
         self._kinds = training.kinds
         self.samples = DeviceSamples.put(training, device)
         self.held_out = DeviceSamples.put(held_out, device)
-        pools = {kind: np.flatnonzero(training.kinds == kind) for kind in SampleKind}
-        counts = {kind: len(indices) for kind, indices in pools.items()}
-        sizes = [quotas(ratio, counts, options.batch_size) for ratio in _RATIOS]
-        self.streams = [Stream(pools, each, seed) for seed in options.seeds for each in sizes]
-        self._begin_bootstrapping(pools[SampleKind.NEGATIVE])
-        self._make_buffers(sizes)
+        self._pools = {kind: np.flatnonzero(training.kinds == kind) for kind in SampleKind}
+        counts = {kind: len(indices) for kind, indices in self._pools.items()}
+        self._sizes = [quotas(ratio, counts, options.batch_size) for ratio in _RATIOS]
+        self._samplers = [Sampler(self._pools, each, (seed,)) for seed in options.seeds for each in self._sizes]
+        self._begin_bootstrapping()
+        self._make_buffers()
         self._leaves = [nn.Parameter(row) for row in self.networks.values.detach()]
         on_gpu = device.type == "cuda"
         self._optimizer = torch.optim.Adam(self._leaves, lr=self._rate, fused=True, capturable=on_gpu)
@@ -147,24 +146,26 @@ class StackedTraining:
         self._prepared = False
         self.rows: list[dict[str, Any]] = []
 
-    def _begin_bootstrapping(self, negatives: Indices) -> None:
-        self._negatives = negatives
+    def _begin_bootstrapping(self) -> None:
+        negatives = self._pools[SampleKind.NEGATIVE]
         count = max(1, round(self.options.first_negatives * len(negatives)))
-        self._active = {}
+        self._active: dict[int, Indices] = {}
         for place, seed in enumerate(self.options.seeds):
-            chosen = np.random.default_rng((seed, 2)).choice(negatives, count, replace=False)
-            self._active[place] = np.sort(chosen)
-            self._stream(place, _BOOTSTRAPPING).replace(SampleKind.NEGATIVE, self._active[place], 0)
+            self._take_negatives(place, np.random.default_rng((seed, 2)).choice(negatives, count, replace=False))
 
-    def _stream(self, place: int, kind: int) -> Stream:
-        return self.streams[place * len(_RATIOS) + kind]
+    def _take_negatives(self, place: int, negatives: Indices) -> None:
+        """Let bootstrapping with a seed, by its place, go on with other negatives; faces come as before."""
+        self._active[place] = np.sort(negatives)
+        pools = {**self._pools, SampleKind.NEGATIVE: self._active[place]}
+        sampler = Sampler(pools, self._sizes[_BOOTSTRAPPING], (self.options.seeds[place],))
+        self._samplers[place * len(_RATIOS) + _BOOTSTRAPPING] = sampler
 
-    def _make_buffers(self, sizes: Sequence[dict[SampleKind, int]]) -> None:
+    def _make_buffers(self) -> None:
         """Make what a step reads from a fixed place: tables for `every` steps, and the place in them."""
         options, device = self.options, self.device
         seeds = range(len(options.seeds))
         self._table = torch.zeros(
-            options.every, len(self.streams), options.batch_size, dtype=torch.int64, device=device
+            options.every, len(self._samplers), options.batch_size, dtype=torch.int64, device=device
         )
         shape = (options.every, len(seeds), *drawn(range(1), options.batch_size, 0).shape[1:])
         self._draws = torch.zeros(shape, dtype=torch.float32, device=device)
@@ -174,9 +175,8 @@ class StackedTraining:
         self._seed_of_stream = torch.tensor([seed for seed in seeds for _ in _RATIOS], dtype=torch.int64, device=device)
         streams = [seed * len(_RATIOS) + ARMS[name].stream for seed in seeds for name in ARMS]
         self._stream_of_network = torch.tensor(streams, dtype=torch.int64, device=device)
-        classified = [each[SampleKind.NEGATIVE] + each[SampleKind.POSITIVE] for each in sizes]
-        # 0.7 * 10 must not become 6.999...
-        kept = [max(1, math.floor(arm.keep * classified[arm.stream] + 1e-6)) for arm in self.arms]
+        classified = [each[SampleKind.NEGATIVE] + each[SampleKind.POSITIVE] for each in self._sizes]
+        kept = [losses.hard_count(arm.keep, classified[arm.stream]) for arm in self.arms]
         self.kept = torch.tensor(kept, dtype=torch.int64, device=device)
         self.alpha = torch.tensor([arm.alpha for arm in self.arms], dtype=torch.float32, device=device)
         self.loss_sums = torch.zeros(len(self.arms), dtype=torch.float32, device=device)
@@ -214,7 +214,7 @@ class StackedTraining:
     def fill(self, steps: range, total: int) -> None:
         """Put the minibatches, random numbers and learning rates of some steps into the tables; start there."""
         options, count = self.options, len(steps)
-        table = np.stack([stream.take(count) for stream in self.streams], axis=1)
+        table = np.stack([sampler.table(steps) for sampler in self._samplers], axis=1)
         self._table[:count].copy_(torch.from_numpy(table))
         draws = [drawn(steps, options.batch_size, seed) for seed in options.seeds]
         self._draws[:count].copy_(torch.stack(draws, dim=1))
@@ -296,10 +296,8 @@ class StackedTraining:
         """Train; return the number of steps done. `rows` has a row for each network at each look."""
         options, every = self.options, self.options.every
         began = self._now()
-        first = copy.deepcopy(self.streams)
         self.fill(range(every), every)
         self.prepare()
-        self.streams = first
         taken = self.seconds_a_step()
         total = options.steps
         if math.isfinite(options.seconds):
@@ -313,7 +311,7 @@ class StackedTraining:
         done = 0
         while done < total and self._now() - began < options.seconds:
             if done in edges:
-                self._bootstrap(1 + edges.index(done))
+                self._bootstrap(2 + edges.index(done))
             steps = range(done, min(done + every, total))
             self.fill(steps, total)
             for _ in steps:
@@ -356,18 +354,17 @@ class StackedTraining:
     def _bootstrap(self, number: int) -> None:
         """Add to the negatives of bootstrapping those that its networks take for faces; their optimizers begin anew."""
         places = [place for place, arm in enumerate(self.arms) if arm.stream == _BOOTSTRAPPING]
-        negatives = torch.from_numpy(self._negatives).to(self.device)
+        negatives = self._pools[SampleKind.NEGATIVE]
         parts = []
-        for chosen in torch.split(negatives, 16 * _EVALUATION_BATCH):
+        for chosen in torch.split(torch.from_numpy(negatives).to(self.device), 16 * _EVALUATION_BATCH):
             outputs = self.said_of(self.samples.take(chosen), self.networks.values.detach()[places])
             parts.append(outputs.logits[..., 1] > outputs.logits[..., 0])
         taken_for_faces = torch.cat(parts, dim=1).cpu().numpy()
         for place, (network, faces) in enumerate(zip(places, taken_for_faces, strict=True)):
-            self._active[place] = np.union1d(self._active[place], self._negatives[faces])
-            self._stream(place, _BOOTSTRAPPING).replace(SampleKind.NEGATIVE, self._active[place], number)
+            self._take_negatives(place, np.union1d(self._active[place], negatives[faces]))
             self._forget(network)
         counts = [len(active) for active in self._active.values()]
-        self._say(f"bootstrapping, round {number + 1}: {counts} of {len(self._negatives)} negatives")
+        self._say(f"bootstrapping, round {number}: {counts} of {len(negatives)} negatives")
 
 
 @contextlib.contextmanager

@@ -19,9 +19,10 @@ DRAWS = 7
 #: Landmarks of a mirrored face: left and right change places.
 SWAPPED = (1, 0, 2, 4, 3)
 
-# Luma of ITU-R BT.601, as Pillow's conversion to gray.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_GRAY = np.float32(128)
+#: Luma of ITU-R BT.601, as Pillow's conversion to gray.
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+#: The value about which contrast is changed.
+GRAY = np.float32(128)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -122,9 +123,9 @@ def _relight(images: Pixels, draws: Floats, options: AugmentOptions) -> Pixels:
     gain = contrast[:, None] * (1 + np.float32(options.color) * signed[:, 2:5])
     values = images.astype(np.float32)
     gray = draws[:, 5] < options.gray
-    values[gray] = (values[gray] @ _LUMA)[..., None]
+    values[gray] = (values[gray] @ LUMA)[..., None]
     gain[gray] = contrast[gray, None]
     values *= gain[:, None, None, :]
-    values += (shift + _GRAY * (1 - contrast))[:, None, None, None]
+    values += (shift + GRAY * (1 - contrast))[:, None, None, None]
     np.rint(values, out=values)
     return np.clip(values, 0, 255, out=values).astype(np.uint8)

@@ -100,15 +100,16 @@ def window_batch(
     device = pixels.device
     return WindowBatch(
         pixels,
-        _floats(offsets, device),
-        _floats(marks.transpose(0, 2, 1).reshape(-1, 10), device),
-        _floats(overlap, device),
-        _floats(size, device),
+        floats(offsets, device),
+        floats(marks.transpose(0, 2, 1).reshape(-1, 10), device),
+        floats(overlap, device),
+        floats(size, device),
         torch.zeros(len(size), dtype=torch.bool, device=device),
     )
 
 
-def _floats(values: AnyArray, device: torch.device) -> Tensor:
+def floats(values: AnyArray, device: torch.device) -> Tensor:
+    """Return an array as float32 on a device."""
     return torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(device)
 
 
@@ -142,11 +143,11 @@ def _warped(images: Tensor, draws: _Draws, dtype: torch.dtype) -> Tensor:
         # Of a place in the result, where it comes from: mirrored, turned, made larger, moved. From -1 to 1.
         cos, sin = np.cos(draws.rotation) / draws.zoom, np.sin(draws.rotation) / draws.zoom
         rows = (cos * draws.sign, -sin, 2 * draws.shift[:, 0], sin * draws.sign, cos, 2 * draws.shift[:, 1])
-        maps = _floats(np.stack(rows, axis=1)[moved], device).reshape(-1, 2, 3)
+        maps = floats(np.stack(rows, axis=1)[moved], device).reshape(-1, 2, 3)
         part = pixels[which].contiguous()
         grid = functional.affine_grid(maps, list(part.shape), align_corners=False)
         pixels[which] = functional.grid_sample(part, grid, padding_mode="border", align_corners=False)
-    pixels.mul_(_floats(draws.gain, device)[:, :, None, None]).add_(_floats(draws.bias, device)[:, :, None, None])
+    pixels.mul_(floats(draws.gain, device)[:, :, None, None]).add_(floats(draws.bias, device)[:, :, None, None])
     _cover(pixels, draws.covers)
     pixels.clamp_(0, 255).sub_(127.5).mul_(0.0078125)
     return pixels.to(dtype, memory_format=torch.channels_last)
@@ -163,7 +164,7 @@ def _cover(pixels: Tensor, covers: Doubles) -> None:
     wide = (along >= edges[:, 0]) & (along < edges[:, 2])
     high = (along >= edges[:, 1]) & (along < edges[:, 3])
     covered = (high[:, :, None] & wide[:, None, :])[:, None]
-    pixels[places] = torch.where(covered, _floats(covers[chosen, 4], device)[:, None, None, None], pixels[places])
+    pixels[places] = torch.where(covered, floats(covers[chosen, 4], device)[:, None, None, None], pixels[places])
 
 
 def _targets(windows: Windows, shown: Doubles, draws: _Draws) -> tuple[Doubles, Doubles, Doubles]:

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from mtcnn_fast._types import AnyArray, Indices
 from mtcnn_fast.nets.modules import PNet
+from mtcnn_fast.training.soft.augmentation import floats
 from mtcnn_fast.training.soft.cells import Cells, label_cells
 from mtcnn_fast.training.soft.forward import CPU, Net, features, heads
 from mtcnn_fast.training.soft.metrics import average_precision
@@ -64,13 +65,13 @@ def tile_batch(
         gain = np.exp(rng.normal(0, options.warp.contrast, (count, 1)))
         bias = _GRAY * (1 - gain) + 255 * rng.normal(0, options.warp.brightness, (count, 1))
         gain = gain * np.exp(rng.normal(0, options.warp.color, (count, 3)))
-        pixels.mul_(torch.from_numpy(gain.astype(np.float32)).to(device)[:, :, None, None])
-        pixels.add_(torch.from_numpy(bias.astype(np.float32)).to(device)[:, :, None, None]).clamp_(0, 255)
+        pixels.mul_(floats(gain, device)[:, :, None, None])
+        pixels.add_(floats(bias, device)[:, :, None, None]).clamp_(0, 255)
     pixels.sub_(127.5).mul_(0.0078125)
     cells = label_cells(
-        torch.from_numpy(faces).to(device),
+        floats(faces, device),
         torch.from_numpy(tiles.usable[indices] != 0).to(device),
-        torch.from_numpy(tiles.scale[indices]).to(device),
+        floats(tiles.scale[indices], device),
         side,
     )
     return TileBatch(pixels.to(dtype, memory_format=torch.channels_last), cells)
