@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -180,21 +181,38 @@ def _suppressed_otherwise(ours: Faces, reference: Faces) -> bool:
     """Tell whether the two part where rounding decides which of equal scores a suppression keeps.
 
     On a plain area all candidates have one score. In the first step that differs, each box that only one of the two
-    keeps must overlap one of the same score that the other keeps. It takes traces of both.
+    keeps must overlap one of the same score that the other keeps, or follow from such: one of higher score that only
+    the other keeps overlaps it, and may suppress it there. It takes traces of both.
     """
     for mine, other in zip(ours.trace or (), reference.trace or (), strict=False):
-        alone = [(box, near) for pair in ((mine, other), (other, mine)) for box, near in _only_in_first(*pair)]
-        if alone:
-            return all((overlap_min(box, near) > 0).any() for box, near in alone)
+        sides = list(_only_in_first(mine, other)), list(_only_in_first(other, mine))
+        if any(sides):
+            return all(
+                (overlap_min(one.box, one.near) > 0).any() or _suppressed_by(one, others)
+                for alone, others in (sides, sides[::-1])
+                for one in alone
+            )
     return False
 
 
-def _only_in_first(step: StageTrace, other: StageTrace) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the boxes that the other lacks, each with the other's boxes of the same score."""
-    for box, score in zip(step.boxes, step.scores, strict=True):
-        near = other.boxes[np.abs(other.scores.astype(float) - float(score)) <= TIE_SCORE]
+class _Alone(NamedTuple):
+    """A box that the other lacks, and the other's boxes of the same score."""
+
+    box: np.ndarray
+    score: float
+    near: np.ndarray
+
+
+def _only_in_first(step: StageTrace, other: StageTrace) -> Iterator[_Alone]:
+    for box, score in zip(step.boxes, step.scores.astype(float).tolist(), strict=True):
+        near = other.boxes[np.abs(other.scores.astype(float) - score) <= TIE_SCORE]
         if not (np.abs(near - box).max(axis=1, initial=0) <= BOX_TOLERANCE).any():
-            yield box, near
+            yield _Alone(box, score, near)
+
+
+def _suppressed_by(one: _Alone, others: Sequence[_Alone]) -> bool:
+    higher = [other.box for other in others if other.score > one.score]
+    return bool((overlap_min(one.box, np.array(higher)) > 0).any())
 
 
 def _shift_thresholds(config: DetectorConfig, by: float) -> DetectorConfig:
