@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 
 from mtcnn_fast.errors import ConfigError  # noqa: E402
 from mtcnn_fast.training.samples.geometry import box_targets, landmark_targets  # noqa: E402
-from mtcnn_fast.training.soft.augmentation import UNCHANGED, window_batch  # noqa: E402
+from mtcnn_fast.training.soft.augmentation import UNCHANGED, turned, window_batch  # noqa: E402
 from mtcnn_fast.training.soft.warp_options import WarpOptions  # noqa: E402
 from mtcnn_fast.training.soft.window_set import Windows  # noqa: E402
 
@@ -106,6 +108,21 @@ def test_a_turned_point_lies_where_its_target_says(seed: int) -> None:
     rows, columns = np.mgrid[:SIZE, :SIZE] + 0.5
     middle = np.array([(bright * columns).sum(), (bright * rows).sum()]) / bright.sum() / SIZE
     assert batch.landmarks[0].numpy()[[0, 5]] == pytest.approx(middle, abs=0.25 / SIZE)
+
+
+@pytest.mark.parametrize("flip", [0, 1])
+def test_a_turned_window_comes_with_the_upright_one(example: Windows, flip: int) -> None:
+    options = WarpOptions(flip=flip, warp=1, rotation=60, zoom=0.2, shift=0.1)
+    batch = window_batch(example, options, np.random.default_rng(3), torch.float32, upright=True)
+    unturned = dataclasses.replace(options, rotation=0)
+    upright = window_batch(example, unturned, np.random.default_rng(3), torch.float32, upright=True)
+    assert batch.upright is not None
+    assert batch.turns is not None
+    assert upright.upright is None
+    assert (batch.upright == upright.images).all()
+    assert (batch.upright != batch.images).any()
+    x, y = turned(upright.landmarks[:, :5], upright.landmarks[:, 5:], batch.turns)
+    np.testing.assert_allclose(torch.cat([x, y], dim=1).numpy(), batch.landmarks.numpy(), atol=1e-6)
 
 
 def test_covers_and_light_stay_within_what_pixels_can_be(example: Windows) -> None:

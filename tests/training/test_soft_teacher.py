@@ -16,8 +16,10 @@ from mtcnn_fast.ops import crop_pad_resize  # noqa: E402
 from mtcnn_fast.training.soft.augmentation import UNCHANGED, window_batch  # noqa: E402
 from mtcnn_fast.training.soft.forward import features, heads, initialise  # noqa: E402
 from mtcnn_fast.training.soft.loop import REFRESH, train_windows  # noqa: E402
+from mtcnn_fast.training.soft.objective import decoded, paired_iou  # noqa: E402
 from mtcnn_fast.training.soft.options import BalanceOptions, TeacherOptions  # noqa: E402
 from mtcnn_fast.training.soft.teacher import Teacher  # noqa: E402
+from mtcnn_fast.training.soft.warp_options import WarpOptions  # noqa: E402
 from mtcnn_fast.training.soft.window_set import Windows, WindowSet  # noqa: E402
 from mtcnn_fast.training.stage_networks import initial_network  # noqa: E402
 from support.data import PHOTO  # noqa: E402
@@ -76,6 +78,25 @@ def test_labels_are_moved_to_where_the_teacher_puts_the_points(shift: float) -> 
     np.testing.assert_allclose(mixed[[0, 1]], told[[0, 0]], atol=1)
     np.testing.assert_allclose(mixed[2] - mixed[0], [[1.5, 1.5], *[[0, 0]] * 4], atol=0.3)
     np.testing.assert_allclose(mixed[3] - mixed[1], [[3, 3], *[[0, 0]] * 4], atol=0.5)
+
+
+def test_the_teacher_is_asked_before_a_window_is_turned() -> None:
+    """It knows upright faces only; what it says is turned with the face."""
+    known = portraits(16, shift=0)
+    options = WarpOptions(flip=0.5, warp=1, rotation=70, zoom=0.05, shift=0.02, cover=0)
+    windows = known.take(np.arange(0, 16, 2))
+    shown = window_batch(windows, options, np.random.default_rng(2), torch.float32, upright=True)
+    teacher = Teacher(ONet(), known, TeacherOptions(weights="shipped", share=1, boxes=1), torch.float32)
+    apart = {}
+    for name, asked in (("before", shown), ("after", shown._replace(upright=None, turns=None))):
+        found = teacher.taught(asked)
+        apart[name] = (found.landmarks - shown.landmarks).abs().max(dim=1).values.numpy() * found.taught.numpy()
+        if name == "before":
+            assert found.taught.all()
+            iou = paired_iou(decoded(found.boxes, shown.widths), decoded(shown.boxes, shown.widths))
+            assert iou.min() > 0.75
+    assert apart["before"].max() < 0.07
+    assert apart["after"].max() > 0.1
 
 
 def test_pseudo_labels_that_do_not_agree_with_the_teacher_are_passed_over() -> None:

@@ -41,6 +41,10 @@ class WindowBatch(NamedTuple):
         Width and height of the window in pixels of its image.
     taught : Tensor of bool, shape (n,)
         Whether `landmarks` come from `mtcnn_fast.training.soft.teacher.Teacher`.
+    upright : Tensor of shape (n, 3, S, S) or None
+        `images` as they are before the rotation, which is all that they lack; None where they are the same.
+    turns : Tensor of float32, shape (n, 2) or None
+        Cosine and sine of that rotation, as `turned` takes them.
     """
 
     images: Tensor
@@ -49,6 +53,8 @@ class WindowBatch(NamedTuple):
     overlap: Tensor
     widths: Tensor
     taught: Tensor
+    upright: Tensor | None = None
+    turns: Tensor | None = None
 
 
 class _Draws(NamedTuple):
@@ -69,6 +75,8 @@ def window_batch(
     rng: np.random.Generator,
     dtype: torch.dtype,
     images: Tensor | None = None,
+    *,
+    upright: bool = False,
 ) -> WindowBatch:
     """Change windows at random and attach what a network should say of each.
 
@@ -82,6 +90,8 @@ def window_batch(
         Of the images.
     images : Tensor of uint8, shape (n, S, S, 3), optional
         In place of the windows' own. The batch is made on their device.
+    upright : bool
+        Whether to attach the images as they are before the rotation too.
 
     Returns
     -------
@@ -89,7 +99,8 @@ def window_batch(
     --------
     """
     draws = _draw(len(windows.corners), options, rng)
-    pixels = _warped(torch.from_numpy(windows.images) if images is None else images, draws, dtype)
+    given = torch.from_numpy(windows.images) if images is None else images
+    pixels = _warped(given, draws, dtype)
     corners = windows.corners.astype(np.float64)
     size = corners[:, 2:] - corners[:, :2] + 1
     shown = extents(windows.corners)
@@ -98,6 +109,10 @@ def window_batch(
     # Section 4 of docs/semantics.md: the decoder subtracts 1 from the sum.
     marks = (points + 1 - corners[:, None, :2]) / size[:, None]
     device = pixels.device
+    before = turns = None
+    if upright and draws.rotation.any():
+        before = _warped(given, draws._replace(rotation=np.zeros_like(draws.rotation)), dtype)
+        turns = floats(np.stack([np.cos(draws.rotation), draws.sign * np.sin(draws.rotation)], axis=1), device)
     return WindowBatch(
         pixels,
         floats(offsets, device),
@@ -105,7 +120,15 @@ def window_batch(
         floats(overlap, device),
         floats(size, device),
         torch.zeros(len(size), dtype=torch.bool, device=device),
+        before,
+        turns,
     )
+
+
+def turned(x: Tensor, y: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where places ``(n, k)`` of windows, from 0 to 1, are once the windows are turned."""
+    cos, sin, right, down = turns[:, :1], turns[:, 1:], x - 0.5, y - 0.5
+    return 0.5 + cos * right + sin * down, 0.5 + cos * down - sin * right
 
 
 def floats(values: AnyArray, device: torch.device) -> Tensor:

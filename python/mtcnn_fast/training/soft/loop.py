@@ -112,7 +112,8 @@ class _WindowRun(SoftRun[_Step]):
                 taken, images = self.windows.take(indices), None
             else:
                 taken, images = self.windows.described(indices), self.images[torch.from_numpy(indices).to(self.device)]
-            return _Step(indices, window_batch(taken, self.settings.warp, rng, self.dtype, images))
+            asked = self.teacher is not None
+            return _Step(indices, window_batch(taken, self.settings.warp, rng, self.dtype, images, upright=asked))
 
         with ThreadPoolExecutor(1, "mtcnn-fast-windows") as thread:
             pending = None

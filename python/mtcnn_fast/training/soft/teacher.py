@@ -11,7 +11,7 @@ from torch import Tensor
 from mtcnn_fast._types import Bools
 from mtcnn_fast.nets.modules import ONet
 from mtcnn_fast.training.losses import Outputs
-from mtcnn_fast.training.soft.augmentation import UNCHANGED, WindowBatch, window_batch
+from mtcnn_fast.training.soft.augmentation import UNCHANGED, WindowBatch, turned, window_batch
 from mtcnn_fast.training.soft.forward import CPU, Net, features, heads, rising
 from mtcnn_fast.training.soft.objective import decoded, paired_iou
 from mtcnn_fast.training.soft.options import TeacherOptions
@@ -67,7 +67,10 @@ class Teacher:
 
     def taught(self, batch: WindowBatch) -> WindowBatch:
         """Return the batch with what the teacher tells in place of boxes and pseudo landmarks, where it can."""
-        found = self._look(batch.images)
+        # It knows upright faces only: it is asked before a window is turned, and its answer is turned.
+        found = self._look(batch.images if batch.upright is None else batch.upright)
+        if batch.turns is not None:
+            found = _turned(found, batch.widths, batch.turns)
         if self._points:
             batch = self._with_landmarks(batch, found)
         return self._with_boxes(batch, found) if self._options.boxes else batch
@@ -112,6 +115,19 @@ class Teacher:
         if not len(differences):
             return torch.zeros(10, dtype=torch.float32, device=self._device)
         return differences.median(dim=0).values
+
+
+def _turned(found: Outputs, widths: Tensor, turns: Tensor) -> Outputs:
+    """Return outputs for upright windows as those for turned ones; a box keeps its size."""
+    logits, boxes, landmarks = found
+    if boxes is not None:
+        edges = decoded(boxes, widths) + 1 / torch.cat([widths, widths], dim=1)
+        middle = (edges[:, :2] + edges[:, 2:]) / 2
+        moved = torch.cat(turned(middle[:, :1], middle[:, 1:], turns), dim=1) - middle
+        boxes = boxes + torch.cat([moved, moved], dim=1)
+    if landmarks is not None:
+        landmarks = torch.cat(turned(landmarks[:, :5], landmarks[:, 5:], turns), dim=1)
+    return Outputs(logits, boxes, landmarks)
 
 
 def _is_face(found: Outputs) -> Tensor:
