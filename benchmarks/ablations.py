@@ -25,6 +25,7 @@ from mtcnn_fast.training.ablations.runs import spread
 from mtcnn_fast.training.ablations.stacked_samples import samples_of
 from mtcnn_fast.training.ablations.stacked_training import ARMS, StackedOptions, StackedTraining
 from mtcnn_fast.training.losses import Outputs, Targets
+from mtcnn_fast.training.samples.geometry import Stage
 from mtcnn_fast.training.samples.sample_set import SampleBatch, SampleKind
 from mtcnn_fast.training.soft.window_set import Windows, WindowSet
 from mtcnn_fast.training.stage_networks import StageNetwork
@@ -41,8 +42,8 @@ def say(text: str) -> None:
     print(f"{time.perf_counter() - START:7.1f} s  {text}", flush=True)
 
 
-def read_windows(folders: Sequence[Path]) -> Windows:
-    windows = WindowSet.concatenate([WindowSet.open(folder, "o") for folder in folders])
+def read_windows(folders: Sequence[Path], stage: Stage = "o") -> Windows:
+    windows = WindowSet.concatenate([WindowSet.open(folder, stage) for folder in folders])
     return windows.take(np.arange(len(windows)))
 
 

@@ -13,14 +13,14 @@ from mtcnn_fast.training.ablations.stacked_networks import CHANNELS
 from mtcnn_fast.training.batches import network_input
 from mtcnn_fast.training.losses import Targets
 from mtcnn_fast.training.samples.augment import DRAWS, GRAY, LUMA, SWAPPED, AugmentOptions
-from mtcnn_fast.training.samples.geometry import box_targets, landmark_targets, mirrors
+from mtcnn_fast.training.samples.geometry import Stage, box_targets, landmark_targets, mirrors
 from mtcnn_fast.training.samples.sample_set import SampleBatch, SampleKind
 from mtcnn_fast.training.samples.windows import NEGATIVE_BELOW, NOTHING, PART_FROM, POSITIVE_ABOVE
 from mtcnn_fast.training.soft.window_set import Windows
 
 
-def samples_of(windows: Windows) -> tuple[SampleBatch, Indices]:
-    """Tell the paper's kinds of samples among O-Net's windows, by their overlap.
+def samples_of(windows: Windows, stage: Stage = "o") -> tuple[SampleBatch, Indices]:
+    """Tell the paper's kinds of samples among a network's windows, by their overlap.
 
     Landmark faces are the windows of which the landmarks alone are known. Windows between the kinds are left out.
 
@@ -41,10 +41,10 @@ def samples_of(windows: Windows) -> tuple[SampleBatch, Indices]:
     kinds, corners = kinds[chosen], windows.corners[chosen]
     with_box = np.isin(kinds, (SampleKind.POSITIVE, SampleKind.PART))
     with_points = kinds == SampleKind.LANDMARK
-    boxes = box_targets("o", corners, windows.faces[chosen].astype(np.float64))
-    points = landmark_targets("o", corners, windows.points[chosen].astype(np.float64))
+    boxes = box_targets(stage, corners, windows.faces[chosen].astype(np.float64))
+    points = landmark_targets(stage, corners, windows.points[chosen].astype(np.float64))
     boxes[~with_box], points[~with_points] = 0, 0
-    return SampleBatch(windows.images[chosen], kinds, boxes, points, mirrors("o", corners)), chosen
+    return SampleBatch(windows.images[chosen], kinds, boxes, points, mirrors(stage, corners)), chosen
 
 
 class DeviceSamples(NamedTuple):
