@@ -6,7 +6,8 @@
 
 `windows` measures how they judge held-out windows, `detect` runs each as O-Net behind the shipped P-Net and R-Net on
 WIDER FACE and FDDB; both write a CSV into ``benchmarks/results/ablations``. `tables` prints means over seeds and paired
-differences from there. DATA has ``wider`` and ``fddb`` of the test data; images that are not there are left out.
+differences from there, with what benchmarks/network_pairs.py has left. DATA has ``wider`` and ``fddb`` of the test
+data; images that are not there are left out.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ COMPARISONS = {
     ("bootstrapping", "without mining"): "mining",
     ("JA", "No JA"): "alignment",
     ("JA", "No JA in BBR"): "alignment",
+    ("R-Net", "24-Net"): "networks",
+    ("O-Net", "48-Net"): "networks",
 }
 
 Networks = dict[tuple[str, int], StageNetwork]
@@ -161,6 +164,15 @@ def last_losses() -> list[dict[str, Any]]:
     ]
 
 
+def last_pairs() -> Iterator[list[dict[str, Any]]]:
+    """Yield what the last look gave, of each stage that `benchmarks/network_pairs.py` has left."""
+    for path in sorted(RESULTS.glob("pairs-*.csv")):
+        rows = read_rows(path.name)
+        last = max(int(row["step"]) for row in rows)
+        kept = [row for row in rows if int(row["step"]) == last]
+        yield [{key: value for key, value in row.items() if key != "step"} for row in kept]
+
+
 def read_rows(name: str) -> list[dict[str, Any]]:
     with (RESULTS / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -173,7 +185,7 @@ def _written(found: Estimate, digits: int) -> str:
 def tables() -> str:
     """Return a table of means and one of differences for each of the files."""
     text = ""
-    for rows in (last_losses(), read_rows("windows.csv"), read_rows("detectors.csv")):
+    for rows in (last_losses(), read_rows("windows.csv"), read_rows("detectors.csv"), *last_pairs()):
         names = list(dict.fromkeys(row["variant"] for row in rows))
         figures = [key for key in rows[0] if key not in ("variant", "seed")]
         means = [
