@@ -206,7 +206,9 @@ class SideBySide:
         """Measure all networks on the held-out samples."""
         targets = self.held_out.targets()
         for (name, seed), network in zip(self.names, self.networks, strict=True):
-            parts = [network(network_input(images))[0] for images in self.held_out.images.split(_EVALUATION_BATCH)]
+            parts = [
+                network(network_input(images))[0] for images in torch.split(self.held_out.images, _EVALUATION_BATCH)
+            ]
             outputs = Outputs(torch.cat(parts), None, None)
             sums = kind_sums(outputs, losses.sample_losses(outputs, targets), targets)
             figures = summary(sums, CLASSIFICATION["ratio"], CLASSIFICATION["alpha"])
