@@ -156,20 +156,26 @@ def single_loss(training: StackedTraining, place: int, images: torch.Tensor, tar
         return float(losses.overall_loss(each, hard, arm.alpha, count))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(description: str, *, out: str, every: int, batch_size: int) -> argparse.ArgumentParser:
+    """Return a parser with the arguments of every training of many networks, with these defaults."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--training", type=Path, nargs="+", required=True)
     parser.add_argument("--held-out", type=Path, nargs="+", required=True)
-    parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
+    parser.add_argument("--out", type=Path, default=Path(out))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=30_000)
     parser.add_argument("--seconds", type=float, default=math.inf, help="for the training; fewer steps if need be")
-    parser.add_argument("--every", type=int, default=1000, help="steps between measurements, 4 or more")
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--most", type=int, default=0, help="samples of each kind to train on; 0 for all")
+    parser.add_argument("--every", type=int, default=every, help="steps between measurements, 4 or more")
+    parser.add_argument("--batch-size", type=int, default=batch_size)
     parser.add_argument("--measured", type=int, default=3000, help="samples of each kind to measure on")
-    parser.add_argument("--type", choices=("bfloat16", "float32"), default="bfloat16")
     parser.add_argument("--device", default="cuda")
+    return parser
+
+
+def main() -> int:
+    parser = parser_of(__doc__ or "", out="runs/ablations", every=1000, batch_size=64)
+    parser.add_argument("--most", type=int, default=0, help="samples of each kind to train on; 0 for all")
+    parser.add_argument("--type", choices=("bfloat16", "float32"), default="bfloat16")
     parser.add_argument("--no-graphs", action="store_true")
     parser.add_argument("--check", action="store_true", help="only compare a step with what it should be")
     arguments = parser.parse_args()

@@ -10,15 +10,12 @@ held-out windows, and ``pairs-r.json``, what it was trained on. ``benchmarks/abl
 
 from __future__ import annotations
 
-import argparse
 import json
-import math
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
-from ablations import counted, read_windows, say, thinned
+from ablations import counted, parser_of, read_windows, say, thinned
 
 from mtcnn_fast.training.ablations.cascade_table import PAIRS
 from mtcnn_fast.training.ablations.curves import write_csv
@@ -34,18 +31,8 @@ def classified(samples: SampleBatch) -> SampleBatch:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__ or "", out="runs/pairs", every=2000, batch_size=112)
     parser.add_argument("stage", choices=("r", "o"))
-    parser.add_argument("--training", type=Path, nargs="+", required=True)
-    parser.add_argument("--held-out", type=Path, nargs="+", required=True)
-    parser.add_argument("--out", type=Path, default=Path("runs/pairs"))
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=30_000)
-    parser.add_argument("--seconds", type=float, default=math.inf, help="after which the training ends")
-    parser.add_argument("--every", type=int, default=2000, help="steps between measurements")
-    parser.add_argument("--batch-size", type=int, default=112)
-    parser.add_argument("--measured", type=int, default=3000, help="samples of each kind to measure on")
-    parser.add_argument("--device", default="cuda")
     arguments = parser.parse_args()
     stage = arguments.stage
     training, held_out = (

@@ -21,7 +21,8 @@ from torch.nn import functional
 from mtcnn_fast.training import losses
 from mtcnn_fast.training.ablations.cascade_cnn import CLASSIFICATION
 from mtcnn_fast.training.ablations.cascade_table import make_network
-from mtcnn_fast.training.ablations.stacked_samples import DeviceSamples, augmented, drawn
+from mtcnn_fast.training.ablations.stacked_samples import DeviceSamples, augmented
+from mtcnn_fast.training.ablations.step_tables import StepTables, captured, forget, warm_up
 from mtcnn_fast.training.batches import Sampler, network_input, quotas
 from mtcnn_fast.training.losses import Outputs
 from mtcnn_fast.training.metrics import kind_sums, summary
@@ -98,41 +99,24 @@ class SideBySide:
         pools = {kind: np.flatnonzero(training.kinds == kind) for kind in SampleKind}
         sizes = quotas(CLASSIFICATION["ratio"], {kind: len(pool) for kind, pool in pools.items()}, options.batch_size)
         self._samplers = [Sampler(pools, sizes, (seed,)) for seed in options.seeds]
-        self._rate = torch.tensor(options.learning_rate, dtype=torch.float32, device=device)
+        self._tables = StepTables(options.every, len(options.seeds), options.seeds, options.batch_size, device)
         self._optimizers = [self._adam(network) for network in self.networks]
-        self._make_tables()
         self._replay: Callable[[], None] = self.step
         self.rows: list[dict[str, Any]] = []
 
     def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
         on_gpu = self.device.type == "cuda"
-        return torch.optim.Adam(network.parameters(), lr=self._rate, fused=True, capturable=on_gpu)
-
-    def _make_tables(self) -> None:
-        """Make what a step reads from a fixed place: minibatches, random numbers and rates of `every` steps."""
-        options, device, seeds = self.options, self.device, len(self.options.seeds)
-        shape = (options.every, seeds, options.batch_size)
-        self._table = torch.zeros(shape, dtype=torch.int64, device=device)
-        numbers = drawn(range(1), options.batch_size, 0).shape[-1]
-        self._draws = torch.zeros(*shape, numbers, dtype=torch.float32, device=device)
-        self._rates = torch.zeros(options.every, dtype=torch.float32, device=device)
-        self._at = torch.zeros(1, dtype=torch.int64, device=device)
+        return torch.optim.Adam(network.parameters(), lr=self._tables.rate, fused=True, capturable=on_gpu)
 
     def fill(self, steps: range) -> None:
         """Put some steps into the tables, and start there."""
-        count = len(steps)
-        table = np.stack([sampler.table(steps) for sampler in self._samplers], axis=1)
-        self._table[:count].copy_(torch.from_numpy(table))
-        draws = [drawn(steps, self.options.batch_size, seed) for seed in self.options.seeds]
-        self._draws[:count].copy_(torch.stack(draws, dim=1))
-        shares = np.cos(np.pi * np.array(steps) / self.options.steps).astype(np.float32)
-        self._rates[:count].copy_(self.options.learning_rate * torch.from_numpy((1 + shares) / 2))
-        self._at.zero_()
+        options = self.options
+        rates = [options.learning_rate * (1 + math.cos(math.pi * step / options.steps)) / 2 for step in steps]
+        self._tables.fill(steps, self._samplers, rates)
 
     def minibatches(self) -> tuple[Tensor, Tensor]:
         """Return the images ``(S, n, 3, side, side)`` and labels ``(S, n)`` of all seeds at the place in the tables."""
-        indices = self._table.index_select(0, self._at)[0]
-        draws = self._draws.index_select(0, self._at)[0]
+        indices, draws = self._tables.minibatches()
         batch = augmented(self.samples.take(indices.flatten()), draws.flatten(0, 1), AugmentOptions())
         labels = (batch.kinds == int(SampleKind.POSITIVE)).long()
         return torch.unflatten(network_input(batch.images), 0, indices.shape), labels.view(indices.shape)
@@ -140,13 +124,13 @@ class SideBySide:
     def step(self) -> None:
         """Train all networks at the place in the tables, and go on to the next."""
         images, labels = self.minibatches()
-        self._rate.copy_(self._rates.index_select(0, self._at)[0])
+        self._tables.set_rate()
         places = [self.options.seeds.index(seed) for _, seed in self.names]
         with _streams(self.device, len(self.networks)) as streams:
             for network, optimizer, place, stream in zip(self.networks, self._optimizers, places, streams, strict=True):
                 with stream:
                     _descend(network, optimizer, images[place], labels[place])
-        self._at.add_(1)
+        self._tables.advance()
 
     def prepare(self) -> None:
         """Capture a step as a graph, on a GPU; leave the networks as they are."""
@@ -156,29 +140,14 @@ class SideBySide:
         torch.backends.cudnn.benchmark = True
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         before = [[value.detach().clone() for value in network.parameters()] for network in self.networks]
-        make: Any = torch.cuda.Stream
-        warm = make()
-        warm.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(warm):
-            for _ in range(3):
-                self.step()
-        torch.cuda.current_stream().wait_stream(warm)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self.step()
-        self._replay = graph.replay
-        self._forget(before)
-
-    def _forget(self, parameters: Sequence[Sequence[Tensor]]) -> None:
-        """Set the parameters, and begin with optimizers that know nothing."""
+        warm_up(self.step)
+        self._replay = captured(self.step)
         with torch.no_grad():
-            for network, optimizer, values in zip(self.networks, self._optimizers, parameters, strict=True):
+            for network, optimizer, values in zip(self.networks, self._optimizers, before, strict=True):
                 for value, old in zip(network.parameters(), values, strict=True):
                     value.copy_(old)
-                for state in optimizer.state.values():
-                    for moment in state.values():
-                        moment.zero_()
-        self._at.zero_()
+                forget(optimizer, *network.parameters())
+        self._tables.rewind()
 
     def replay(self) -> None:
         """Do a step, as a graph where there is one."""

@@ -6,12 +6,11 @@ start from the same weights. Those that train for the same tasks see the same mi
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import operator
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,8 @@ from mtcnn_fast.training import losses
 from mtcnn_fast.training.ablations.stacked_layers import convolve_apart
 from mtcnn_fast.training.ablations.stacked_losses import overall_losses
 from mtcnn_fast.training.ablations.stacked_networks import StackedONets
-from mtcnn_fast.training.ablations.stacked_samples import DeviceSamples, augmented, drawn, normalised
+from mtcnn_fast.training.ablations.stacked_samples import DeviceSamples, augmented, normalised
+from mtcnn_fast.training.ablations.step_tables import StepTables, captured, forget, warm_up
 from mtcnn_fast.training.batches import Sampler, quotas
 from mtcnn_fast.training.losses import Outputs, Targets
 from mtcnn_fast.training.metrics import kind_sums, summary
@@ -141,7 +141,7 @@ class StackedTraining:
         self._make_buffers()
         self._leaves = [nn.Parameter(row) for row in self.networks.values.detach()]
         on_gpu = device.type == "cuda"
-        self._optimizer = torch.optim.Adam(self._leaves, lr=self._rate, fused=True, capturable=on_gpu)
+        self._optimizer = torch.optim.Adam(self._leaves, lr=self._tables.rate, fused=True, capturable=on_gpu)
         self._replay: Callable[[], None] = self.step
         self._prepared = False
         self.rows: list[dict[str, Any]] = []
@@ -161,17 +161,10 @@ class StackedTraining:
         self._samplers[place * len(_RATIOS) + _BOOTSTRAPPING] = sampler
 
     def _make_buffers(self) -> None:
-        """Make what a step reads from a fixed place: tables for `every` steps, and the place in them."""
+        """Make what a step reads from a fixed place."""
         options, device = self.options, self.device
         seeds = range(len(options.seeds))
-        self._table = torch.zeros(
-            options.every, len(self._samplers), options.batch_size, dtype=torch.int64, device=device
-        )
-        shape = (options.every, len(seeds), *drawn(range(1), options.batch_size, 0).shape[1:])
-        self._draws = torch.zeros(shape, dtype=torch.float32, device=device)
-        self._rates = torch.zeros(options.every, dtype=torch.float32, device=device)
-        self._rate = torch.tensor(options.learning_rate, dtype=torch.float32, device=device)
-        self._at = torch.zeros(1, dtype=torch.int64, device=device)
+        self._tables = StepTables(options.every, len(self._samplers), options.seeds, options.batch_size, device)
         self._seed_of_stream = torch.tensor([seed for seed in seeds for _ in _RATIOS], dtype=torch.int64, device=device)
         streams = [seed * len(_RATIOS) + ARMS[name].stream for seed in seeds for name in ARMS]
         self._stream_of_network = torch.tensor(streams, dtype=torch.int64, device=device)
@@ -183,8 +176,8 @@ class StackedTraining:
 
     def minibatch(self) -> tuple[Tensor, Targets]:
         """Return the images ``(M, n, 48, 48, 4)`` and targets ``(M * n, ...)`` at the place in the tables."""
-        indices = self._table.index_select(0, self._at)[0]
-        draws = self._draws.index_select(0, self._at)[0].index_select(0, self._seed_of_stream)
+        indices, draws = self._tables.minibatches()
+        draws = draws.index_select(0, self._seed_of_stream)
         batch = augmented(self.samples.take(indices.flatten()), draws.flatten(0, 1), AugmentOptions())
         images = torch.unflatten(normalised(batch.images, self.networks.dtype), 0, indices.shape)
         targets = [
@@ -205,22 +198,15 @@ class StackedTraining:
         (gradient,) = torch.autograd.grad(each.sum(), [self.networks.values])
         for leaf, row in zip(self._leaves, gradient.unbind(), strict=True):
             leaf.grad = row
-        self._rate.copy_(self._rates.index_select(0, self._at)[0])
+        self._tables.set_rate()
         self._optimizer.step()
         self.networks.keep_slopes()
         self.loss_sums.add_(each.detach())
-        self._at.add_(1)
+        self._tables.advance()
 
     def fill(self, steps: range, total: int) -> None:
         """Put the minibatches, random numbers and learning rates of some steps into the tables; start there."""
-        options, count = self.options, len(steps)
-        table = np.stack([sampler.table(steps) for sampler in self._samplers], axis=1)
-        self._table[:count].copy_(torch.from_numpy(table))
-        draws = [drawn(steps, options.batch_size, seed) for seed in options.seeds]
-        self._draws[:count].copy_(torch.stack(draws, dim=1))
-        rates = [self._rate_of(step, total) for step in steps]
-        self._rates[:count].copy_(torch.tensor(rates, dtype=torch.float32, device="cpu"))
-        self._at.zero_()
+        self._tables.fill(steps, self._samplers, [self._rate_of(step, total) for step in steps])
         self.loss_sums.zero_()
 
     def _rate_of(self, step: int, total: int) -> float:
@@ -237,15 +223,10 @@ class StackedTraining:
         self._say(f"convolutions, ms: {self.networks.choose_ways(self.options.batch_size)}")
         self._say(f"taken: {[way.__name__ for way in self.networks.ways]}")
         before = self.networks.values.detach().clone()
-        with _side_stream():
-            for _ in range(3):
-                self.step()
+        warm_up(self.step)
         if self.options.graphs:
             try:
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph):
-                    self.step()
-                self._replay = graph.replay
+                self._replay = captured(self.step)
             except RuntimeError as error:
                 self._say(f"no graph, steps are launched one kernel at a time: {error}")
                 torch.cuda.synchronize()
@@ -261,14 +242,9 @@ class StackedTraining:
         """Set the parameters, begin with an optimizer that knows nothing, and with the tables."""
         with torch.no_grad():
             self.networks.values.copy_(values)
-        for network in range(len(self.arms)):
-            self._forget(network)
-        self._at.zero_()
+        forget(self._optimizer, *self._leaves)
+        self._tables.rewind()
         self.loss_sums.zero_()
-
-    def _forget(self, network: int) -> None:
-        for value in self._optimizer.state.get(self._leaves[network], {}).values():
-            value.zero_()
 
     def replay(self) -> None:
         """Do a step, as a graph where there is one."""
@@ -279,7 +255,7 @@ class StackedTraining:
         before = self.networks.values.detach().clone()
         times = []
         for count in (steps // 4, steps):
-            self._at.zero_()
+            self._tables.rewind()
             start = self._now()
             for _ in range(min(count, self.options.every)):
                 self.replay()
@@ -362,20 +338,9 @@ class StackedTraining:
         taken_for_faces = torch.cat(parts, dim=1).cpu().numpy()
         for place, (network, faces) in enumerate(zip(places, taken_for_faces, strict=True)):
             self._take_negatives(place, np.union1d(self._active[place], negatives[faces]))
-            self._forget(network)
+            forget(self._optimizer, self._leaves[network])
         counts = [len(active) for active in self._active.values()]
         self._say(f"bootstrapping, round {number}: {counts} of {len(negatives)} negatives")
-
-
-@contextlib.contextmanager
-def _side_stream() -> Iterator[None]:
-    """Queue work on another stream, as is wanted before a capture."""
-    make: Any = torch.cuda.Stream
-    stream = make()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        yield
-    torch.cuda.current_stream().wait_stream(stream)
 
 
 def _flat(outputs: Outputs) -> Outputs:
