@@ -14,7 +14,7 @@ from torch import nn
 from mtcnn_fast.errors import MissingExtraError, WeightsError
 from mtcnn_fast.evaluation.cascade_cnn.calibration import PATTERNS, mean_patterns, move, nearest_patterns
 from mtcnn_fast.evaluation.cascade_cnn.detector import SPACING, CascadeCNN, CascadeConfig
-from mtcnn_fast.evaluation.cascade_cnn.networks import SIZES, Calibration, Classifier
+from mtcnn_fast.evaluation.cascade_cnn.networks import SIZES, Calibration, Classifier, ResponseNorm
 from mtcnn_fast.evaluation.cascade_cnn.system import make_system
 from mtcnn_fast.evaluation.cascade_cnn.weights import CascadeNetworks, load_networks, save_networks
 from mtcnn_fast.evaluation.other_detectors import SYSTEMS
@@ -66,6 +66,18 @@ class TestNetworks:
         network(torch.randn(4, 3, 48, 48))[0].square().sum().backward()
         without = [name for name, parameter in network.named_parameters() if parameter.grad is None]
         assert without == []
+
+    def test_responses_are_normalised_as_by_torch(self):
+        """torch divides alpha by the number of channels, Krizhevsky et al. do not."""
+        torch.manual_seed(0)
+        values = (100 * torch.randn(2, 8, 3, 4, dtype=torch.float64)).requires_grad_()
+        expected = torch.nn.LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75, k=2.0)(values)
+        torch.testing.assert_close(ResponseNorm(8).double()(values), expected, rtol=1e-6, atol=0)
+        gradients = [
+            torch.autograd.grad(f(values).sin().sum(), values)[0]
+            for f in (ResponseNorm(8).double(), torch.nn.LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75, k=2.0))
+        ]
+        torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-6)
 
     def test_a_plain_network_has_none_inside(self):
         with pytest.raises(ValueError, match="plain 24-net"):

@@ -6,8 +6,8 @@ here as follows:
 
 - Pooling windows that hang over the last column or row count (``ceil_mode``), as in the frameworks of that year.
 - ReLU follows pooling and fully connected layers, and the one convolution that no pooling follows.
-- Normalisation is local response normalisation across channels with the constants of Krizhevsky et al. 2012
-  (5 channels, k = 2, alpha = 1e-4, beta = 0.75), between the first pooling and the second convolution, and after it.
+- Normalisation is local response normalisation across channels (Krizhevsky et al. 2012), between the first pooling and
+  the second convolution, and after it.
 - The smaller network inside the 24- and the 48-net is a copy of its own, trained with the rest. In the 48-net it is the
   24-net with the 12-net inside, so that the last layer sees 256 + 128 + 16 features.
 - The smaller network sees the same window at half the resolution, by averages of 2 x 2 pixels.
@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, conv2d
 
 from mtcnn_fast.evaluation.cascade_cnn.calibration import PATTERNS
 from mtcnn_fast.nets.modules import initialise
@@ -62,6 +62,7 @@ class Classifier(nn.Module):
 
     def describe(self, images: Tensor) -> Tensor:
         """Return the features ``(N, width)`` of normalised ``(N, 3, size, size)``."""
+        images = images.contiguous(memory_format=torch.channels_last)
         own: Tensor = self.layers(images)
         return own if self.smaller is None else torch.cat([own, self.smaller.describe(avg_pool2d(images, 2))], dim=1)
 
@@ -99,8 +100,36 @@ class Calibration(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits ``(N, 45)`` of normalised ``(N, 3, size, size)``."""
-        logits: Tensor = self.pattern(self.layers(images))
+        logits: Tensor = self.pattern(self.layers(images.contiguous(memory_format=torch.channels_last)))
         return logits
+
+
+class ResponseNorm(nn.Module):
+    """Divides each value by (2 + 1e-4 s)^0.75, s the sum of squares over 5 channels around its own.
+
+    A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", NIPS
+    2012, section 3.3, with the constants given there. `torch.nn.LocalResponseNorm` pools in three dimensions to sum
+    along one, which takes three to four times as long as a product of channels.
+
+    Parameters
+    ----------
+    channels : int
+    """
+
+    sums: Tensor
+    constant: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        place = torch.arange(channels)
+        near = (place[:, None] - place).abs() <= 2
+        self.register_buffer("sums", 1e-4 * near[:, :, None, None].float(), persistent=False)
+        self.register_buffer("constant", torch.full((channels,), 2.0), persistent=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return ``(N, channels, H, W)`` of ``(N, channels, H, W)``."""
+        root = conv2d(values.square(), self.sums, self.constant).rsqrt()
+        return values * (root * root.sqrt())
 
 
 def seeded(make: Callable[[], Module], seed: int) -> Module:
@@ -118,8 +147,8 @@ def _classifier_layers(size: int) -> nn.Sequential:
         return nn.Sequential(nn.Conv2d(3, 16, 3), *_pool(), *_dense(16 * 5 * 5, outputs))
     if size == 24:
         return nn.Sequential(nn.Conv2d(3, 64, 5), *_pool(), *_dense(64 * 10 * 10, outputs))
-    first = (nn.Conv2d(3, 64, 5), *_pool(), _normalise())
-    return nn.Sequential(*first, nn.Conv2d(64, 64, 5), _normalise(), *_pool(), *_dense(64 * 9 * 9, outputs))
+    first = (nn.Conv2d(3, 64, 5), *_pool(), ResponseNorm(64))
+    return nn.Sequential(*first, nn.Conv2d(64, 64, 5), ResponseNorm(64), *_pool(), *_dense(64 * 9 * 9, outputs))
 
 
 def _calibration_layers(size: int) -> nn.Sequential:
@@ -128,18 +157,13 @@ def _calibration_layers(size: int) -> nn.Sequential:
         return nn.Sequential(nn.Conv2d(3, 16, 3), *_pool(), *_dense(16 * 5 * 5, outputs))
     if size == 24:
         return nn.Sequential(nn.Conv2d(3, 32, 5), *_pool(), *_dense(32 * 10 * 10, outputs))
-    first = (nn.Conv2d(3, 64, 5), *_pool(), _normalise())
+    first = (nn.Conv2d(3, 64, 5), *_pool(), ResponseNorm(64))
     # Pooled once only: the paper wants the position kept.
-    return nn.Sequential(*first, nn.Conv2d(64, 64, 5), nn.ReLU(), _normalise(), *_dense(64 * 18 * 18, outputs))
+    return nn.Sequential(*first, nn.Conv2d(64, 64, 5), nn.ReLU(), ResponseNorm(64), *_dense(64 * 18 * 18, outputs))
 
 
 def _pool() -> tuple[nn.Module, nn.Module]:
     return nn.MaxPool2d(3, 2, ceil_mode=True), nn.ReLU()
-
-
-def _normalise() -> nn.Module:
-    # torch divides alpha by the number of channels, Krizhevsky et al. do not.
-    return nn.LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75, k=2.0)
 
 
 def _dense(inputs: int, outputs: int) -> tuple[nn.Module, nn.Module, nn.Module]:
