@@ -13,6 +13,7 @@ from mtcnn_fast.training.ablations.cascade_cnn import CLASSIFICATION  # noqa: E4
 from mtcnn_fast.training.ablations.cascade_table import PAIRS, make_network  # noqa: E402
 from mtcnn_fast.training.ablations.side_by_side import SideBySide, SideBySideOptions  # noqa: E402
 from mtcnn_fast.training.ablations.stacked_samples import drawn  # noqa: E402
+from mtcnn_fast.training.ablations.step_tables import chosen_by_time  # noqa: E402
 from mtcnn_fast.training.batches import Sampler, network_input, quotas  # noqa: E402
 from mtcnn_fast.training.samples.augment import augment  # noqa: E402
 from mtcnn_fast.training.samples.sample_set import SampleBatch, SampleKind  # noqa: E402
@@ -73,6 +74,26 @@ def test_it_ends_when_its_time_is_over() -> None:
     assert side_by_side(steps=100, seconds=0).run() == 0
 
 
+@pytest.mark.parametrize("rounded", [False, True])
+def test_the_process_keeps_its_choice_of_algorithms(rounded: bool) -> None:
+    def settings() -> tuple[bool, bool, bool]:
+        return (
+            torch.backends.cudnn.benchmark,
+            torch.backends.cudnn.allow_tf32,
+            torch.backends.cuda.matmul.allow_tf32,
+        )
+
+    def disturbed() -> None:
+        with chosen_by_time(rounded=rounded):
+            assert settings() == ((True, True, True) if rounded else (True, *before[1:]))
+            raise KeyError
+
+    before = settings()
+    with pytest.raises(KeyError):
+        disturbed()
+    assert settings() == before
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 def test_a_captured_step_is_the_same_step() -> None:
@@ -88,6 +109,8 @@ def test_a_captured_step_is_the_same_step() -> None:
             run.prepare()
         for _ in range(8):
             run.replay()
+        # What the process has set stays as it was.
+        assert (torch.backends.cudnn.benchmark, torch.backends.cuda.matmul.allow_tf32) == (False, False)
         found.append(torch.cat([value.detach().flatten() for value in values]) - before)
     # Adam moves a parameter by its gradient's sign at first: where that is nearly 0, rounding decides.
     apart, moved = (found[0] - found[1]).abs().mean(), found[0].abs().mean()

@@ -22,7 +22,7 @@ from mtcnn_fast.training import losses
 from mtcnn_fast.training.ablations.cascade_cnn import CLASSIFICATION
 from mtcnn_fast.training.ablations.cascade_table import make_network
 from mtcnn_fast.training.ablations.stacked_samples import DeviceSamples, augmented
-from mtcnn_fast.training.ablations.step_tables import StepTables, captured, forget, warm_up
+from mtcnn_fast.training.ablations.step_tables import StepTables, captured, chosen_by_time, forget, warm_up
 from mtcnn_fast.training.batches import Sampler, network_input, quotas
 from mtcnn_fast.training.losses import Outputs
 from mtcnn_fast.training.metrics import kind_sums, summary
@@ -136,12 +136,10 @@ class SideBySide:
         """Capture a step as a graph, on a GPU; leave the networks as they are."""
         if self.device.type != "cuda":
             return
-        # Convolutions and products of float32 with 10 bits of each factor, whose sums are of float32.
-        torch.backends.cudnn.benchmark = True
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         before = [[value.detach().clone() for value in network.parameters()] for network in self.networks]
-        warm_up(self.step)
-        self._replay = captured(self.step)
+        with chosen_by_time(rounded=True):
+            warm_up(self.step)
+            self._replay = captured(self.step)
         with torch.no_grad():
             for network, optimizer, values in zip(self.networks, self._optimizers, before, strict=True):
                 for value, old in zip(network.parameters(), values, strict=True):

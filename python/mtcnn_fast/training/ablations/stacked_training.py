@@ -23,7 +23,7 @@ from mtcnn_fast.training.ablations.stacked_layers import convolve_apart
 from mtcnn_fast.training.ablations.stacked_losses import overall_losses
 from mtcnn_fast.training.ablations.stacked_networks import StackedONets
 from mtcnn_fast.training.ablations.stacked_samples import DeviceSamples, augmented, normalised
-from mtcnn_fast.training.ablations.step_tables import StepTables, captured, forget, warm_up
+from mtcnn_fast.training.ablations.step_tables import StepTables, captured, chosen_by_time, forget, warm_up
 from mtcnn_fast.training.batches import Sampler, quotas
 from mtcnn_fast.training.losses import Outputs, Targets
 from mtcnn_fast.training.metrics import kind_sums, summary
@@ -219,18 +219,21 @@ class StackedTraining:
         if self.device.type != "cuda" or self._prepared:
             return
         self._prepared = True
-        torch.backends.cudnn.benchmark = True
-        self._say(f"convolutions, ms: {self.networks.choose_ways(self.options.batch_size)}")
-        self._say(f"taken: {[way.__name__ for way in self.networks.ways]}")
         before = self.networks.values.detach().clone()
-        warm_up(self.step)
-        if self.options.graphs:
-            try:
-                self._replay = captured(self.step)
-            except RuntimeError as error:
-                self._say(f"no graph, steps are launched one kernel at a time: {error}")
-                torch.cuda.synchronize()
+        with chosen_by_time():
+            self._say(f"convolutions, ms: {self.networks.choose_ways(self.options.batch_size)}")
+            self._say(f"taken: {[way.__name__ for way in self.networks.ways]}")
+            warm_up(self.step)
+            if self.options.graphs:
+                self._capture()
         self.restart(before)
+
+    def _capture(self) -> None:
+        try:
+            self._replay = captured(self.step)
+        except RuntimeError as error:
+            self._say(f"no graph, steps are launched one kernel at a time: {error}")
+            torch.cuda.synchronize()
 
     def be_plain(self) -> None:
         """Convolve network by network, without a graph."""

@@ -94,6 +94,26 @@ def forget(optimizer: torch.optim.Optimizer, *leaves: Tensor) -> None:
 
 
 @contextlib.contextmanager
+def chosen_by_time(*, rounded: bool = False) -> Iterator[None]:
+    """Let cuDNN time its algorithms for the length of a block; a graph that is captured there keeps what it chose.
+
+    Parameters
+    ----------
+    rounded : bool
+        Whether convolutions and products of float32 take 10 bits of each factor; their sums are of float32.
+    """
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = convolutions.benchmark, convolutions.allow_tf32, products.allow_tf32
+    convolutions.benchmark = True
+    if rounded:
+        convolutions.allow_tf32 = products.allow_tf32 = True
+    try:
+        yield
+    finally:
+        convolutions.benchmark, convolutions.allow_tf32, products.allow_tf32 = before
+
+
+@contextlib.contextmanager
 def _side_stream() -> Iterator[None]:
     make: Any = torch.cuda.Stream
     stream = make()
