@@ -13,13 +13,16 @@ import pytest
 pytest.importorskip("torch", reason="training needs torch")
 
 from mtcnn_fast import Detector
+from mtcnn_fast.config import DEFAULTS
 from mtcnn_fast.datasets import FaceRecord
 from mtcnn_fast.datasets.drawn import draw_faces
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.training import load_config, train
 from mtcnn_fast.training.config import TrainingConfig, parse_config
+from mtcnn_fast.training.soft import pipeline
 from mtcnn_fast.training.soft.calibration import calibrate, shifted, stage_scores
 from mtcnn_fast.training.soft.options import CalibrationOptions
+from mtcnn_fast.training.soft.pipeline import _Pipeline
 from mtcnn_fast.training.stage_networks import save_weights
 from mtcnn_fast.weights import load_weights
 from support.data import ROOT
@@ -145,6 +148,51 @@ def test_calibration_gives_weights_back_what_a_shift_took(records: list[FaceReco
     # Written and read again they are the same.
     save_weights(found, tmp_path)
     assert (load_weights(tmp_path).pnet["conv4_1.bias"] == found.pnet["conv4_1.bias"]).all()
+
+
+def test_calibration_of_the_first_networks_leaves_the_others(records: list[FaceRecord]) -> None:
+    shipped = load_weights()
+    moved = shifted(shifted(shipped, "p", -2.0), "o", -2.0)
+    found, report = calibrate(moved, shipped, records, last="p")
+    assert list(report) == ["p"]
+    assert report["p"]["shift"] == pytest.approx(2.0, abs=0.05)
+    assert found.onet is moved.onet
+
+
+def test_own_networks_propose_as_many_windows_as_the_shipped_ones(
+    trained: tuple[Path, dict[str, dict[str, Any]]],
+) -> None:
+    """P-Net scores far lower than the shipped one here, as it does where it learns from soft labels."""
+    run = _Pipeline(small(), trained[0], False)
+    plain = run._trained("p")
+    low = shifted(plain, "p", -5.0)
+    run._trained = lambda last: low  # type: ignore[method-assign]
+    found, report = run._calibrated("p")
+    held_out = [record for record in run._read()[1] if record.complete]
+    threshold = DEFAULTS.thresholds[0]
+    numbers = [len(stage_scores(weights, held_out, "p", threshold)) for weights in (load_weights(None), found)]
+    assert numbers[0] > 0
+    assert numbers[1] == pytest.approx(numbers[0], rel=0.05)
+    assert report["p"]["wanted"] == pytest.approx(numbers[0] / len(held_out))
+
+
+def test_windows_are_proposed_by_calibrated_networks(
+    trained: tuple[Path, dict[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(pipeline, "mine", lambda records, weights, *args, **settings: asked.append(weights))
+    run = _Pipeline(small(), trained[0], False)
+    for name, networks in (("r", "p"), ("o", "pr")):
+        asked.clear()
+        run._mine(name, 0)  # type: ignore[arg-type]
+        expected = run._calibrated(networks[-1])[0]  # type: ignore[arg-type]
+        assert len(asked) == 2
+        for weights in asked:
+            for network in networks:
+                bias = ("conv4_1" if network == "p" else "dense5_1") + ".bias"
+                found = getattr(weights, f"{network}net")[bias]
+                np.testing.assert_array_equal(found, getattr(expected, f"{network}net")[bias])
+                assert not np.array_equal(found, getattr(run._trained("r"), f"{network}net")[bias])
 
 
 def test_calibration_takes_numbers_that_are_asked_for(records: list[FaceRecord]) -> None:

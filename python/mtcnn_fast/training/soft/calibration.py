@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 #: Steps of a trace after each network and its suppression.
 STEPS: Mapping[Stage, str] = {"p": "proposals", "r": "refinement", "o": "output"}
 _HEADS: Mapping[Stage, str] = {"p": "conv4_1", "r": "dense5_1", "o": "dense6_1"}
-#: Thresholds while the scores of a stage are collected: low enough to find the one that is looked for.
+#: Thresholds while the scores of a stage are collected, lowered further where too few scores are above them.
 _LOW: Mapping[Stage, float] = {"p": 0.05, "r": 0.02, "o": 0.01}
+_LEAST = 1e-5
 _NEVER = 1.0
 _CHUNK = 8
 #: A detection of less overlap with every annotated face is a false positive.
@@ -41,6 +42,7 @@ def calibrate(
     records: Sequence[FaceRecord],
     options: CalibrationOptions | None = None,
     *,
+    last: Stage = "o",
     workers: int = 1,
 ) -> tuple[Weights, dict[str, dict[str, float]]]:
     """Shift the networks' face logits so that the default thresholds let through what is wanted.
@@ -51,6 +53,8 @@ def calibrate(
     records : sequence of FaceRecord
         Images that were not trained on and whose faces are all annotated.
     options : CalibrationOptions, optional
+    last : {"p", "r", "o"}
+        The last network to shift; those after it are of no account.
     workers : int
         Processes.
 
@@ -72,13 +76,26 @@ def calibrate(
         usual = DEFAULTS.thresholds[place]
         if number is None:
             number = len(stage_scores(reference, records, stage, usual, workers=workers)) / len(records)
-        scores = np.sort(stage_scores(weights, records, stage, _LOW[stage], workers=workers))[::-1]
-        rank = min(round(number * len(records)), len(scores) - 1)
+        rank = round(number * len(records))
+        scores = _highest(functools.partial(stage_scores, weights, records, stage, workers=workers), stage, rank)
+        rank = min(rank, len(scores) - 1)
         threshold = float(scores[rank]) if len(scores) else usual
         shift = _logit(usual) - _logit(threshold)
         weights = shifted(weights, stage, shift)
         report[stage] = {"wanted": number, "threshold": threshold, "shift": shift}
+        if stage == last:
+            break
     return weights, report
+
+
+def _highest(scores_above: Callable[[float], Doubles], stage: Stage, rank: int) -> Doubles:
+    """Return scores in descending order, to the one of a rank if there are so many."""
+    low = _LOW[stage]
+    while True:
+        scores = np.sort(scores_above(low))[::-1]
+        if len(scores) > rank or low < _LEAST:
+            return scores
+        low /= 8
 
 
 def stage_scores(

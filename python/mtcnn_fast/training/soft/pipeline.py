@@ -105,17 +105,19 @@ class _Pipeline:
     def calibrate(self) -> None:
         """Write the weights whose thresholds let through what those of the shipped weights do."""
         path = self.out / "calibration.json"
-        records = [record for record in self._read()[1] if record.complete]
         if path.exists():
             return
-        weights = self._trained("o")
-        report: dict[str, dict[str, float]] = {}
-        if records:
-            weights, report = calibrate(
-                weights, load_weights(None), records, self.soft.calibration, workers=self.workers
-            )
+        weights, report = self._calibrated("o")
         save_weights(weights, self.out / "weights")
         write_json(path, report)
+
+    def _calibrated(self, last: Stage) -> tuple[Weights, dict[str, dict[str, float]]]:
+        """Return the weights so far and the report of `calibrate`; without held-out images they are as trained."""
+        weights, records = self._trained(last), [record for record in self._read()[1] if record.complete]
+        if not records:
+            return weights, {}
+        options = self.soft.calibration
+        return calibrate(weights, load_weights(None), records, options, last=last, workers=self.workers)
 
     def _folder(self, name: Stage, number: int) -> Path:
         return self.out / name / str(number)
@@ -194,7 +196,8 @@ class _Pipeline:
 
     def _mine(self, name: Stage, number: int) -> None:
         own = self.soft.proposers[number] == "own"
-        weights = self._trained("p" if name == "r" else "r") if own else load_weights(None)
+        # Soft labels give other scores than the shipped networks': thresholds are to let as much through.
+        weights = self._calibrated("p" if name == "r" else "r")[0] if own else load_weights(None)
         for part, records in zip(_PARTS, self._read(), strict=True):
             if records:
                 mine(
