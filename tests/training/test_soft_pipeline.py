@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 pytest.importorskip("torch", reason="training needs torch")
 
@@ -19,7 +20,6 @@ from mtcnn_fast.datasets.drawn import draw_faces
 from mtcnn_fast.errors import ConfigError
 from mtcnn_fast.training import load_config, train
 from mtcnn_fast.training.config import TrainingConfig, parse_config
-from mtcnn_fast.training.soft import pipeline
 from mtcnn_fast.training.soft.calibration import calibrate, shifted, stage_scores
 from mtcnn_fast.training.soft.options import CalibrationOptions
 from mtcnn_fast.training.soft.pipeline import _Pipeline
@@ -176,23 +176,27 @@ def test_own_networks_propose_as_many_windows_as_the_shipped_ones(
     assert report["p"]["wanted"] == pytest.approx(numbers[0] / len(held_out))
 
 
-def test_windows_are_proposed_by_calibrated_networks(
-    trained: tuple[Path, dict[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-    monkeypatch.setattr(pipeline, "mine", lambda records, weights, *args, **settings: asked.append(weights))
-    run = _Pipeline(small(), trained[0], False)
-    for name, networks in (("r", "p"), ("o", "pr")):
-        asked.clear()
-        run._mine(name, 0)  # type: ignore[arg-type]
-        expected = run._calibrated(networks[-1])[0]  # type: ignore[arg-type]
-        assert len(asked) == 2
-        for weights in asked:
-            for network in networks:
-                bias = ("conv4_1" if network == "p" else "dense5_1") + ".bias"
-                found = getattr(weights, f"{network}net")[bias]
-                np.testing.assert_array_equal(found, getattr(expected, f"{network}net")[bias])
-                assert not np.array_equal(found, getattr(run._trained("r"), f"{network}net")[bias])
+def test_windows_are_proposed_by_calibrated_networks(trained: tuple[Path, dict[str, dict[str, Any]]]) -> None:
+    """Round 0 is proposed by the networks trained here, round 1 by the shipped ones."""
+    folder, run = trained[0] / "windows", _Pipeline(small(), trained[0], False)
+    assert not (folder / "r-1" / "proposers").exists()
+    assert run._proposers("r", 1).sha256 == load_weights(None).sha256
+    biases = {"pnet": "conv4_1.bias", "rnet": "dense5_1.bias"}
+    for name, networks in (("r", ["pnet"]), ("o", ["pnet", "rnet"])):
+        found = run._proposers(name, 0)  # type: ignore[arg-type]
+        assert found.source == str(folder / f"{name}-0" / "proposers")
+        for network in networks:
+            first = load_weights_of_round(trained[0], network)
+            tensors = getattr(found, network)
+            shift = tensors[biases[network]] - first[biases[network]]
+            assert shift[1] == pytest.approx(-shift[0])
+            assert abs(shift[1]) > 0.01
+            np.testing.assert_array_equal(tensors["conv1.weight"], first["conv1.weight"])
+
+
+def load_weights_of_round(out: Path, network: str) -> dict[str, Any]:
+    name = network[0]
+    return dict(load_file(out / name / "0" / f"{name}.safetensors"))
 
 
 def test_calibration_takes_numbers_that_are_asked_for(records: list[FaceRecord]) -> None:

@@ -195,9 +195,7 @@ class _Pipeline:
         return result, making
 
     def _mine(self, name: Stage, number: int) -> None:
-        own = self.soft.proposers[number] == "own"
-        # Soft labels give other scores than the shipped networks': thresholds are to let as much through.
-        weights = self._calibrated("p" if name == "r" else "r")[0] if own else load_weights(None)
+        weights = self._proposers(name, number)
         for part, records in zip(_PARTS, self._read(), strict=True):
             if records:
                 mine(
@@ -210,6 +208,17 @@ class _Pipeline:
                     workers=self.workers,
                     progress=self.shown,
                 )
+
+    def _proposers(self, name: Stage, number: int) -> Weights:
+        """Return the networks that propose a round's windows; those trained here are calibrated once and kept."""
+        if self.soft.proposers[number] == "shipped":
+            return load_weights(None)
+        folder = self.out / "windows" / f"{name}-{number}" / "proposers"
+        # The last file to be written.
+        if not (folder / "o.safetensors").exists():
+            # Soft labels give other scores than the shipped networks': thresholds are to let as much through.
+            save_weights(self._calibrated("p" if name == "r" else "r")[0], folder)
+        return load_weights(folder)
 
 
 def _summary(result: SoftResult, making: float) -> dict[str, Any]:
