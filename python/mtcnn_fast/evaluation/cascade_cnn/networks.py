@@ -121,10 +121,12 @@ class ResponseNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        place = torch.arange(channels)
+        place = torch.arange(channels, dtype=torch.int64, device="cpu")
         near = (place[:, None] - place).abs() <= 2
         self.register_buffer("sums", 1e-4 * near[:, :, None, None].float(), persistent=False)
-        self.register_buffer("constant", torch.full((channels,), 2.0), persistent=False)
+        self.register_buffer(
+            "constant", torch.full((channels,), 2.0, dtype=torch.float32, device="cpu"), persistent=False
+        )
 
     def forward(self, values: Tensor) -> Tensor:
         """Return ``(N, channels, H, W)`` of ``(N, channels, H, W)``."""
