@@ -149,3 +149,14 @@ def test_a_network_without_landmarks_learns_boxes_of_a_teacher_or_nothing() -> N
     options = dataclasses.replace(OPTIONS, teacher=TeacherOptions(weights="shipped"))
     with pytest.raises(ConfigError, match=r"teacher\.boxes must be greater than 0 for networks without landmarks"):
         train_windows(RNet(), squares(40), None, options, None, shown=False)
+
+
+def test_boxes_of_small_windows_are_those_annotated() -> None:
+    """Landmarks, for whose sake boxes stay, matter on large faces."""
+    known = portraits(2, shift=0, size=24)
+    shown = window_batch(known.take(np.arange(2)), UNCHANGED, np.random.default_rng(0), torch.float32)
+    smallest = float(shown.widths[0, 0])
+    for least, same in ((smallest, False), (smallest + 1, True)):
+        options = TeacherOptions(weights="shipped", boxes=1, smallest=least)
+        found = Teacher(RNet(), known, options, torch.float32).taught(shown).boxes
+        assert torch.equal(found, shown.boxes) == same

@@ -141,9 +141,11 @@ def with_value(value):
             put("conv3.weight", lambda t: t[:, :, :1]),
             r"'conv3\.weight' must have shape \(n, 48, 2, 2\) with n a multiple of 16 up to 512, it has \(64, 48, 1",
         ),
-        (put("conv1.weight", lambda t: t.astype(np.float64)), r"'conv1\.weight' must be float32 \(F32\), it is F64"),
-        (put("conv1.weight", lambda t: t.astype(np.float16)), r"'conv1\.weight' must be float32 \(F32\), it is F16"),
-        (put("dense4.bias", lambda t: t.astype(np.int32)), r"'dense4\.bias' must be float32 \(F32\), it is I32"),
+        (
+            put("conv1.weight", lambda t: t.astype(np.float64)),
+            r"'conv1\.weight' must be float32 \(F32\) or float16 \(F16\), it is F64",
+        ),
+        (put("dense4.bias", lambda t: t.astype(np.int32)), r"'dense4\.bias' must be float32 \(F32\) or .*, it is I32"),
         (put("prelu1.weight", with_value(np.nan)), r"'prelu1\.weight' holds values that are not finite"),
         (put("dense5_2.weight", with_value(np.inf)), r"'dense5_2\.weight' holds values that are not finite"),
     ],
@@ -154,6 +156,15 @@ def test_wrong_tensors(folder, change, message):
     with pytest.raises(WeightsError, match=message) as caught:
         load_weights(folder)
     assert str(path) in str(caught.value)
+
+
+def test_tensors_of_half_precision_are_read_as_float32(folder):
+    plain = load_weights(folder).rnet
+    rewrite(folder / "r.safetensors", "r", put("conv1.weight", lambda t: t.astype(np.float16)))
+    read = load_weights(folder).rnet
+    assert {tensor.dtype for tensor in read.values()} == {np.dtype(np.float32)}
+    np.testing.assert_array_equal(read["conv1.weight"], plain["conv1.weight"].astype(np.float16))
+    np.testing.assert_array_equal(read["conv2.weight"], plain["conv2.weight"])
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,9 @@ Tensors = Mapping[str, npt.NDArray[np.float32]]
 #: The folder with the default weights. Those of each other name of `WEIGHTS` lie in a folder of that name within.
 SHIPPED = Path(__file__).resolve().parent
 
+#: The types of tensors in files; they are little-endian wherever they are read.
+_TYPES: Mapping[str, str] = MappingProxyType({"F32": "<f4", "F16": "<f2"})
+
 #: The networks that the weights of each other name have of their own; the rest are the default ones.
 OWN: Mapping[str, str] = MappingProxyType({"wider": "o"})
 
@@ -82,9 +85,9 @@ def load_weights(path: str | os.PathLike[str] | None = None) -> Weights:
     ------
     WeightsError
         If `path` is of another type or empty, if a file is missing or damaged, lacks a tensor or has one too many, if a
-        tensor has another shape or another type than float32 or holds a value that is not finite, or if the metadata
-        names an unknown format version, box coding or network. The message names the file and, where there is one, the
-        tensor.
+        tensor has another shape, another type than float32 and float16 or a value that is not finite, or if the
+        metadata names an unknown format version, box coding or network. The message names the file and, where there is
+        one, the tensor.
     """
     root = _root(path)
     if not exists(root):
@@ -266,16 +269,15 @@ class _File:
         stored = self._tensors.get(name)
         if stored is None:
             raise self._error(f"tensor {name!r} is missing, it should be float32 of shape {expected}")
-        if stored["dtype"] != "F32":
-            raise self._error(f"tensor {name!r} must be float32 (F32), it is {stored['dtype']}")
+        if stored["dtype"] not in _TYPES:
+            raise self._error(f"tensor {name!r} must be float32 (F32) or float16 (F16), it is {stored['dtype']}")
         return stored
 
     def _tensor(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         stored = self._stored(name, str(shape))
         if tuple(stored["shape"]) != shape:
             raise self._error(f"tensor {name!r} must have shape {shape}, it has {tuple(stored['shape'])}")
-        # "<f4" because the file is little-endian wherever it is read.
-        tensor = np.frombuffer(stored["data"], "<f4").reshape(shape).astype(np.float32)
+        tensor = np.frombuffer(stored["data"], _TYPES[stored["dtype"]]).reshape(shape).astype(np.float32)
         if not np.isfinite(tensor).all():
             raise self._error(f"tensor {name!r} holds values that are not finite")
         return tensor

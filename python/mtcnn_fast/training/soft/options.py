@@ -196,7 +196,8 @@ class TeacherOptions:
     weights : {"none", "shipped"}
         Whose R- or O-Net it is.
     smallest, overlap : float
-        Least width in pixels, and least overlap with a face, of windows whose landmarks it tells.
+        Least width in pixels, and least overlap with a face, of windows whose landmarks it tells. The width counts for
+        boxes too.
     agree : float
         Greatest distance of a pseudo label, in distances of the eyes, at which the two are averaged.
     share : float

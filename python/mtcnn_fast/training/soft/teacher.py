@@ -88,11 +88,13 @@ class Teacher:
         return batch._replace(landmarks=torch.where(taught[:, None], told, labels), taught=taught)
 
     def _with_boxes(self, batch: WindowBatch, found: Outputs) -> WindowBatch:
-        """Where the teacher sees the annotated face, its box and the label are mixed."""
+        """Where the teacher sees the annotated face in a large window, its box and the label are mixed."""
         assert found.boxes is not None
         iou = paired_iou(decoded(found.boxes, batch.widths), decoded(batch.boxes, batch.widths))
         told = torch.lerp(batch.boxes, found.boxes, self._options.boxes)
-        return batch._replace(boxes=torch.where((_is_face(found) & (iou > _SAME_FACE))[:, None], told, batch.boxes))
+        # Landmarks, which are why boxes are kept, matter on large faces; boxes of small ones are better learned anew.
+        taught = _is_face(found) & (iou > _SAME_FACE) & (batch.widths[:, 0] >= self._options.smallest)
+        return batch._replace(boxes=torch.where(taught[:, None], told, batch.boxes))
 
     def _look(self, images: Tensor) -> Outputs:
         with torch.no_grad():
