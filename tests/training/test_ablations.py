@@ -23,6 +23,7 @@ from mtcnn_fast.evaluation.systems import SystemOptions
 from mtcnn_fast.training.ablations import alignment, cascade_table, ohem
 from mtcnn_fast.training.ablations.ablation_options import load_ablations
 from mtcnn_fast.training.ablations.cascade_cnn import (
+    CLASSIFICATION,
     StageSamples,
     measure_calibration,
     train_calibration,
@@ -33,6 +34,7 @@ from mtcnn_fast.training.ablations.curves import gather, write_csv
 from mtcnn_fast.training.ablations.runs import measured_on
 from mtcnn_fast.training.ablations.two_onets import candidates, finish, look
 from mtcnn_fast.training.losses import Outputs
+from mtcnn_fast.training.metrics import evaluate_network
 from mtcnn_fast.training.samples import SampleBatch, SampleKind, SampleSet, shards
 from mtcnn_fast.training.samples.geometry import box_targets, extents, mirrors
 from mtcnn_fast.training.stage_networks import StageNetwork
@@ -268,6 +270,18 @@ class TestCascadeTraining:
         system = make_system(SystemOptions(cascadecnn=str(tmp_path)))
         found, _ = system.find(np.zeros((40, 40, 3), np.uint8), "x")
         assert found.boxes.shape[1] == 4
+
+    @pytest.mark.parametrize("select", ["best", "last"])
+    def test_the_figures_are_those_of_the_weights_that_are_kept(self, tmp_path, select):
+        samples = {size: stage_samples(size) for size in (12, 24, 48)}
+        # So fast that it only gets worse.
+        wild = OPTIONS.replace(steps=2, batch_size=8, validate_every=1, learning_rate=3.0, select=select)
+        figures = train_cascade(samples, dict.fromkeys(samples, wild), tmp_path)
+        kept = load_networks(tmp_path).classifiers[12]
+        found = evaluate_network(kept, samples[12].validation, wild.replace(**CLASSIFICATION))
+        assert figures["12-net"] == pytest.approx({"loss": found["detection"], "accuracy": found["accuracy"]}, rel=1e-4)
+        history = list(csv.DictReader((tmp_path / "12-net" / "validation.csv").read_text().splitlines()))
+        assert (float(history[-1]["loss"]) > 2 * found["loss"]) == (select == "best")
 
     def test_samples_of_another_size(self, tmp_path):
         samples = dict.fromkeys((12, 24, 48), stage_samples(12))

@@ -62,7 +62,8 @@ def train_cascade(
     Returns
     -------
     dict of str to dict
-        For each network, by names like ``12-net`` and ``12-calibration-net``, its figures in validation.
+        For each network, by names like ``12-net`` and ``12-calibration-net``, its figures in validation: those of the
+        weights that are kept.
 
     Raises
     ------
@@ -80,7 +81,9 @@ def train_cascade(
             classifier.nest(networks.classifiers[size // 2])
         name, training, validation = f"{size}-net", samples[size].training, samples[size].validation
         result = train_network(classifier, training, validation, chosen, out / name, name=name)
-        figures[name] = {"loss": result.history[-1]["detection"], "accuracy": result.history[-1]["accuracy"]}
+        step = result.best_step if chosen.select == "best" else result.steps
+        kept = next(row for row in result.history if row["step"] == step)
+        figures[name] = {"loss": kept["detection"], "accuracy": kept["accuracy"]}
         calibration = seeded(functools.partial(Calibration, size), chosen.seed)
         train_calibration(calibration, training, chosen)
         figures[f"{size}-calibration-net"] = measure_calibration(calibration, validation)
