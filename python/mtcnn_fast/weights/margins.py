@@ -31,7 +31,7 @@ RNET_BFLOAT16: Mapping[str, float] = MappingProxyType(
 ONET_BFLOAT16: Mapping[str, float] = MappingProxyType(
     {
         "a46efc12c638c0fc47de872a6523a7ab62d219a54669f6d820dc7d090938cfa7": 0.56,  # zhang2016
-        "4cbc6ce27162c37c32adc15481bc0d9f1f32fa252ad355801f89f5d5c9e204b7": 0.31,  # wider
+        "8d650058feabf20bae18fcd422d3d80aa80dddefca0e66d11a84935a6f415e71": 0.37,  # wider
     }
 )
 
