@@ -255,6 +255,19 @@ class TestCascadeTraining:
         assert after["loss"] < 0.6 * before["loss"]
         assert after["accuracy"] > 0.3
 
+    def test_a_calibration_that_learns_by_heart_keeps_its_best(self):
+        samples = made_samples(12, 64)
+        batch = samples.take(np.arange(64))
+        # Faces lie the other way than the images show: the surer it is, the worse.
+        others = SampleSet.from_arrays(batch.images, batch.kinds, -batch.boxes, batch.landmarks)
+        options, losses = OPTIONS.replace(steps=60, validate_every=10, learning_rate=0.01), {}
+        for name, validation in (("last", None), ("best", others)):
+            network = seeded(lambda: Calibration(12), 0)
+            train_calibration(network, samples, options, validation)
+            assert not network.training
+            losses[name] = measure_calibration(network, others)["loss"]
+        assert losses["best"] < losses["last"] - 0.3
+
     def test_a_calibration_needs_parts(self):
         samples = made_samples(12, 16)
         without = samples.subset(np.flatnonzero(samples.kinds != SampleKind.PART))

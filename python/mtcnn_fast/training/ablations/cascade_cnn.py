@@ -24,6 +24,7 @@ from mtcnn_fast.evaluation.cascade_cnn.calibration import nearest_patterns
 from mtcnn_fast.evaluation.cascade_cnn.networks import SIZES, Calibration, Classifier, seeded
 from mtcnn_fast.evaluation.cascade_cnn.weights import FILE_NAME, CascadeNetworks, save_networks
 from mtcnn_fast.files import write_json
+from mtcnn_fast.training import checkpoints
 from mtcnn_fast.training.batches import Sampler, network_input
 from mtcnn_fast.training.loop import train_network
 from mtcnn_fast.training.samples.augment import augment, draw
@@ -85,7 +86,7 @@ def train_cascade(
         kept = next(row for row in result.history if row["step"] == step)
         figures[name] = {"loss": kept["detection"], "accuracy": kept["accuracy"]}
         calibration = seeded(functools.partial(Calibration, size), chosen.seed)
-        train_calibration(calibration, training, chosen)
+        train_calibration(calibration, training, chosen, validation if chosen.select == "best" else None)
         figures[f"{size}-calibration-net"] = measure_calibration(calibration, validation)
         networks.classifiers[size], networks.calibrations[size] = classifier, calibration
     save_networks(out / FILE_NAME, networks)
@@ -93,8 +94,13 @@ def train_cascade(
     return figures
 
 
-def train_calibration(network: Calibration, samples: SampleSet, options: TrainOptions) -> None:
-    """Train a calibration net in place on as many positives as parts: multinomial logistic regression, with Adam."""
+def train_calibration(
+    network: Calibration, samples: SampleSet, options: TrainOptions, validation: SampleSet | None = None
+) -> None:
+    """Train a calibration net in place on as many positives as parts: multinomial logistic regression, with Adam.
+
+    With `validation` it ends with the weights whose loss there was lowest: it learns a small set by heart.
+    """
     pools = {kind: samples.indices_of(kind) for kind in (SampleKind.POSITIVE, SampleKind.PART)}
     lacking = [kind.name for kind, pool in pools.items() if not len(pool)]
     if lacking:
@@ -103,8 +109,9 @@ def train_calibration(network: Calibration, samples: SampleSet, options: TrainOp
     sampler = Sampler(pools, sizes, (options.seed, 0))
     optimizer = torch.optim.Adam(network.parameters(), options.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.steps)
-    network.train()
+    lowest, best = np.inf, checkpoints.cloned_state(network)
     for step in range(options.steps):
+        network.train()
         batch = samples.take(sampler.indices(step))
         if options.augment:
             batch = augment(batch, draw(len(batch.kinds), (options.seed, step)))
@@ -113,6 +120,12 @@ def train_calibration(network: Calibration, samples: SampleSet, options: TrainOp
         loss.backward()
         optimizer.step()
         schedule.step()
+        if validation is not None and ((step + 1) % options.validate_every == 0 or step + 1 == options.steps):
+            found = measure_calibration(network, validation)["loss"]
+            if found < lowest:
+                lowest, best = found, checkpoints.cloned_state(network)
+    if validation is not None:
+        network.load_state_dict(best)
     network.eval()
 
 
