@@ -48,6 +48,11 @@ class Result:
     seconds: float
     history: tuple[dict[str, float], ...]
 
+    @property
+    def best(self) -> dict[str, float]:
+        """The row of `history` after `best_step`; empty without validation."""
+        return next((row for row in self.history if row["step"] == self.best_step), {})
+
 
 def train_network(
     network: nn.Module,

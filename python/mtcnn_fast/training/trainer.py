@@ -225,7 +225,6 @@ def _keep_description(out: Path, config: TrainingConfig) -> None:
 
 
 def _summary(result: Result, training: SampleSet, validation: SampleSet | None, making: float) -> dict[str, Any]:
-    best = next((row for row in result.history if row["step"] == result.best_step), {})
     counts = {
         part: {kind.name.lower(): count for kind, count in samples.counts.items()}
         for part, samples in (("training", training), ("validation", validation))
@@ -239,5 +238,5 @@ def _summary(result: Result, training: SampleSet, validation: SampleSet | None, 
         "seconds_training": round(result.seconds, 1),
         "samples": counts,
         "before": dict(result.history[0]) if result.history else {},
-        "validation": dict(best),
+        "validation": dict(result.best),
     }

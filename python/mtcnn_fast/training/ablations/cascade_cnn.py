@@ -82,8 +82,7 @@ def train_cascade(
             classifier.nest(networks.classifiers[size // 2])
         name, training, validation = f"{size}-net", samples[size].training, samples[size].validation
         result = train_network(classifier, training, validation, chosen, out / name, name=name)
-        step = result.best_step if chosen.select == "best" else result.steps
-        kept = next(row for row in result.history if row["step"] == step)
+        kept = result.best if chosen.select == "best" else result.history[-1]
         figures[name] = {"loss": kept["detection"], "accuracy": kept["accuracy"]}
         calibration = seeded(functools.partial(Calibration, size), chosen.seed)
         train_calibration(calibration, training, chosen, validation if chosen.select == "best" else None)
@@ -110,8 +109,8 @@ def train_calibration(
     optimizer = torch.optim.Adam(network.parameters(), options.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.steps)
     lowest, best = np.inf, checkpoints.cloned_state(network)
+    network.train()
     for step in range(options.steps):
-        network.train()
         batch = samples.take(sampler.indices(step))
         if options.augment:
             batch = augment(batch, draw(len(batch.kinds), (options.seed, step)))
@@ -124,6 +123,7 @@ def train_calibration(
             found = measure_calibration(network, validation)["loss"]
             if found < lowest:
                 lowest, best = found, checkpoints.cloned_state(network)
+            network.train()
     if validation is not None:
         network.load_state_dict(best)
     network.eval()
