@@ -279,6 +279,30 @@ def test_a_process_that_dies_is_told() -> None:
         list(run(_die, [0, 1, 2, 3], 2))
 
 
+# Has no guard, so that each process that it starts ends before it reads what it is given: more than a pipe holds.
+UNGUARDED = """
+    import functools
+    from mtcnn_fast import BackendError
+    from mtcnn_fast.training.samples.workers import run
+    def make(weights):
+        return abs
+    try:
+        list(run(functools.partial(make, bytes(2_000_000)), [bytes(200_000), 1, 2, 3], 2))
+    except BackendError as error:
+        print(error)
+"""
+
+
+def test_processes_that_die_at_their_start_are_told(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text(textwrap.dedent(UNGUARDED))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, script], env=environment, text=True, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "__main__" in done.stdout
+    assert "freeze_support" in done.stderr
+
+
 # Starts two processes that tell their numbers and sleep, and tells that they have begun.
 ORPHANS = """
     import os, sys, time

@@ -5,9 +5,12 @@ from __future__ import annotations
 import concurrent.futures
 import multiprocessing
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any, TypeVar
 
 from mtcnn_fast.errors import BackendError
@@ -16,8 +19,13 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-#: The function that a worker process works with; one element once it has begun.
-_WORK: list[Callable[[Any], Any]] = []
+_DIED = (
+    "a process that was making samples died (killed for want of memory, or started by a script without "
+    '`if __name__ == "__main__":`?); run it again to go on from here'
+)
+
+#: The function that a worker process works with, and the tasks; one element once it has begun.
+_WORK: list[tuple[Callable[[Any], Any], Sequence[Any]]] = []
 
 
 def run(make: Callable[[], Callable[[Task], Result]], tasks: Sequence[Task], workers: int) -> Iterator[Result]:
@@ -26,7 +34,7 @@ def run(make: Callable[[], Callable[[Task], Result]], tasks: Sequence[Task], wor
     Parameters
     ----------
     make : callable
-        Makes the function that works on a task; called once in each process, to which it is pickled.
+        Makes the function that works on a task; called once in each process, to which it is pickled, with the tasks.
     tasks : sequence
     workers : int
         With 1, or a single task, no process is started.
@@ -39,7 +47,7 @@ def run(make: Callable[[], Callable[[Task], Result]], tasks: Sequence[Task], wor
     Raises
     ------
     BackendError
-        If a process dies. What the function raises is raised here too.
+        If a process dies, at its start too. What the function raises is raised here.
     """
     if workers == 1 or len(tasks) < 2:
         work = make()
@@ -48,22 +56,27 @@ def run(make: Callable[[], Callable[[Task], Result]], tasks: Sequence[Task], wor
         return
     # A forked process would inherit threads' locks in whatever state they are.
     context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(
-        min(workers, len(tasks)), mp_context=context, initializer=_begin, initargs=(make,)
-    )
-    try:
-        for future in concurrent.futures.as_completed([pool.submit(_work, task) for task in tasks]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        message = "a process that was making samples died (killed for want of memory?); run it again to go on from here"
-        raise BackendError(message) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with tempfile.TemporaryDirectory(prefix="mtcnn_fast-") as folder:
+        # A process may die before it reads what it is given. A pipe does not tell that, and who writes into a full one
+        # waits for ever. So it is given a path and numbers.
+        shared = Path(folder) / "work"
+        shared.write_bytes(ForkingPickler.dumps((make, tasks)))
+        pool = concurrent.futures.ProcessPoolExecutor(
+            min(workers, len(tasks)), mp_context=context, initializer=_begin, initargs=(os.fspath(shared),)
+        )
+        try:
+            for future in concurrent.futures.as_completed([pool.submit(_work, at) for at in range(len(tasks))]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise BackendError(_DIED) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _begin(make: Callable[[], Callable[[Any], Any]]) -> None:
+def _begin(shared: str) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _WORK.append(make())
+    make, tasks = ForkingPickler.loads(Path(shared).read_bytes())
+    _WORK.append((make(), tasks))
 
 
 def _end_with_parent() -> None:
@@ -74,5 +87,6 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(task: Any) -> Any:
-    return _WORK[0](task)
+def _work(at: int) -> Any:
+    work, tasks = _WORK[0]
+    return work(tasks[at])
