@@ -153,10 +153,10 @@ def test_weights_of_our_own_say_where_they_come_from(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WEIGHTS[1:])
-def test_networks_of_our_own_are_half_as_large_in_a_wheel(name: str) -> None:
-    """Their values are float16's with 8 digits, so that half of the bytes are zero and a wheel compresses them."""
+def test_networks_of_our_own_are_short(name: str) -> None:
+    """Their values are float16's with 10 binary digits, so that a wheel holds them in half of the bytes."""
     weights = load_weights(name)
     for network in OWN[name]:
         for tensor in getattr(weights, f"{network}net").values():
             np.testing.assert_array_equal(tensor.astype(np.float16).astype(np.float32), tensor)
-            np.testing.assert_array_equal(np.frexp(tensor)[0] * 256 % 1, 0)
+            np.testing.assert_array_equal(np.frexp(tensor)[0] * 1024 % 1, 0)
