@@ -4,9 +4,9 @@
     python scripts/release_weights.py NAME FOLDER ... PROVENANCE.toml [--shift o=-0.1]
 
 FOLDER holds p.safetensors, r.safetensors and o.safetensors. Of several folders it takes the mean of their weights
-(Wortsman et al. 2022, "Model soups"), and --shift adds to a network's logit of a face. PROVENANCE.toml has what each
-says of itself: in tables [p], [r] and [o], and above them what all say. The files go to
-python/mtcnn_fast/weights/NAME.
+(Wortsman et al. 2022, "Model soups"), in which one named twice counts twice, and --shift adds to a network's logit of a
+face. PROVENANCE.toml has what each says of itself: in tables [p], [r] and [o], and above them what all say. The files
+go to python/mtcnn_fast/weights/NAME.
 
 Values are rounded to 10 binary digits and stored as float16, which compresses in a wheel to nine tenths of the size of
 float32 with as many zeros. Networks that are the default ones are left out, as the loader takes those. The hashes are

@@ -31,7 +31,7 @@ RNET_BFLOAT16: Mapping[str, float] = MappingProxyType(
 ONET_BFLOAT16: Mapping[str, float] = MappingProxyType(
     {
         "a46efc12c638c0fc47de872a6523a7ab62d219a54669f6d820dc7d090938cfa7": 0.56,  # zhang2016
-        "b6f8c1cc85c0f90d25c6515215a1c173bac12ef14d1720526387095617d1751c": 0.56,  # wider
+        "e051222bb2c0d695f1c26137a7572bcfaf8012f6c4c7f16f3523fb144f2e701f": 0.43,  # wider
     }
 )
 
