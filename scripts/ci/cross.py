@@ -19,6 +19,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -227,19 +228,17 @@ def test(target: Target, emulator: str | None, folder: Path, jobs: str) -> list[
     if emulator is None:
         missing = f"{target.runners[0]} is not installed" if target.runners else "nothing on Linux runs its programs"
         return [f"tests not run: {missing}"]
-    environment: dict[str, str] = {}
-    if target.promise.format == "PE":
-        # No .NET and no browser: our programs need neither, and wine would look for them.
-        environment = {
-            "WINEPREFIX": str(BUILD / "wine"),
-            "WINEDEBUG": "-all",
-            "WINEDLLOVERRIDES": "mscoree,mshtml=",
-        }
-        # Programs that start at the same time would each make the folder.
-        run([emulator, "wineboot", "--init"], environment)
-    said = run(
-        ["ctest", "--test-dir", folder, "--output-on-failure", "--no-tests=error", "--parallel", jobs], environment
-    )
+    # Outside the clone: wine links the whole machine into its folder, and builds of the package follow such links.
+    with tempfile.TemporaryDirectory(prefix="wine-", ignore_cleanup_errors=True) as prefix:
+        environment: dict[str, str] = {}
+        if target.promise.format == "PE":
+            # No .NET and no browser: our programs need neither, and wine would look for them.
+            environment = {"WINEPREFIX": prefix, "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml="}
+            # Programs that start at the same time would each make the folder.
+            run([emulator, "wineboot", "--init"], environment)
+        said = run(
+            ["ctest", "--test-dir", folder, "--output-on-failure", "--no-tests=error", "--parallel", jobs], environment
+        )
     return [line.strip() for line in said.splitlines() if "Passed" in line or "tests passed" in line]
 
 
